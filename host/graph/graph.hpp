@@ -1,0 +1,215 @@
+// The quantized graph: what the compiler compiles and the graph reference executes.
+//
+// It is static (every shape a number), canonical (QDQ and QOperator models of one computation give
+// the same graph) and small (the operators below and no others). All its arithmetic is that of
+// host/golden/arith.hpp; each operator here names its formula there.
+//
+//   - Values are the tensors on edges. A value is s8/u8 (quantized) or f32 (only model inputs and
+//     outputs, and pure data movement between them and Quantize/Dequantize). A value with
+//     `constant` is known now and is written by no node. Weights and biases are in the nodes.
+//   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
+//     read one tensor with different ones.
+//   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
+//   - Nodes stand in an order of execution. Every node has one output.
+//   - Integer clamps: `clamp` is applied to the sum of rounded value and zero point instead of
+//     plain saturation; it lies within the range of the output's type, and stands for Relu, Clip.
+//
+// Float operators between DequantizeLinear and QuantizeLinear that are monotone or only move data
+// (Relu, Clip, MaxPool, Reshape, Transpose...) commute exactly with quantization, so they act on
+// quantized values here: Relu and Clip become clamps, the others integer operators.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/import/model.hpp"
+#include "host/import/tensor.hpp"
+
+namespace systole::graph {
+
+using ValueId = int;
+
+struct Value {
+  std::string name;  // the ONNX tensor's name; unique; made up ("conv1/relu#1") where ONNX has none
+  DataType type;     // F32, S8 or U8
+  Shape shape;
+  std::optional<Tensor> constant;
+};
+
+// real = (q - zero_point) * scale; per tensor. Scales are finite and positive.
+struct QuantParams {
+  float scale = 1.0f;
+  int32_t zero_point = 0;
+  bool operator==(const QuantParams& o) const {
+    return scale == o.scale && zero_point == o.zero_point;
+  }
+};
+
+// min(max(q, lo), hi). The range of the type when nothing is fused.
+struct Clamp {
+  int32_t lo = 0;
+  int32_t hi = 0;
+};
+
+// A 2-D window. Padding is explicit (auto_pad is resolved); the output's shape is authoritative
+// (ceil_mode is resolved), so with ceil_mode the last window may reach past `pads`.
+struct Window {
+  std::array<int64_t, 2> kernel{1, 1};  // height, width
+  std::array<int64_t, 2> stride{1, 1};
+  std::array<int64_t, 2> dilation{1, 1};
+  std::array<int64_t, 4> pads{0, 0, 0, 0};  // top, left, bottom, right
+};
+
+// inputs: x f32 [any]. output: s8/u8, same shape. arith: quantize().
+// scale.size() == zero_point.size() is 1 (per tensor) or shape[axis] (per channel).
+struct Quantize {
+  std::vector<float> scale;
+  std::vector<int32_t> zero_point;
+  int64_t axis = 0;
+  Clamp clamp;
+};
+
+// inputs: x s8/u8 [any]. output: f32, same shape. arith: dequantize(), then min(max(y, lo), hi).
+struct Dequantize {
+  std::vector<float> scale;
+  std::vector<int32_t> zero_point;
+  int64_t axis = 0;
+  float lo;  // -inf when nothing is fused
+  float hi;  // +inf
+};
+
+// inputs: x s8/u8. output: s8/u8, same shape. arith: requantize(). Same parameters and type on both
+// sides: a clamp alone (a standalone Relu).
+struct Requantize {
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+// inputs: x [N, C, H, W]. output: [N, M, OH, OW]. arith: conv accumulates (x - x.zp) * (w - w_zp)
+// over the window (padding contributes 0) into s32, plus bias, then requantize_accumulator() with
+// multiplier[m]. A 1-D Conv is brought here with H = 1 between two Reshapes.
+struct QConv {
+  Window window;
+  int64_t group = 1;
+  QuantParams x, y;
+  Tensor weights;                     // s8/u8 [M, C/group, KH, KW]
+  std::vector<float> w_scale;         // M of them
+  std::vector<int32_t> w_zero_point;  // M of them
+  std::vector<int32_t> bias;          // M of them; 0 where the model has none
+  std::vector<float> multiplier;      // M of them: (x.scale * w_scale[m]) / y.scale
+  Clamp clamp;
+};
+
+// Multiplication by constant weights: Gemm, MatMul, QLinearMatMul.
+// inputs: x [M, K]. output: [M, N]. weights s8/u8 [K, N]. As QConv with channel n.
+// Other ranks, transA and transB are resolved by Reshape, Transpose and at import.
+struct QGemm {
+  QuantParams x, y;
+  Tensor weights;
+  std::vector<float> w_scale;
+  std::vector<int32_t> w_zero_point;
+  std::vector<int32_t> bias;
+  std::vector<float> multiplier;
+  Clamp clamp;
+};
+
+// Multiplication of two values, run-time operands or constant ones.
+// inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
+// arith: sum of (a - a.zp) * (b - b.zp) into s32, requantize_accumulator().
+struct QMatMul {
+  QuantParams a, b, y;
+  std::vector<int64_t> a_batch, b_batch;  // P of each
+  float multiplier = 1.0f;                // (a.scale * b.scale) / y.scale
+  Clamp clamp;
+};
+
+// inputs: a, b s8/u8, shapes broadcast as numpy does; either may be constant. arith: add().
+struct QAdd {
+  QuantParams a, b, y;
+  Clamp clamp;
+};
+
+// inputs: x [N, C, H, W]. output: [N, C, OH, OW], type and parameters of x. Padding never wins; a
+// window wholly in padding gives the lowest value of the type.
+struct QMaxPool {
+  Window window;
+};
+
+// inputs: x [N, C, H, W]. output: [N, C, OH, OW]. arith: average_pool().
+// The divisor of an output is average_divisor() below.
+struct QAveragePool {
+  Window window;
+  bool count_include_pad = false;
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+// inputs: x [N, C, H, W]. output: [N, C, 1, 1]. arith: global_average_pool().
+struct QGlobalAveragePool {
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+// inputs: x of any type. output: same type and number of elements, the value's shape, in C order of
+// the ONNX (NCHW) shape. Flatten, Squeeze, Unsqueeze too.
+struct Reshape {};
+
+// inputs: x of any type. output: same type, shape[i] = x.shape[perm[i]].
+struct Transpose {
+  std::vector<int64_t> perm;
+};
+
+using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd,
+                              QMaxPool, QAveragePool, QGlobalAveragePool, Reshape, Transpose>;
+
+struct Node {
+  std::string name;  // the ONNX node it comes from, for reports and messages
+  Operator op;
+  std::vector<ValueId> inputs;
+  ValueId output;
+};
+
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  std::vector<ValueId> inputs;   // run-time inputs, in the model's order; f32, s8 or u8
+  std::vector<ValueId> outputs;  // in the model's order, under the model's names
+
+  const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+  const Value& output_of(const Node& node) const { return value(node.output); }
+};
+
+// Name of an operator, as reports print it: "QConv".
+std::string operator_name(const Operator& op);
+// Multiply-accumulates of a node: what its loop nest needs, padding included; 0 if it has none.
+int64_t mac_count(const Graph& graph, const Node& node);
+// Number of elements that output (oh, ow) of an average pool divides by.
+int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
+                        int64_t oh, int64_t ow);
+// One line a node, for people.
+std::string describe(const Graph& graph);
+
+using Tensors = std::map<std::string, Tensor>;
+
+// The model inputs that a graph depends on by value: scales, zero points, weights of Conv and Gemm,
+// biases, shapes and clip bounds that are graph inputs. They must be among the tensors given to
+// build(), unless the model has a default for them; the graph no longer has them as inputs.
+std::vector<std::string> parameter_inputs(const onnx::Model& model);
+
+// Binds a model and brings it to canonical form.
+//
+// `inputs` gives the values of parameter inputs and the shapes of the others: dynamic dimensions
+// are bound to the shapes given here. A model without either may be built with no inputs at all.
+// Throws Error naming node, operator, attribute and reason for what can't be built.
+Graph build(const onnx::Model& model, const Tensors& inputs = {});
+
+// Throws Error naming the tensor unless `inputs` has each run-time input of the graph with its type
+// and shape, and nothing that the model does not know.
+void check_inputs(const Graph& graph, const onnx::Model& model, const Tensors& inputs);
+
+}  // namespace systole::graph
