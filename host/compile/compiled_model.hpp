@@ -1,0 +1,79 @@
+// What the compiler makes of a graph: programs for every tile, constants for DRAM, the layout of
+// one input and one output record, and what each command is for.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/driver/device.hpp"
+#include "host/graph/graph.hpp"
+#include "host/import/tensor.hpp"
+
+namespace systole::compile {
+
+/// Bytes that must lie at a global address before the programs are loaded (weights, biases,
+/// scales).
+struct Segment {
+  Address address = 0;
+  std::vector<uint8_t> bytes;
+};
+
+/// A range of the global address space that a tile may reach; granules of WindowGranuleBytes.
+struct Window {
+  Address base = 0;
+  Address bytes = 0;
+  bool readable = true;
+  bool writable = false;
+};
+
+/// The four programs of one tile: `image` goes to scratchpad address `local`, unit u starts at
+/// `program[u]` (scratchpad address). Units are in the order of the generated enum (load, matrix,
+/// vector, store).
+struct TileProgram {
+  unsigned x = 0;
+  unsigned y = 0;
+  std::vector<uint8_t> image;
+  uint32_t local = 0;
+  std::array<uint32_t, 4> program{};
+  std::vector<Window> windows;             // at most NumWindows
+  std::array<uint32_t, 12> fixed_param{};  // launch parameters 4..15
+  /// For each unit, for each command of its program: index into CompiledModel::layers, or -1.
+  std::array<std::vector<int>, 4> layer_of_command;
+};
+
+/// A model input or output inside the record of one inference.
+struct Binding {
+  std::string name;
+  DataType type{};
+  Shape shape;  // of one inference, as in the ONNX model
+  uint32_t offset = 0;         // bytes from the start of the record, multiple of 64
+  uint32_t bytes = 0;
+};
+
+struct Layer {
+  std::string name;  // the ONNX node (the last one fused into it)
+  std::string op;    // "Conv", "Gemm", ...
+  uint64_t mac = 0;  // output elements x kernel x input channels per group
+  uint64_t predicted_cycles = 0;
+};
+
+/// Launch parameter 0 is the offset of the first input record in host memory, parameter 1 that of
+/// the first output record; their steps are `input_record` and `output_record` bytes.
+struct CompiledModel {
+  ChipConfig config;
+  std::vector<TileProgram> tiles;
+  std::vector<Segment> segments;
+  std::vector<Binding> inputs;
+  std::vector<Binding> outputs;
+  uint32_t input_record = 0;
+  uint32_t output_record = 0;
+  std::vector<Layer> layers;
+};
+
+/// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot
+/// be mapped. `use_tiles` limits the compute tiles that take part (0: all).
+CompiledModel compile(const graph::Graph& graph, const ChipConfig& config, unsigned use_tiles = 0);
+
+}  // namespace systole::compile
