@@ -1,0 +1,19 @@
+// Assertions, written once for simulation and for model checkers: they use the module's clk_i and
+// rst_ni, take one Boolean expression over the present and (by $past) earlier cycles, and are checked at
+// each rising edge out of reset. Name them after the claim: ASSERT(GrantOneHot_A, $onehot0(grant_o)).
+`ifndef SYSTOLE_ASSERT_SVH
+`define SYSTOLE_ASSERT_SVH
+
+`define ASSERT(Name, Expr) \
+  Name: assert property (@(posedge clk_i) disable iff (!rst_ni) (Expr)) \
+  else $error("Name");
+
+// What stimulus is expected to reach; counted in the coverage build only.
+`ifdef SYSTOLE_COVER
+`define COVER(Name, Expr) \
+  Name: cover property (@(posedge clk_i) disable iff (!rst_ni) (Expr));
+`else
+`define COVER(Name, Expr)
+`endif
+
+`endif
