@@ -1,0 +1,25 @@
+# Verbs that need ONNX Runtime, the outside judge, in an environment of its own; and retraining.
+
+CROSSCHECK_PYTHON := .venv-crosscheck/bin/python
+# How many random graphs, and on what: model (the functional model), chip, or a command of your own.
+GRAPHS ?= 200
+DEVICE ?= model
+
+.PHONY: crosscheck crosscheck-venv digits
+
+crosscheck-venv: .venv-crosscheck/ready ## Make the environment with ONNX Runtime
+
+.venv-crosscheck/ready: requirements-crosscheck.txt
+	rm -rf .venv-crosscheck
+	/usr/bin/python3 -m venv .venv-crosscheck
+	.venv-crosscheck/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+crosscheck: .venv-crosscheck/ready ## Compare with ONNX Runtime on random graphs: GRAPHS=200 DEVICE=model SEED=1
+	$(CROSSCHECK_PYTHON) tools/random_graphs.py --count $(GRAPHS) --seed $(or $(SEED),1) \
+	  --out $(BUILD)/crosscheck
+	$(CROSSCHECK_PYTHON) tools/crosscheck.py $(BUILD)/crosscheck --device $(DEVICE) --config $(CONFIG)
+
+digits: .venv-crosscheck/ready ## Train and quantize tests/models/digits anew (python3-torch, python3-sklearn)
+	/usr/bin/python3 tools/train_digits.py train
+	$(CROSSCHECK_PYTHON) tools/train_digits.py export
