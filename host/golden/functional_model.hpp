@@ -1,0 +1,113 @@
+// The functional model: runs the programs that the chip runs, command by command, bit for bit,
+// without time.
+//
+// Alone it is the fast simulator: run() lets every unit go as far as its semaphores allow. Beside
+// the RTL it is the lockstep judge's other half: the judge tells it which unit's command takes
+// effect next.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/golden/execute.hpp"
+#include "host/golden/machine.hpp"
+#include "host/golden/program.hpp"
+
+namespace systole::golden {
+
+/// A command that has taken effect.
+struct Executed {
+  Node node;
+  spec::Unit unit = spec::Unit::Load;
+  Step step;
+  WriteSet written;
+};
+
+/// What stopped a tile.
+struct TileFault {
+  Node node;
+  spec::Unit unit = spec::Unit::Load;
+  uint32_t pc = 0;
+  Fault fault;
+};
+
+/// Global addresses that a tile may reach: granules, as in the WINDOW registers.
+struct Windows {
+  uint32_t perm = 0;
+  std::array<uint32_t, spec::NumWindows> base{};
+  std::array<uint32_t, spec::NumWindows> limit{};
+
+  bool allows(Address address, std::size_t bytes, bool write) const;
+};
+
+class FunctionalModel {
+ public:
+  FunctionalModel(const ChipConfig& config, std::size_t host_memory_bytes);
+
+  Machine& machine() { return machine_; }
+  const Machine& machine() const { return machine_; }
+
+  /// Windows start closed.
+  void set_windows(Node node, const Windows& windows);
+  /// Starts a tile's four units; its semaphores are zero.
+  void launch(Node node, const Launch& launch);
+
+  // ---- alone
+  /// Runs all launched tiles to their ends. The first fault ends it. Units that wait for ever throw
+  /// Error with who waits for what. `observer` sees every command that took effect.
+  std::optional<TileFault> run(const std::function<void(const Executed&)>& observer = {});
+
+  // ---- in lockstep
+  /// The next command of a unit that has not taken effect takes effect now, semaphores unasked. At
+  /// End: nullopt.
+  std::optional<Executed> retire(Node node, spec::Unit unit, std::optional<TileFault>& fault);
+  /// A post that travelled with a store's last write from `source` took effect at `destination`:
+  /// that store takes effect now, and its retirement will be none. Nullopt when no store of
+  /// `source` posts there.
+  std::optional<Executed> post_taken(Node source, Node destination,
+                                     std::optional<TileFault>& fault);
+
+ private:
+  struct Unit {
+    ProgramWalker walker;
+    std::deque<Step> ahead;        // fetched and not yet retired
+    std::deque<bool> took_effect;  // of these: by a post that travelled
+    bool ended = true;
+  };
+  struct Tile {
+    std::array<Unit, spec::NumUnits> units;
+    std::array<unsigned, spec::NumSemaphores> semaphores{};
+    Windows windows;
+  };
+
+  Tile& tile(Node node) { return tiles_[{node.x, node.y}]; }
+  Step& look_ahead(Node node, spec::Unit unit, std::size_t index);
+  Executed perform(Node node, spec::Unit unit, const Step& step, std::optional<TileFault>& fault);
+  Fault check_windows(Node node, const Step& step);
+  bool ready(const Tile& tile, const Step& step) const;
+  void take(Tile& tile, const Step& step);
+  std::optional<TileFault> post(Node node, spec::Unit unit, const Step& step);
+  bool step_unit(Node node, spec::Unit unit, std::optional<TileFault>& fault,
+                 const std::function<void(const Executed&)>& observer);
+  bool all_ended() const;
+  std::string waits() const;
+
+  Machine machine_;
+  std::map<std::pair<unsigned, unsigned>, Tile> tiles_;
+};
+
+/// Whether a store's remote post travels with its last write: the tile posted is the tile written.
+bool post_travels(const Step& step);
+
+/// Element size of what a command writes, for reports: 1, or 4 for s32 and binary32 results and
+/// accumulators.
+unsigned written_element_bytes(const Step& step);
+
+}  // namespace systole::golden
