@@ -65,6 +65,13 @@ struct Window {
   std::array<int64_t, 4> pads{0, 0, 0, 0};  // top, left, bottom, right
 };
 
+// When an offset is added. The judge has fused kernels (AfterOffset) and falls back to float ones
+// for what they don't cover (BeforeOffset); both are exact here. See arith.hpp.
+enum class Rounding {
+  AfterOffset,   // one rounding of value / scale + zero point
+  BeforeOffset,  // every float step rounded, then rne(value / scale) + zero point
+};
+
 // inputs: x f32 [any]. output: s8/u8, same shape. arith: quantize().
 // scale.size() == zero_point.size() is 1 (per tensor) or shape[axis] (per channel).
 struct Quantize {
@@ -120,17 +127,22 @@ struct QGemm {
 
 // Multiplication of two values, run-time operands or constant ones.
 // inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
-// arith: sum of (a - a.zp) * (b - b.zp) into s32, requantize_accumulator().
+// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator().
 struct QMatMul {
-  QuantParams a, b, y;
+  QuantParams a, y;
+  std::vector<float> b_scale;             // N of them
+  std::vector<int32_t> b_zero_point;      // N of them
   std::vector<int64_t> a_batch, b_batch;  // P of each
-  float multiplier = 1.0f;                // (a.scale * b.scale) / y.scale
+  std::vector<int32_t> bias;              // N of them; 0 where the model has none
+  std::vector<float> multiplier;          // N of them: (a.scale * b_scale[n]) / y.scale
   Clamp clamp;
 };
 
-// inputs: a, b s8/u8, shapes broadcast as numpy does; either may be constant. arith: add().
+// inputs: a, b s8/u8, shapes broadcast as numpy does; either may be constant. arith: add(),
+// or add_unfused() for BeforeOffset.
 struct QAdd {
   QuantParams a, b, y;
+  Rounding rounding = Rounding::AfterOffset;
   Clamp clamp;
 };
 
@@ -146,6 +158,7 @@ struct QAveragePool {
   Window window;
   bool count_include_pad = false;
   QuantParams x, y;
+  Rounding rounding = Rounding::AfterOffset;
   Clamp clamp;
 };
 
@@ -197,9 +210,12 @@ std::string describe(const Graph& graph);
 using Tensors = std::map<std::string, Tensor>;
 
 // The model inputs that a graph depends on by value: scales, zero points, weights of Conv and Gemm,
-// biases, shapes and clip bounds that are graph inputs. They must be among the tensors given to
-// build(), unless the model has a default for them; the graph no longer has them as inputs.
+// biases, shapes and clip bounds that are graph inputs, and every input with a default. They must
+// be among the tensors given to build(), unless the model has a default; the graph no longer has
+// them as inputs.
 std::vector<std::string> parameter_inputs(const onnx::Model& model);
+// The model inputs whose shapes build() must be given: those with a dynamic batch dimension.
+std::vector<std::string> dynamic_inputs(const onnx::Model& model);
 
 // Binds a model and brings it to canonical form.
 //

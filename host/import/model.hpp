@@ -52,6 +52,8 @@ struct Model {
   std::vector<Port> inputs;  // may include initializers: those are defaults
   std::vector<Port> outputs;
   std::map<std::string, Tensor> initializers;
+  // Initializers of types that Systole has no use for, by name: the type. An error once used.
+  std::map<std::string, std::string> unreadable;
 };
 
 // Reads a file. Throws Error naming the file, and the node or tensor, when it is not a complete

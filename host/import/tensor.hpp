@@ -21,7 +21,7 @@ using Shape = std::vector<int64_t>;
 std::string to_string(const Shape& shape);
 
 // The largest tensor accepted, in elements: what a file can make us allocate is bounded.
-constexpr int64_t kMaxElements = int64_t{1} << 30;
+constexpr int64_t kMaxElements = int64_t{1} << 28;
 
 // Product of the dimensions; 1 for a scalar. Throws Error naming `where` when a dimension is
 // negative or the product exceeds kMaxElements.
