@@ -1,0 +1,544 @@
+#!/usr/bin/env python3
+"""Writes small random quantized ONNX models with inputs and what ONNX Runtime answers.
+
+    random_graphs.py --out FOLDER [--count N] [--seed S] [--only OPERATOR]
+
+Each case is a folder: model.onnx, input_<name>.npy and output_<name>.npy for every graph input and output,
+about.json (the seed, the operators, features, and whether ONNX Runtime ran all of it in integers: where it
+did not, its own answer is binary32 arithmetic in an order of its own, and no judge of single bits).
+
+Models are QDQ, in the way ONNX Runtime's quantize_static writes them, or QOperator. Scales are random or
+powers of two (which hits rounding ties); zero-points lie anywhere.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from ort_session import make_session
+
+OPSET = 13
+IR_VERSION = 8
+RANGES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
+INTEGER_SUM_OPERATORS = {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "Add",
+                         "AveragePool", "GlobalAveragePool"}
+
+
+class Quantized:
+    """Scale, zero-point and type of a tensor; scale and zero-point may be vectors along `axis`."""
+
+    def __init__(self, scale, zero, axis=None):
+        self.scale = np.asarray(scale, np.float32)
+        self.zero = np.asarray(zero)
+        self.axis = axis
+
+    @property
+    def dtype(self):
+        return self.zero.dtype
+
+
+class Builder:
+    """One random graph, grown operator by operator; `values` holds binary32 values for ranges."""
+
+    def __init__(self, rng, qoperator):
+        self.rng = rng
+        self.qoperator = qoperator
+        self.nodes = []
+        self.initializers = []
+        self.inputs = []
+        self.feeds = {}
+        self.values = {}
+        self.quantized = {}
+        self.operators = []
+        self.features = set()
+        self.count = 0
+        self.types = [np.uint8] if self.chance(0.5) else [np.int8]
+
+    # ---- dice
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def pick(self, *options):
+        return options[self.rng.integers(len(options))]
+
+    def between(self, low, high):
+        return int(self.rng.integers(low, high + 1))
+
+    def scale(self, wanted):
+        """Near `wanted`; sometimes a power of two."""
+        if self.chance(0.25):
+            self.features.add("power-of-two scale")
+            return np.float32(2.0 ** np.round(np.log2(wanted)))
+        return np.float32(wanted * self.rng.uniform(0.9, 1.1))
+
+    def fit(self, values, dtype=None):
+        """Quantization of a tensor with these values, as a calibration would choose it, or a rougher one."""
+        dtype = np.dtype(dtype or self.types[0])
+        lowest, highest = RANGES[dtype]
+        stretch = self.pick(1.0, 1.0, 1.3, 0.7)
+        low = min(0.0, float(values.min())) * stretch
+        high = max(0.0, float(values.max())) * stretch
+        if self.chance(0.2):
+            low, high = -max(-low, high), max(-low, high)
+        scale = self.scale(max(high - low, 1e-3) / 255)
+        zero = np.clip(np.rint(lowest - low / scale), lowest, highest)
+        if self.chance(0.1):
+            zero = self.between(lowest, highest)
+        return Quantized(scale, np.array(zero, dtype))
+
+    # ---- parts of the graph
+    def name(self, stem):
+        self.count += 1
+        return f"{stem}_{self.count}"
+
+    def initializer(self, stem, array):
+        name = self.name(stem)
+        self.initializers.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def node(self, operator, inputs, output, **attributes):
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=self.name("node"),
+                                           **attributes))
+        return output
+
+    def parameters(self, quantized, stem):
+        return [self.initializer(f"{stem}_scale", quantized.scale),
+                self.initializer(f"{stem}_zero", quantized.zero)]
+
+    def dequantize(self, name):
+        """Name of the binary32 form of the quantized tensor `name`; one node for each use."""
+        quantized = self.quantized[name]
+        attributes = {} if quantized.axis is None else {"axis": quantized.axis}
+        return self.node("DequantizeLinear", [name, *self.parameters(quantized, name)],
+                         self.name(f"{name}_float"), **attributes)
+
+    def quantize(self, name, value, quantized, output=None):
+        """Quantizes binary32 `name`; the new tensor's values are what was kept of `value`."""
+        output = output or self.name("q")
+        self.node("QuantizeLinear", [name, *self.parameters(quantized, output)], output)
+        return self.define(output, value, quantized)
+
+    def define(self, name, value, quantized):
+        self.quantized[name] = quantized
+        self.values[name] = value
+        return name
+
+    def add_input(self, shape):
+        """A graph input, binary32 and quantized on entry, or already quantized."""
+        name = self.name("x")
+        value = (self.rng.standard_normal(shape) * self.rng.uniform(0.2, 4)
+                 + self.rng.uniform(-1, 1)).astype(np.float32)
+        quantized = self.fit(value)
+        if self.qoperator and self.chance(0.5):
+            self.features.add("quantized input")
+            lowest, highest = RANGES[quantized.dtype]
+            array = self.rng.integers(lowest, highest + 1, shape).astype(quantized.dtype)
+            self.feeds[name] = array
+            value = (array.astype(np.float32) - np.float32(quantized.zero)) * quantized.scale
+            self.inputs.append(helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(array.dtype), shape))
+            return self.define(name, value, quantized)
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self.feeds[name] = value
+        return self.quantize(name, value, quantized)
+
+    def evaluate(self, operator, arrays, **attributes):
+        """Binary32 result of one operator."""
+        names = [f"i{i}" for i in range(len(arrays))]
+        graph = helper.make_graph(
+            [helper.make_node(operator, names, ["o"], **attributes)], "one",
+            [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+             for n, a in zip(names, arrays)],
+            [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
+                                  ir_version=IR_VERSION)
+        return make_session(model.SerializeToString()).run(None, dict(zip(names, arrays)))[0]
+
+    # ---- weights
+    def weights(self, shape, channel_axis):
+        """Integer weights and their quantization, per tensor or per channel."""
+        dtype = np.dtype(self.pick(np.int8, np.int8, np.uint8))
+        if self.types[0] == np.int8:
+            dtype = np.dtype(np.int8)
+        lowest, highest = RANGES[dtype]
+        kind = self.pick("normal", "uniform", "extreme")
+        if kind == "normal":
+            array = np.clip(np.rint(self.rng.standard_normal(shape) * 40), -128, 127) - min(-128, lowest)
+            array = np.clip(array + lowest, lowest, highest)
+        elif kind == "uniform":
+            array = self.rng.integers(lowest, highest + 1, shape)
+        else:
+            array = self.rng.choice([lowest, lowest + 1, 0, highest], shape)
+        array = array.astype(dtype)
+        zero = 0 if dtype == np.int8 else 128
+        if self.chance(0.3):
+            zero = self.between(lowest, highest)
+        if zero != 0:
+            self.features.add("weight zero-point")
+        if self.chance(0.5):
+            self.features.add("per channel")
+            channels = shape[channel_axis]
+            scale = np.array([self.scale(0.02) for _ in range(channels)], np.float32)
+            return array, Quantized(scale, np.full(channels, zero, dtype), channel_axis)
+        return array, Quantized(self.scale(0.02), np.array(zero, dtype))
+
+    @staticmethod
+    def weight_values(array, quantized):
+        scale, zero = quantized.scale, quantized.zero.astype(np.float32)
+        if quantized.axis is not None:
+            shape = [1] * array.ndim
+            shape[quantized.axis] = -1
+            scale, zero = scale.reshape(shape), zero.reshape(shape)
+        return (array.astype(np.float32) - zero) * scale
+
+    def bias(self, channels, x, weight):
+        """Integer bias and its quantization xs * ws, or None."""
+        if self.chance(0.3):
+            return None, None
+        array = self.rng.integers(-6000, 6001, channels).astype(np.int32)
+        scale = self.quantized[x].scale * weight.scale
+        zero = np.zeros(scale.shape, np.int32)
+        return array, Quantized(scale, zero, 0 if scale.ndim else None)
+
+    def weighted(self, operator, x, array, weight, bias, bias_quantized, **attributes):
+        """A Conv, Gemm or MatMul with constant weights, with an activation now and then."""
+        self.operators.append(operator)
+        arrays = [self.values[x], self.weight_values(array, weight)]
+        if bias is not None:
+            arrays.append(bias.astype(np.float32) * bias_quantized.scale)
+        value = self.evaluate(operator, arrays, **attributes)
+        w = self.initializer("w", array)
+        if self.qoperator and operator in ("Conv", "MatMul"):
+            out = self.fit(value)
+            inputs = [x, *self.parameters(self.quantized[x], x), w,
+                      *self.parameters(weight, "w"), *self.parameters(out, "y")]
+            if bias is not None:
+                inputs.append(self.initializer("b", bias))
+            if self.chance(0.15):
+                self.bind_at_run_time({w, *([inputs[-1]] if bias is not None else [])})
+            output = self.node(f"QLinear{operator}", inputs, self.name("q"), **attributes)
+            return self.define(output, value, out)
+        self.quantized[w] = weight
+        inputs = [self.dequantize(x), self.dequantize(w)]
+        if bias is not None:
+            b = self.initializer("b", bias)
+            self.quantized[b] = bias_quantized
+            inputs.append(self.dequantize(b))
+        y = self.node(operator, inputs, self.name(operator.lower()), **attributes)
+        return self.quantize(*self.maybe_activation(y, value))
+
+    def bind_at_run_time(self, names):
+        """Turns initializers into graph inputs."""
+        self.features.add("run-time weights")
+        for tensor in [t for t in self.initializers if t.name in names]:
+            self.initializers.remove(tensor)
+            self.feeds[tensor.name] = numpy_helper.to_array(tensor)
+            self.inputs.append(helper.make_tensor_value_info(tensor.name, tensor.data_type,
+                                                             list(tensor.dims)))
+
+    def maybe_activation(self, y, value):
+        """Arguments of quantize(), perhaps after an activation that the quantization does by itself.
+
+        ONNX Runtime drops an activation when the range of the quantized result lies inside of the
+        activation's; quantize_static writes no other kind without Q and DQ between.
+        """
+        kind = self.rng.random()
+        if kind < 0.3:
+            self.operators.append("Relu")
+            value = np.maximum(value, 0)
+            y = self.node("Relu", [y], self.name("relu"))
+            quantized = self.fit(value)
+            quantized.zero = np.array(RANGES[quantized.dtype][0], quantized.dtype)
+            return y, value, quantized
+        if kind < 0.45:
+            y, value, (low, high) = self.clip_node(y, value)
+            dtype = np.dtype(self.types[0])
+            lowest, highest = RANGES[dtype]
+            scale = np.float32((high - low) / 255 * 0.99)
+            zero = np.floor(lowest - low / scale)
+            return y, value, Quantized(scale, np.array(np.clip(zero, lowest, highest), dtype))
+        return y, value, self.fit(value)
+
+    def clip_node(self, y, value):
+        self.operators.append("Clip")
+        low, high = (0.0, 6.0)
+        if self.chance(0.5):
+            low, high = min(0.0, float(value.min())), max(0.1, float(value.max()))
+            low, high = low * self.rng.uniform(0, 1), high * self.rng.uniform(0.3, 1)
+        low, high = np.float32(low), np.float32(high)
+        bounds = [self.initializer("low", low), self.initializer("high", high)]
+        y = self.node("Clip", [y, *bounds], self.name("clip"))
+        return y, np.clip(value, low, high), (low, high)
+
+    # ---- operators on a quantized tensor, each gives the next one
+    def window(self, height, width, dilatable=True):
+        """Attributes of a window that fits."""
+        kernel = [self.between(1, min(4, height)), self.between(1, min(4, width))]
+        attributes = {"kernel_shape": kernel}
+        if self.chance(0.6):
+            attributes["strides"] = [self.between(1, 3), self.between(1, 3)]
+        mode = self.rng.random()
+        if mode < 0.25:
+            attributes["auto_pad"] = self.pick("SAME_UPPER", "SAME_LOWER", "VALID")
+            self.features.add(attributes["auto_pad"])
+            return attributes
+        pads = [0, 0, 0, 0]
+        if mode < 0.7:
+            self.features.add("pads")
+            pads = [self.between(0, k - 1) for k in kernel] + [self.between(0, k - 1) for k in kernel]
+            attributes["pads"] = pads
+        if dilatable and self.chance(0.2):
+            dilations = [self.between(1, 3), self.between(1, 3)]
+            spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+            if spans[0] <= height + pads[0] + pads[2] and spans[1] <= width + pads[1] + pads[3]:
+                attributes["dilations"] = dilations
+                self.features.add("dilations")
+        return attributes
+
+    def conv(self, x):
+        _, channels, height, width = self.values[x].shape
+        attributes = self.window(height, width)
+        kind = self.pick("plain", "plain", "depthwise", "grouped")
+        groups = 1
+        filters = self.pick(1, 2, 3, 5, 8, 16, 17, 24, 32, 33, 40)
+        if kind == "depthwise":
+            groups, filters = channels, channels * self.pick(1, 1, 1, 2)
+            self.features.add("depthwise")
+        elif kind == "grouped":
+            groups = self.pick(*[g for g in range(1, channels + 1) if channels % g == 0])
+            filters = groups * self.between(1, 8)
+            self.features.add("group")
+        if groups > 1 or self.chance(0.3):
+            attributes["group"] = groups
+        shape = (filters, channels // groups, *attributes["kernel_shape"])
+        array, weight = self.weights(shape, 0)
+        bias, bias_quantized = self.bias(filters, x, weight)
+        return self.weighted("Conv", x, array, weight, bias, bias_quantized, **attributes)
+
+    def gemm(self, x):
+        depth, columns = self.values[x].shape[1], self.pick(1, 2, 7, 10, 16, 17, 32, 33, 64)
+        transposed = self.chance(0.5)
+        shape = (columns, depth) if transposed else (depth, columns)
+        array, weight = self.weights(shape, 0 if transposed else 1)
+        bias, bias_quantized = self.bias(columns, x, weight)
+        return self.weighted("Gemm", x, array, weight, bias, bias_quantized,
+                             **({"transB": 1} if transposed else {}))
+
+    def matmul(self, x):
+        depth, columns = self.values[x].shape[-1], self.pick(1, 2, 7, 10, 16, 17, 32, 33, 64)
+        array, weight = self.weights((depth, columns), 1)
+        return self.weighted("MatMul", x, array, weight, None, None)
+
+    def matmul_two(self, x):
+        """Both operands made at run time."""
+        shape = self.values[x].shape
+        other = self.add_input([*shape[:-2], shape[-1], self.between(1, 20)])
+        self.features.add("two run-time operands")
+        self.operators.append("MatMul")
+        value = np.matmul(self.values[x], self.values[other])
+        out = self.fit(value)
+        if self.qoperator:
+            inputs = []
+            for name in (x, other):
+                inputs += [name, *self.parameters(self.quantized[name], name)]
+            output = self.node("QLinearMatMul", [*inputs, *self.parameters(out, "y")], self.name("q"))
+            return self.define(output, value, out)
+        y = self.node("MatMul", [self.dequantize(x), self.dequantize(other)], self.name("matmul"))
+        return self.quantize(y, value, out)
+
+    def add(self, x):
+        """A sum with an earlier tensor, another input, or a constant."""
+        self.operators.append("Add")
+        shape = self.values[x].shape
+        same = [n for n, v in self.values.items() if v.shape == shape and n in self.quantized]
+        kind = self.pick("earlier", "earlier", "input", "constant")
+        if kind == "earlier":
+            other = self.pick(*same)
+        elif kind == "input":
+            other = self.add_input(list(shape))
+        else:
+            self.features.add("constant addend")
+            if self.chance(0.5) and len(shape) == 4:
+                shape = (1, shape[1], 1, 1)
+                self.features.add("broadcast")
+            value = self.rng.standard_normal(shape).astype(np.float32)
+            quantized = self.fit(value)
+            lowest, highest = RANGES[quantized.dtype]
+            array = np.clip(np.rint(value / quantized.scale) + quantized.zero, lowest, highest)
+            other = self.initializer("c", array.astype(quantized.dtype))
+            self.define(other, value, quantized)
+        value = self.values[x] + self.values[other]
+        pair = [self.dequantize(x), self.dequantize(other)]
+        if self.chance(0.3):
+            pair.reverse()
+        y = self.node("Add", pair, self.name("add"))
+        if kind == "constant":
+            del self.values[other]
+        return self.quantize(*self.maybe_activation(y, value))
+
+    def relu(self, x):
+        self.operators.append("Relu")
+        value = np.maximum(self.values[x], 0)
+        y = self.node("Relu", [self.dequantize(x)], self.name("relu"))
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def clip(self, x):
+        y, value, _ = self.clip_node(self.dequantize(x), self.values[x])
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def moved(self, operator, x, value, extra=(), **attributes):
+        """An operator that only moves or selects elements: same quantization on both sides."""
+        self.operators.append(operator)
+        quantized = self.quantized[x]
+        if self.qoperator:
+            y = self.node(operator, [x, *extra], self.name("q"), **attributes)
+            return self.define(y, value, quantized)
+        y = self.node(operator, [self.dequantize(x), *extra], self.name(operator.lower()),
+                      **attributes)
+        return self.quantize(y, value, quantized)
+
+    def max_pool(self, x):
+        attributes = self.window(*self.values[x].shape[2:])
+        value = self.evaluate("MaxPool", [self.values[x]], **attributes)
+        return self.moved("MaxPool", x, value, **attributes)
+
+    def average_pool(self, x):
+        self.operators.append("AveragePool")
+        attributes = self.window(*self.values[x].shape[2:], dilatable=False)
+        if self.chance(0.4):
+            attributes["count_include_pad"] = self.between(0, 1)
+        value = self.evaluate("AveragePool", [self.values[x]], **attributes)
+        y = self.node("AveragePool", [self.dequantize(x)], self.name("average"), **attributes)
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def global_average_pool(self, x):
+        self.operators.append("GlobalAveragePool")
+        value = self.values[x].mean(axis=(2, 3), keepdims=True)
+        y = self.node("GlobalAveragePool", [self.dequantize(x)], self.name("global"))
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def flatten(self, x):
+        return self.moved("Flatten", x, self.values[x].reshape(self.values[x].shape[0], -1))
+
+    def reshape(self, x):
+        shape = self.pick([0, -1], [self.values[x].shape[0], -1])
+        value = self.values[x].reshape(self.values[x].shape[0], -1)
+        name = self.initializer("shape", np.array(shape, np.int64))
+        return self.moved("Reshape", x, value, [name])
+
+    def transpose(self, x):
+        axes = [0, 2, 3, 1] if self.values[x].ndim == 4 else [1, 0]
+        return self.moved("Transpose", x, self.values[x].transpose(axes), perm=axes)
+
+    def finish(self, last):
+        """Makes `last` the graph's output and gives the model."""
+        if self.qoperator and self.chance(0.5):
+            self.features.add("quantized output")
+            output, element = last, self.quantized[last].dtype
+            element = helper.np_dtype_to_tensor_dtype(element)
+        else:
+            output, element = self.dequantize(last), TensorProto.FLOAT
+        for node in self.nodes:
+            node.output[:] = ["y" if name == output else name for name in node.output]
+            node.input[:] = ["y" if name == output else name for name in node.input]
+        graph = helper.make_graph(
+            self.nodes, "random", self.inputs,
+            [helper.make_tensor_value_info("y", element, list(self.values[last].shape))],
+            self.initializers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
+                                  ir_version=IR_VERSION, producer_name="systole random_graphs")
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+FOUR = ("conv", "conv", "conv", "add", "relu", "clip", "max_pool", "average_pool",
+        "global_average_pool", "flatten", "reshape")
+TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add")
+THREE = ("matmul", "matmul_two", "add", "relu")
+
+
+def random_graph(rng, only):
+    """A Builder that holds a chain of one to six operators, and the chain's last tensor."""
+    builder = Builder(rng, qoperator=rng.random() < 0.4)
+    wanted = only or ("conv" if builder.chance(0.25) else builder.pick(*FOUR, *TWO, *THREE))
+    rank = 4 if wanted in FOUR else 2
+    if wanted in ("matmul", "matmul_two") and builder.chance(0.4):
+        rank = 3
+    if wanted in ("add", "relu", "clip") and builder.chance(0.3):
+        rank = 2
+    if rank == 4:
+        shape = [builder.pick(1, 1, 1, 2, 3), builder.pick(1, 2, 3, 4, 8, 13, 16, 17, 32, 35),
+                 builder.between(1, 12), builder.between(1, 12)]
+    elif rank == 3:
+        shape = [builder.between(1, 3), builder.between(1, 9), builder.between(1, 70)]
+    else:
+        shape = [builder.pick(1, 1, 2, 5, 17), builder.pick(1, 2, 5, 16, 31, 32, 33, 64, 100, 130)]
+    x = builder.add_input(shape)
+    if rank == 4 and builder.chance(0.06):
+        x = builder.transpose(x)
+    x = getattr(builder, wanted)(x)
+    for _ in range(builder.pick(0, 0, 0, 1, 2, 3, 5)):
+        menu = {4: FOUR, 3: THREE, 2: TWO}[builder.values[x].ndim]
+        x = getattr(builder, builder.pick(*menu))(x)
+    if builder.values[x].ndim == 4 and builder.chance(0.06):
+        x = builder.transpose(x)
+    return builder, x
+
+
+def judge(model, feeds):
+    """ONNX Runtime's answer, and the operators that it ran in binary32 though integers were possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        optimized = pathlib.Path(folder) / "optimized.onnx"
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+        options.log_severity_level = 3
+        options.optimized_model_filepath = str(optimized)
+        onnxruntime.InferenceSession(model.SerializeToString(), options,
+                                     providers=["CPUExecutionProvider"])
+        ran = {node.op_type for node in onnx.load(optimized).graph.node}
+    outputs = make_session(model.SerializeToString()).run(None, feeds)
+    return outputs, sorted(ran & INTEGER_SUM_OPERATORS)
+
+
+def write_case(folder, seed, only):
+    builder, last = random_graph(np.random.default_rng(seed), only)
+    model = builder.finish(last)
+    outputs, in_float = judge(model, builder.feeds)
+    folder.mkdir(parents=True)
+    onnx.save(model, folder / "model.onnx")
+    for name, array in builder.feeds.items():
+        np.save(folder / f"input_{name}.npy", array)
+    for info, array in zip(model.graph.output, outputs):
+        np.save(folder / f"output_{info.name}.npy", array)
+    about = {"seed": seed, "operators": builder.operators, "features": sorted(builder.features),
+             "format": "QOperator" if builder.qoperator else "QDQ", "binary32_in_judge": in_float}
+    (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+    return about
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder, emptied first")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1, help="of the first case; the next one's is +1")
+    parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE)), help="first operator")
+    arguments = parser.parse_args()
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    written = floating = 0
+    for seed in range(arguments.seed, arguments.seed + arguments.count):
+        about = write_case(arguments.out / f"case_{seed:06}", seed, arguments.only)
+        written += 1
+        floating += bool(about["binary32_in_judge"])
+    print(f"{written} graphs in {arguments.out}, seeds {arguments.seed} to "
+          f"{arguments.seed + arguments.count - 1}; {floating} of them not all in integers in the judge")
+
+
+if __name__ == "__main__":
+    main()
