@@ -1,0 +1,255 @@
+#include "host/golden/lockstep.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/command/error.hpp"
+
+namespace systole::golden {
+namespace {
+
+const char* kind_text(Mismatch::Kind kind) {
+  switch (kind) {
+    case Mismatch::Kind::Value:
+      return "wrong value";
+    case Mismatch::Kind::ControlFlow:
+      return "wrong command";
+    case Mismatch::Kind::Fault:
+      return "the functional model refuses this command";
+    case Mismatch::Kind::Image:
+      return "the program in the scratchpad is not the one that was loaded";
+  }
+  return "";
+}
+
+bool in_scratchpad(Address address) {
+  return address >= spec::TileBase && address < 2 * spec::TileBase;
+}
+bool in_host_memory(Address address) {
+  return address >= spec::HostMemBase && address < spec::DramBase;
+}
+
+Node tile_of(Address address) {
+  const Address local = address - spec::TileBase;
+  return {static_cast<unsigned>(local >> spec::TileColShift & 0xff),
+          static_cast<unsigned>(local >> spec::TileRowShift)};
+}
+
+std::string place_text(const Mismatch& m) {
+  if (m.accumulator)
+    return fmt::format("accumulator row {} column {}", m.address / kLanes, m.address % kLanes);
+  if (in_scratchpad(m.address)) {
+    const Node node = tile_of(m.address);
+    return fmt::format("tile ({}, {}) scratchpad 0x{:05x}", node.x, node.y,
+                       m.address & ((Address{1} << spec::TileColShift) - 1));
+  }
+  if (in_host_memory(m.address))
+    return fmt::format("host memory 0x{:x}", m.address - spec::HostMemBase);
+  return fmt::format("DRAM 0x{:012x}", m.address);
+}
+
+int32_t extend(uint32_t value, unsigned bytes) {
+  return bytes == 1 ? static_cast<int8_t>(value) : static_cast<int32_t>(value);
+}
+
+}  // namespace
+
+std::string Mismatch::text() const {
+  std::string text = fmt::format("{} at cycle {}: tile ({}, {}) {} command {} ({})",
+                                 kind_text(kind), cycle, node.x, node.y, spec::to_string(unit), pc,
+                                 spec::to_string(static_cast<spec::Opcode>(words[0] & 0xff)));
+  if (kind == Kind::Value) {
+    text += fmt::format(
+        ", element {} of {} at {}: expected {} (0x{:0{}x}), got {} (0x{:0{}x}); {} of {} elements "
+        "differ",
+        element, elements, place_text(*this), extend(expected, element_bytes), expected,
+        2 * element_bytes, extend(got, element_bytes), got, 2 * element_bytes, wrong_elements,
+        elements);
+  }
+  return note.empty() ? text : text + ": " + note;
+}
+
+LockstepJudge::LockstepJudge(const ChipConfig& config, std::size_t host_memory_bytes,
+                             const ChipState& chip)
+    : model_(config, host_memory_bytes), chip_(chip) {}
+
+void LockstepJudge::host_wrote(Address address, const void* data, std::size_t bytes) {
+  if (address < spec::IoRegsBase || address >= spec::IoRegsBase + spec::IoRegsBytes) {
+    model_.machine().write(address, data,
+                           bytes);  // registers and core RAM are none of the model's memories
+    return;
+  }
+  for (std::size_t i = 0; i + 4 <= bytes; i += 4) {
+    uint32_t value;
+    std::memcpy(&value, static_cast<const uint8_t*>(data) + i, 4);
+    const auto offset = static_cast<uint32_t>(address - spec::IoRegsBase + i);
+    ring_.write_register(offset, value);
+    if (offset != SYSTOLE_IO_DOORBELL) continue;
+    std::vector<uint8_t>& shadow = model_.machine().host_memory();
+    std::memcpy(shadow.data(), chip_.host_memory(), shadow.size());
+  }
+}
+
+/// Takes requests from the ring up to the next Run, which becomes the current one.
+void LockstepJudge::begin_run() {
+  current_.reset();
+  launched_.clear();
+  while (const auto request = ring_.next(model_.machine())) {
+    if (request->kind == SYSTOLE_REQUEST_KIND_LOAD_PROGRAM) {
+      program_ = load_program(model_, *request).value_or(std::vector<TileEntry>{});
+    } else if (request->kind == SYSTOLE_REQUEST_KIND_RUN) {
+      current_ = request;
+      return;
+    }
+  }
+}
+
+void LockstepJudge::launched(Node node, uint64_t cycle) {
+  if (mismatch_) return;
+  const bool again = std::find(launched_.begin(), launched_.end(), node) != launched_.end();
+  if (!current_ || again) begin_run();
+  const auto entry = std::find_if(program_.begin(), program_.end(), [&](const TileEntry& e) {
+    return e.x == node.x && e.y == node.y;
+  });
+  if (!current_ || entry == program_.end()) {
+    report(Mismatch::Kind::ControlFlow, node, spec::Unit::Load, {}, cycle,
+           "a launch that no request asked for");
+    return;
+  }
+  launched_.push_back(node);
+  check_image(*entry, cycle);
+  model_.launch(node, launch_of(*entry, *current_));
+}
+
+void LockstepJudge::check_image(const TileEntry& entry, uint64_t cycle) {
+  const Node node{entry.x, entry.y};
+  got_.resize(entry.image_bytes);
+  chip_.read_scratchpad(node, entry.local, got_.data(), got_.size());
+  const uint8_t* expected = model_.machine().tile(node).scratchpad.data() + entry.local;
+  const auto difference = std::mismatch(got_.begin(), got_.end(), expected);
+  if (difference.first == got_.end()) return;
+  report(Mismatch::Kind::Image, node, spec::Unit::Load, {}, cycle,
+         fmt::format("first different byte at scratchpad 0x{:05x}",
+                     entry.local + (difference.first - got_.begin())));
+}
+
+void LockstepJudge::retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cycle) {
+  if (mismatch_) return;
+  std::optional<TileFault> fault;
+  const auto executed = model_.retire(node, unit, fault);
+  if (!executed) {
+    report(Mismatch::Kind::ControlFlow, node, unit, {}, cycle,
+           fmt::format("retired {} behind the program's end", pc));
+  } else if (executed->step.pc != pc) {
+    report(Mismatch::Kind::ControlFlow, node, unit, executed->step, cycle,
+           fmt::format("the chip retired {}", pc));
+  } else if (fault) {
+    report(*fault, cycle);
+  } else {
+    compare(*executed, cycle);
+  }
+}
+
+void LockstepJudge::post_taken(Node source, Node destination, bool with_write, uint64_t cycle) {
+  if (mismatch_ || !with_write) return;
+  std::optional<TileFault> fault;
+  const auto executed = model_.post_taken(source, destination, fault);
+  if (!executed) {
+    report(Mismatch::Kind::ControlFlow, source, spec::Unit::Store, {}, cycle,
+           fmt::format("a post at tile ({}, {}) that no store of the program makes", destination.x,
+                       destination.y));
+  } else if (fault) {
+    report(*fault, cycle);
+  } else {
+    compare(*executed, cycle);
+  }
+}
+
+void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
+  ++commands_;
+  Mismatch found;
+  found.element_bytes = written_element_bytes(executed.step);
+  uint64_t elements = 0;
+  for (const WrittenRange& range : executed.written) {
+    compare_range(executed, range, elements, found);
+    elements += range.space == WrittenRange::Space::Accumulator ? range.count * kLanes
+                                                                : range.count / found.element_bytes;
+  }
+  if (found.wrong_elements == 0) return;
+  found.cycle = cycle;
+  found.node = executed.node;
+  found.unit = executed.unit;
+  found.pc = executed.step.pc;
+  found.words = executed.step.words;
+  found.elements = elements;
+  mismatch_ = found;
+}
+
+void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& range,
+                                  uint64_t first_element, Mismatch& found) {
+  const bool accumulator = range.space == WrittenRange::Space::Accumulator;
+  const std::size_t bytes = accumulator ? range.count * kLanes * 4 : range.count;
+  expected_.resize(bytes);
+  got_.resize(bytes);
+  if (accumulator) {
+    const auto& rows = model_.machine().tile(executed.node).accumulators;
+    std::memcpy(expected_.data(), rows[range.address].data(), bytes);
+    for (std::size_t row = 0; row < range.count; ++row) {
+      int32_t lanes[kLanes];
+      chip_.read_accumulators(executed.node, static_cast<unsigned>(range.address + row), lanes);
+      std::memcpy(got_.data() + row * sizeof lanes, lanes, sizeof lanes);
+    }
+  } else {
+    model_.machine().read(range.address, expected_.data(), bytes);
+    if (in_scratchpad(range.address)) {
+      const auto offset =
+          static_cast<uint32_t>(range.address & ((Address{1} << spec::TileColShift) - 1));
+      chip_.read_scratchpad(tile_of(range.address), offset, got_.data(), bytes);
+    } else if (in_host_memory(range.address)) {
+      std::memcpy(got_.data(), chip_.host_memory() + (range.address - spec::HostMemBase), bytes);
+    } else {
+      chip_.read_dram(range.address, got_.data(), bytes);
+    }
+  }
+  bytes_ += bytes;
+  if (std::memcmp(expected_.data(), got_.data(), bytes) == 0) return;
+
+  const unsigned size = found.element_bytes;
+  for (std::size_t i = 0; i < bytes / size; ++i) {
+    uint32_t expected = 0;
+    uint32_t got = 0;
+    std::memcpy(&expected, expected_.data() + i * size, size);
+    std::memcpy(&got, got_.data() + i * size, size);
+    if (expected == got) continue;
+    if (found.wrong_elements++ > 0) continue;
+    found.accumulator = accumulator;
+    found.address = accumulator ? range.address * kLanes + i : range.address + i * size;
+    found.element = first_element + i;
+    found.expected = expected;
+    found.got = got;
+  }
+}
+
+void LockstepJudge::report(Mismatch::Kind kind, Node node, spec::Unit unit, const Step& step,
+                           uint64_t cycle, std::string note) {
+  Mismatch mismatch;
+  mismatch.kind = kind;
+  mismatch.cycle = cycle;
+  mismatch.node = node;
+  mismatch.unit = unit;
+  mismatch.pc = step.pc;
+  mismatch.words = step.words;
+  mismatch.note = std::move(note);
+  mismatch_ = std::move(mismatch);
+}
+
+void LockstepJudge::report(const TileFault& fault, uint64_t cycle) {
+  Step step;
+  step.pc = fault.pc;
+  report(Mismatch::Kind::Fault, fault.node, fault.unit, step, cycle,
+         fmt::format("{} (0x{:x})", spec::to_string(fault.fault.code), fault.fault.info));
+}
+
+}  // namespace systole::golden

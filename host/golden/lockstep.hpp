@@ -1,0 +1,98 @@
+// The lockstep judge: follows the chip command by command, and compares what each one wrote with
+// what the functional model wrote, in the cycle in which the command takes effect.
+//
+// The simulation feeds it: every write of the host, and the events that the tiles report (launch,
+// retirement, post taken), each with its cycle, in the order of the cycles. Events of one cycle:
+// posts taken, then retirements, then launches.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/golden/requests.hpp"
+
+namespace systole::golden {
+
+/// What the judge reads of the chip under test. Reads have no effect on the chip.
+class ChipState {
+ public:
+  virtual ~ChipState() = default;
+  virtual void read_scratchpad(Node node, uint32_t offset, void* data, std::size_t bytes) const = 0;
+  virtual void read_accumulators(Node node, unsigned row, int32_t* lanes) const = 0;  // 16 of them
+  virtual void read_dram(Address address, void* data,
+                         std::size_t bytes) const = 0;  // global address
+  virtual const uint8_t* host_memory() const = 0;
+};
+
+/// The first difference, and everything that is known of it.
+struct Mismatch {
+  enum class Kind {
+    Value,        // a command wrote another value
+    ControlFlow,  // a unit retired another command than its program says, or one too many
+    Fault,        // the functional model refuses a command that the chip ran
+    Image         // a program in the scratchpad is not what was loaded
+  };
+  Kind kind = Kind::Value;
+  uint64_t cycle = 0;
+  Node node;  // the tile whose command it is
+  spec::Unit unit = spec::Unit::Load;
+  uint32_t pc = 0;
+  spec::CommandWords words{};
+  bool accumulator = false;
+  Address address = 0;   // of the element: global, or accumulator row * 16 + column
+  uint64_t element = 0;  // index in the order in which the command writes
+  unsigned element_bytes = 1;
+  uint32_t expected = 0;
+  uint32_t got = 0;
+  uint64_t wrong_elements = 0;  // of this command
+  uint64_t elements = 0;        // that this command wrote
+  std::string note;
+
+  /// One paragraph for people: where, what, expected, got.
+  std::string text() const;
+};
+
+class LockstepJudge {
+ public:
+  LockstepJudge(const ChipConfig& config, std::size_t host_memory_bytes, const ChipState& chip);
+
+  /// A write of the host through the host port that the chip has answered: memory or an io
+  /// register.
+  void host_wrote(Address address, const void* data, std::size_t bytes);
+
+  void launched(Node node, uint64_t cycle);
+  void retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cycle);
+  /// A remote post from `source` took effect at `destination`; `with_write`: it came with a store's
+  /// last write.
+  void post_taken(Node source, Node destination, bool with_write, uint64_t cycle);
+
+  const std::optional<Mismatch>& mismatch() const { return mismatch_; }
+  uint64_t commands() const { return commands_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  void begin_run();
+  void compare(const Executed& executed, uint64_t cycle);
+  void compare_range(const Executed& executed, const WrittenRange& range, uint64_t first_element,
+                     Mismatch& found);
+  void check_image(const TileEntry& entry, uint64_t cycle);
+  void report(Mismatch::Kind kind, Node node, spec::Unit unit, const Step& step, uint64_t cycle,
+              std::string note);
+  void report(const TileFault& fault, uint64_t cycle);
+
+  FunctionalModel model_;
+  const ChipState& chip_;
+  RequestRing ring_;
+  std::vector<TileEntry> program_;
+  std::optional<Request> current_;  // the Run whose tiles are launching or running
+  std::vector<Node> launched_;      // tiles of it that have been launched
+  std::optional<Mismatch> mismatch_;
+  std::vector<uint8_t> expected_;  // scratch of compare()
+  std::vector<uint8_t> got_;
+  uint64_t commands_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace systole::golden
