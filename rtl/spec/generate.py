@@ -8,7 +8,7 @@ import argparse
 import pathlib
 import sys
 
-from generator import host, model, pages, rtl
+from generator import firmware, host, model, pages, rtl
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -20,6 +20,7 @@ def outputs(spec):
         gen / "systole_spec_pkg.sv": rtl.package(spec),
         gen / "systole_spec.h": host.header(spec),
         gen / "systole_commands.hpp": host.commands(spec),
+        gen / "systole_checks.h": firmware.checks(spec),
         gen / "systole_memory.ld": host.linker(spec),
     }
     for name, text in pages.pages(spec).items():
