@@ -47,8 +47,8 @@ struct TileProgram {
 struct Binding {
   std::string name;
   DataType type{};
-  Shape shape;  // of one inference, as in the ONNX model
-  uint32_t offset = 0;         // bytes from the start of the record, multiple of 64
+  Shape shape;          // of one inference, as in the ONNX model
+  uint32_t offset = 0;  // bytes from the start of the record, multiple of 64
   uint32_t bytes = 0;
 };
 

@@ -1,5 +1,5 @@
-// The vector unit's IEEE 754 binary32 operations, bit for bit (blueprint, section 4): subnormals, round to
-// nearest even, one NaN. Compile with -ffp-contract=off and without fast-math.
+// The vector unit's IEEE 754 binary32 operations, bit for bit (blueprint, section 4): subnormals,
+// round to nearest even, one NaN. Compile with -ffp-contract=off and without fast-math.
 #pragma once
 
 #include <cmath>
@@ -28,8 +28,8 @@ inline float fma(float a, float b, float c) { return canonical(std::fma(a, b, c)
 inline float mul(float a, float b) { return fma(a, b, -0.0f); }
 inline float add(float a, float b) { return fma(a, 1.0f, b); }
 
-/// x / s for a constant s with r = 1/s (rounded to nearest): one multiplication and two corrections.
-/// A quotient that is zero, infinite or NaN stays as the multiplication made it.
+/// x / s for a constant s with r = 1/s (rounded to nearest): one multiplication and two
+/// corrections. A quotient that is zero, infinite or NaN stays as the multiplication made it.
 inline float divide(float x, float s, float r) {
   const float q = mul(x, r);
   if (q == 0.0f || !std::isfinite(q)) return q;

@@ -1,0 +1,279 @@
+#include "host/driver/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <iterator>
+
+#include "host/command/error.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+#include "rtl/spec/gen/systole_spec.h"
+
+namespace systole {
+namespace {
+
+constexpr uint32_t kRingEntries = 16;
+constexpr uint64_t kBootCycles = 100000;
+constexpr std::size_t kAlignment = 64;
+
+std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+Address io_register(uint32_t offset) { return spec::IoRegsBase + offset; }
+
+std::vector<uint8_t> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error("cannot read the firmware", path, "a file built by make firmware");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
+  if (tensor.type() != binding.type || tensor.shape() != binding.shape) {
+    throw Error("wrong input", "input " + binding.name,
+                to_string(binding.type) + " " + to_string(binding.shape),
+                to_string(tensor.type()) + " " + to_string(tensor.shape()));
+  }
+}
+
+}  // namespace
+
+/// Offsets in host memory: rings, then the tile table and images, then the records of a batch.
+struct Session::Layout {
+  explicit Layout(const compile::CompiledModel& model) {
+    completions = aligned(kRingEntries * sizeof(systole_request));
+    table = completions + aligned(kRingEntries * sizeof(systole_completion));
+    std::size_t at = table + aligned(model.tiles.size() * sizeof(systole_tile_entry));
+    for (const compile::TileProgram& tile : model.tiles) {
+      images.push_back(at);
+      at += aligned(tile.image.size());
+    }
+    records = at;
+  }
+  std::size_t outputs(const compile::CompiledModel& model, std::size_t inputs) const {
+    return records + aligned(inputs * model.input_record);
+  }
+
+  std::size_t completions = 0;
+  std::size_t table = 0;
+  std::vector<std::size_t> images;
+  std::size_t records = 0;
+};
+
+std::size_t Session::host_memory_bytes(const compile::CompiledModel& model, std::size_t inputs) {
+  const Layout layout(model);
+  const std::size_t bytes = layout.outputs(model, inputs) + aligned(inputs * model.output_record);
+  return std::max<std::size_t>(aligned(bytes), 1 << 16);
+}
+
+Session::Session(const compile::CompiledModel& model, Device& device, SessionOptions options)
+    : model_(model), device_(device), options_(std::move(options)) {
+  if (options_.inputs_per_request == 0) throw Error("must be at least 1", "inputs per request");
+  boot();
+  load_constants();
+  load_programs();
+}
+
+void Session::boot() {
+  const Layout layout(model_);
+  std::memset(device_.host_memory(), 0, layout.records);
+  const auto set = [&](uint32_t low, uint32_t high, Address address) {
+    device_.write32(io_register(low), static_cast<uint32_t>(address));
+    device_.write32(io_register(high), static_cast<uint32_t>(address >> 32));
+  };
+  set(SYSTOLE_IO_RING_LO, SYSTOLE_IO_RING_HI, spec::HostMemBase);
+  set(SYSTOLE_IO_COMPLETION_LO, SYSTOLE_IO_COMPLETION_HI, spec::HostMemBase + layout.completions);
+  device_.write32(io_register(SYSTOLE_IO_RING_ENTRIES), kRingEntries);
+  if (!device_.needs_firmware()) return;
+
+  const std::vector<uint8_t> firmware = read_file(options_.firmware);
+  if (firmware.size() > spec::CoreRamBytes) {
+    throw Error("firmware does not fit the core RAM", options_.firmware,
+                fmt::format("at most {} bytes", spec::CoreRamBytes),
+                fmt::format("{} bytes", firmware.size()));
+  }
+  device_.write(spec::CoreRamBase, firmware.data(), firmware.size());
+  device_.write32(io_register(SYSTOLE_IO_CORE_CTRL), 1);
+  const uint64_t deadline = device_.cycles() + kBootCycles;
+  uint32_t state = 0;
+  do {
+    state = device_.read32(io_register(SYSTOLE_IO_FW_STATE));
+  } while (state == SYSTOLE_FW_STATE_NOT_BOOTED && device_.cycles() < deadline);
+  if (state != SYSTOLE_FW_STATE_READY) {
+    throw Error("the firmware did not come up", options_.firmware,
+                fmt::format("ready in {} cycles", kBootCycles),
+                fmt::format("state {}, panic word 0x{:08x}", state,
+                            device_.read32(io_register(SYSTOLE_IO_FW_PANIC))));
+  }
+}
+
+void Session::load_constants() {
+  for (const compile::Segment& segment : model_.segments) {
+    device_.write(segment.address, segment.bytes.data(), segment.bytes.size());
+  }
+}
+
+void Session::load_programs() {
+  const Layout layout(model_);
+  uint8_t* memory = device_.host_memory();
+  for (std::size_t i = 0; i < model_.tiles.size(); ++i) {
+    const compile::TileProgram& tile = model_.tiles[i];
+    systole_tile_entry entry{};
+    entry.x = static_cast<uint8_t>(tile.x);
+    entry.y = static_cast<uint8_t>(tile.y);
+    entry.image_bytes = static_cast<uint32_t>(tile.image.size());
+    entry.image = spec::HostMemBase + layout.images[i];
+    entry.local = tile.local;
+    std::copy(tile.program.begin(), tile.program.end(), entry.program);
+    std::copy(tile.fixed_param.begin(), tile.fixed_param.end(), entry.param);
+    for (std::size_t w = 0; w < tile.windows.size(); ++w) {
+      const compile::Window& window = tile.windows[w];
+      entry.window_base[w] = static_cast<uint32_t>(window.base / spec::WindowGranuleBytes);
+      entry.window_limit[w] =
+          static_cast<uint32_t>((window.base + window.bytes - 1) / spec::WindowGranuleBytes);
+      entry.window_perm =
+          static_cast<uint16_t>(entry.window_perm | (window.readable ? 1u << (2 * w) : 0u) |
+                                (window.writable ? 2u << (2 * w) : 0u));
+    }
+    std::memcpy(memory + layout.images[i], tile.image.data(), tile.image.size());
+    std::memcpy(memory + layout.table + i * sizeof entry, &entry, sizeof entry);
+  }
+  systole_request request{};
+  request.kind = SYSTOLE_REQUEST_KIND_LOAD_PROGRAM;
+  request.tiles = static_cast<uint16_t>(model_.tiles.size());
+  request.table = spec::HostMemBase + layout.table;
+  submit(&request);
+  complete("loading the programs");
+}
+
+void Session::submit(const void* source) {
+  systole_request request;
+  std::memcpy(&request, source, sizeof request);
+  request.id = submitted_;
+  request.phase = submitted_ / kRingEntries % 2 == 0 ? 1 : 0;
+  std::memcpy(device_.host_memory() + submitted_ % kRingEntries * sizeof request, &request,
+              sizeof request);
+  device_.write32(io_register(SYSTOLE_IO_DOORBELL), ++submitted_);
+}
+
+RequestReport Session::complete(const std::string& what) {
+  const Layout layout(model_);
+  const uint32_t index = completed_ % kRingEntries;
+  const uint8_t phase = completed_ / kRingEntries % 2 == 0 ? 1 : 0;
+  systole_completion record{};
+  const auto arrived = [&] {
+    std::memcpy(&record, device_.host_memory() + layout.completions + index * sizeof record,
+                sizeof record);
+    return record.phase == phase && record.id == completed_;
+  };
+  while (!arrived()) {
+    if (!device_.wait_interrupt(~uint64_t{0})) throw Error("no completion", what);
+    device_.write32(io_register(SYSTOLE_IO_HOST_IRQ), 2);
+  }
+  ++completed_;
+  if (record.status == SYSTOLE_STATUS_OK) {
+    return {0, record.start, record.end, record.awake};
+  }
+  const auto status = static_cast<spec::Status>(record.status);
+  std::string reason = fmt::format("status {}", spec::to_string(status));
+  if (status == spec::Status::TileFault || status == spec::Status::Timeout ||
+      status == spec::Status::BadProgram) {
+    reason += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", record.x, record.y,
+                          spec::to_string(static_cast<spec::Unit>(record.unit)), record.pc,
+                          spec::to_string(static_cast<spec::Fault>(record.fault)), record.info);
+  }
+  throw Error("the chip reports a failure", what, "", reason);
+}
+
+void Session::write_inputs(const std::vector<Record>& inputs, std::size_t first,
+                           std::size_t count) {
+  const Layout layout(model_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Record& record = inputs[first + i];
+    if (record.size() != model_.inputs.size()) {
+      throw Error("wrong number of inputs", "record " + std::to_string(first + i),
+                  std::to_string(model_.inputs.size()), std::to_string(record.size()));
+    }
+    uint8_t* to = device_.host_memory() + layout.records + i * model_.input_record;
+    for (std::size_t k = 0; k < record.size(); ++k) {
+      check_tensor(record[k], model_.inputs[k]);
+      std::memcpy(to + model_.inputs[k].offset, record[k].bytes().data(), record[k].bytes().size());
+    }
+  }
+}
+
+std::vector<Record> Session::read_outputs(std::size_t count) const {
+  const Layout layout(model_);
+  std::vector<Record> outputs(count);
+  const uint8_t* from = device_.host_memory() + layout.outputs(model_, count);
+  for (Record& record : outputs) {
+    for (const compile::Binding& binding : model_.outputs) {
+      Tensor tensor(binding.type, binding.shape);
+      std::memcpy(tensor.bytes().data(), from + binding.offset, tensor.bytes().size());
+      record.push_back(std::move(tensor));
+    }
+    from += model_.output_record;
+  }
+  return outputs;
+}
+
+/// Submits a Run of up to inputs_per_request of the `count` records in host memory, from record
+/// `next` on.
+uint32_t Session::submit_run(std::size_t next, std::size_t count) {
+  const Layout layout(model_);
+  systole_request request{};
+  request.kind = SYSTOLE_REQUEST_KIND_RUN;
+  request.inputs =
+      static_cast<uint32_t>(std::min<std::size_t>(options_.inputs_per_request, count - next));
+  request.timeout = options_.timeout_cycles;
+  request.param[0] = static_cast<uint32_t>(layout.records + next * model_.input_record);
+  request.param[1] =
+      static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
+  request.step[0] = model_.input_record;
+  request.step[1] = model_.output_record;
+  submit(&request);
+  return request.inputs;
+}
+
+/// Runs `count` records that lie in host memory; keeps the ring full, so that the chip never waits
+/// for the host.
+void Session::run_batch(std::size_t first, std::size_t count, std::size_t all) {
+  std::deque<uint32_t> pending;
+  std::size_t next = 0;
+  std::size_t done = 0;
+  while (done < count) {
+    while (next < count && pending.size() < kRingEntries) {
+      pending.push_back(submit_run(next, count));
+      next += pending.back();
+    }
+    RequestReport report =
+        complete(fmt::format("inputs {} to {}", first + done, first + done + pending.front() - 1));
+    report.inputs = pending.front();
+    pending.pop_front();
+    done += report.inputs;
+    reports_.push_back(report);
+    if (options_.progress) options_.progress(first + done, all);
+  }
+}
+
+std::vector<Record> Session::run(const std::vector<Record>& inputs) {
+  reports_.clear();
+  std::vector<Record> outputs;
+  std::size_t batch = inputs.size();
+  while (batch > 1 && host_memory_bytes(model_, batch) > device_.host_memory_bytes())
+    batch = (batch + 1) / 2;
+  for (std::size_t first = 0; first < inputs.size(); first += batch) {
+    const std::size_t count = std::min(batch, inputs.size() - first);
+    write_inputs(inputs, first, count);
+    run_batch(first, count, inputs.size());
+    std::vector<Record> part = read_outputs(count);
+    outputs.insert(outputs.end(), std::make_move_iterator(part.begin()),
+                   std::make_move_iterator(part.end()));
+  }
+  return outputs;
+}
+
+}  // namespace systole

@@ -1,0 +1,76 @@
+// A compiled model on a device: boots, loads and runs, in the manner of ONNX Runtime's session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/compile/compiled_model.hpp"
+#include "host/driver/device.hpp"
+#include "host/import/tensor.hpp"
+
+namespace systole {
+
+/// Tensors of one inference, in the order of the compiled model's inputs or outputs.
+using Record = std::vector<Tensor>;
+
+struct SessionOptions {
+  std::string firmware = "build/firmware/firmware.bin";
+  unsigned inputs_per_request = 32;
+  uint32_t timeout_cycles = 0;  // of one Run request, counted by the firmware; 0: 2^32-1
+  /// Called when inputs have been completed: (done, all).
+  std::function<void(std::size_t, std::size_t)> progress;
+};
+
+/// What the chip reported of one Run request.
+struct RequestReport {
+  uint32_t inputs = 0;
+  uint64_t start = 0;  // cycle of the launch
+  uint64_t end = 0;    // cycle of the last tile's end
+  uint32_t awake = 0;  // cycles that the control core was awake for it
+};
+
+class Session {
+ public:
+  /// Bytes of host memory that a device needs for a session that runs up to `inputs` inferences at
+  /// once.
+  static std::size_t host_memory_bytes(const compile::CompiledModel& model, std::size_t inputs);
+
+  /// Boots the device where it needs it, and loads constants and programs. Throws Error when the
+  /// firmware does not fit, does not come up, or refuses the programs. Model and device must
+  /// outlive the session.
+  Session(const compile::CompiledModel& model, Device& device, SessionOptions options = {});
+
+  /// Runs one inference for each record. Shapes and types must be those of the model's bindings.
+  /// Throws Error with the completion's status, tile, unit and command when the chip reports a
+  /// fault.
+  std::vector<Record> run(const std::vector<Record>& inputs);
+
+  /// Of the last run(), a report a request.
+  const std::vector<RequestReport>& reports() const { return reports_; }
+
+ private:
+  struct Layout;
+
+  void boot();
+  void load_constants();
+  void load_programs();
+  void submit(const void* request);
+  /// Waits for the completion of the request that was submitted longest ago; throws unless its
+  /// status is Ok.
+  RequestReport complete(const std::string& what);
+  void write_inputs(const std::vector<Record>& inputs, std::size_t first, std::size_t count);
+  uint32_t submit_run(std::size_t next, std::size_t count);
+  void run_batch(std::size_t first, std::size_t count, std::size_t all);
+  std::vector<Record> read_outputs(std::size_t count) const;
+
+  const compile::CompiledModel& model_;
+  Device& device_;
+  SessionOptions options_;
+  uint32_t submitted_ = 0;
+  uint32_t completed_ = 0;
+  std::vector<RequestReport> reports_;
+};
+
+}  // namespace systole

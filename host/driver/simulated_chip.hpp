@@ -1,0 +1,66 @@
+// The simulated chip as the driver sees it: a device with time, lockstep, traces and counters. sim/
+// implements it, one shared library per configuration (build/<config>/libsystole_chip.so), so that
+// the host needs neither SystemC nor the Verilated headers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host/driver/device.hpp"
+#include "host/golden/lockstep.hpp"
+
+namespace systole {
+
+struct SimulationOptions {
+  std::size_t host_memory_bytes = 1 << 20;
+  std::string dram = "ddr4-3200";      // or "hbm2e"
+  bool lockstep = true;                // judge every retired command
+  unsigned cycles_per_wait = 64;       // clock cycles per SystemC wait; no result depends on it
+  uint64_t watchdog_cycles = 2000000;  // without any retirement, response or interrupt: a hang
+  // Wave window in cycles since reset: FST written to `trace_file` when to > from.
+  uint64_t trace_from = 0;
+  uint64_t trace_to = 0;
+  std::string trace_file = "build/systole.fst";
+  uint32_t random_reset =
+      0;  // seed of the random initial state; needs a build with --x-initial unique
+};
+
+/// A command of a tile's unit began or retired.
+struct CommandEvent {
+  golden::Node node;
+  spec::Unit unit;
+  uint32_t pc;  // index in the unit's program
+  uint64_t cycle;
+  bool retired;
+};
+
+class SimulatedChip : public Device {
+ public:
+  /// Sees every event from now on, in the order of the cycles. Empty: none.
+  virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
+
+  /// The first difference that the lockstep judge found. Calls of Device throw Error once there is
+  /// one.
+  virtual const std::optional<golden::Mismatch>& mismatch() const = 0;
+  virtual uint64_t lockstep_commands() const = 0;
+  virtual uint64_t lockstep_bytes() const = 0;
+
+  /// Seconds of wall time spent in simulating cycles.
+  virtual double simulation_seconds() const = 0;
+
+  /// Counters of DRAM and the host port, for people: one "name value" a line.
+  virtual std::string statistics() const = 0;
+};
+
+/// Loads build/<config>/libsystole_chip.so beside the running program (or from SYSTOLE_BUILD).
+/// Throws Error with the make command when that configuration has not been built.
+std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
+                                                   const SimulationOptions& options);
+
+/// What a configuration's library exports as `systole_create_chip`; throws Error.
+using CreateChip = SimulatedChip* (*)(const SimulationOptions& options);
+
+}  // namespace systole
