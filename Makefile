@@ -26,6 +26,9 @@ CXXFLAGS := -std=c++17 $(OPT) $(FP_FLAGS) $(WARN_FLAGS)
 CFLAGS := -std=c11 $(OPT) $(FP_FLAGS) $(WARN_FLAGS)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# Short lines for build steps, or with V=1 whole commands: $(call say,CXX,$@).
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-9s %s\n' $(1) $(2))
 JOBS ?= $(shell nproc)
 
 # The host library: everything under host/ but host/app/ (host/host.mk).
@@ -63,13 +66,15 @@ clean: ## Remove build/
 # Objects of C and C++ sources outside the Verilated models, by the path of the source.
 OBJ := $(BUILD)/obj
 $(OBJ)/%.o: %.cpp
+	$(call say,CXX,$<)
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) $(CXXFLAGS_$(firstword $(subst /, ,$*))) \
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) $(CXXFLAGS_$(firstword $(subst /, ,$*))) \
 	  -MMD -MP -c $< -o $@
 
 $(OBJ)/%.o: %.c
+	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 include $(sort $(wildcard */*.mk) $(wildcard rtl/*/*.mk))
 endif

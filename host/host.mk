@@ -6,8 +6,9 @@ HOST_LIBS := -lonnx -lonnx_proto -lprotobuf -lfmt
 CXXFLAGS_host := -DONNX_NAMESPACE=onnx -DONNX_ML=1
 
 $(HOST_LIB): $(HOST_OBJECTS)
+	$(call say,AR,$@)
 	@mkdir -p $(@D)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(Q)ar rcs $@ $^
 
 -include $(HOST_OBJECTS:.o=.d)

@@ -46,24 +46,27 @@ SUPPORT_OBJECTS := $(TEST_BUILD)/support/catch_main.o
 VERILATED_LIB := $(TEST_BUILD)/support/libverilated.a
 VERILATED_RUNTIME := verilated verilated_fst_c verilated_threads
 PCH := $(TEST_BUILD)/support/catch2.hpp.pch
-HOST_PCH := $(TEST_BUILD)/support/catch2_host.hpp.pch
 
 $(TEST_BUILD)/support/%.o: tests/support/%.cpp
+	$(call say,CXX,$<)
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CPPFLAGS) $(TEST_CXXFLAGS) $(VERILATOR_INCLUDE) -MMD -MP -c $< -o $@
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(TEST_CXXFLAGS) $(VERILATOR_INCLUDE) -MMD -MP -c $< -o $@
 
 $(TEST_BUILD)/support/%.o: $(VERILATOR_ROOT)/include/%.cpp
+	$(call say,CXX,$(<F))
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(VERILATOR_INCLUDE) $(VERILATED_CXXFLAGS) -O2 -c $< -o $@
+	$(Q)$(CCACHE) $(CXX) $(VERILATOR_INCLUDE) $(VERILATED_CXXFLAGS) -O2 -c $< -o $@
 
 $(VERILATED_LIB): $(VERILATED_RUNTIME:%=$(TEST_BUILD)/support/%.o) \
     $(TEST_BUILD)/support/verilated_hooks.o
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 # Catch2's header takes seconds to parse; precompiled, tenths.
 $(PCH): tests/support/precompiled.hpp
+	$(call say,PCH,$<)
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(TEST_CXXFLAGS) $(VERILATOR_INCLUDE) -MMD -MP -MT $@ -x c++-header $< -o $@
+	$(Q)$(CXX) $(CPPFLAGS) $(TEST_CXXFLAGS) $(VERILATOR_INCLUDE) -MMD -MP -MT $@ -x c++-header $< -o $@
 
 -include $(PCH:.pch=.d) $(SUPPORT_OBJECTS:.o=.d) $(TEST_BUILD)/support/verilated_hooks.d
 
@@ -74,43 +77,50 @@ $(1)_DIR := $(TEST_BUILD)/$(1)
 
 # Verilator lists what it read in V<module>__ver.d, so that unchanged RTL is left alone.
 $$($(1)_DIR)/verilated: tests/rtl/$(1)_test.cpp lint.vlt
+	$$(call say,VERILATE,$$($(1)_TOP))
 	@mkdir -p $$(@D)
 	@tools/rtl_files.py $$($(1)_TOP) >$$(@D)/files.f
-	$$(VERILATOR) $$(VERILATOR_TEST_FLAGS) $$(call test-lines,tests/rtl/$(1)_test.cpp,verilator) \
+	$$(Q)$$(VERILATOR) $$(VERILATOR_TEST_FLAGS) $$(call test-lines,tests/rtl/$(1)_test.cpp,verilator) \
 	  --top-module $$($(1)_TOP) --prefix V$(1) -Mdir $$(@D) lint.vlt -f $$(@D)/files.f
 	@tools/verilator_deps.sh $$(@D)/V$(1)__ver.d $$@
 	@touch $$@
 -include $$($(1)_DIR)/V$(1)__ver.d
 
 $$($(1)_DIR)/V$(1)__ALL.a: $$($(1)_DIR)/verilated
-	@$$(MAKE) --no-print-directory -C $$(@D) -f V$(1).mk VERILATOR_ROOT=$$(VERILATOR_ROOT) \
+	$$(call say,CXX,$$@)
+	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f V$(1).mk VERILATOR_ROOT=$$(VERILATOR_ROOT) \
 	  CXX="$$(CCACHE) $$(CXX)" CFG_CXXFLAGS_NO_UNUSED= OPT_FAST= OPT_SLOW= OPT_GLOBAL= \
-	  CPPFLAGS="-I. $$(VERILATOR_INCLUDE) $$(VERILATED_CXXFLAGS)" V$(1)__ALL.a
+	  CPPFLAGS="-I. $$(VERILATOR_INCLUDE) $$(VERILATED_CXXFLAGS)" V$(1)__ALL.a \
+	  $$(if $$(V),,>/dev/null)
 	@touch $$@
 
 # The model's header keeps its time while its text stays, so most RTL edits leave the test's object.
 $$($(1)_DIR)/test.o: tests/rtl/$(1)_test.cpp $$(PCH) | $$($(1)_DIR)/verilated
-	$$(CCACHE) $$(CXX) -include-pch $$(PCH) $$(CPPFLAGS) $$(TEST_CXXFLAGS) -I$$(@D) \
+	$$(call say,CXX,$$<)
+	$$(Q)$$(CCACHE) $$(CXX) -include-pch $$(PCH) $$(CPPFLAGS) $$(TEST_CXXFLAGS) -I$$(@D) \
 	  $$(VERILATOR_INCLUDE) -MMD -MP -c $$< -o $$@
 -include $$($(1)_DIR)/test.d
 
 $$($(1)_DIR)/test: $$($(1)_DIR)/test.o $$($(1)_DIR)/V$(1)__ALL.a $$(SUPPORT_OBJECTS) \
     $$(call test-objects,tests/rtl/$(1)_test.cpp) $$(VERILATED_LIB)
-	$$(CXX) $$^ -lfmt -lz -pthread -latomic -o $$@
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CXX) $$^ -lfmt -lz -pthread -latomic -o $$@
 endef
 $(foreach module,$(RTL_TESTS),$(eval $(call rtl-test,$(module))))
 
 # ---- one host test: $(eval $(call host-test,<folder>,<name>)) --------------------------------------
 define host-test
 $(TEST_BUILD)/$(1)_$(2)/test.o: tests/$(1)/$(2)_test.cpp $$(PCH)
+	$$(call say,CXX,$$<)
 	@mkdir -p $$(@D)
-	$$(CCACHE) $$(CXX) -include-pch $$(PCH) $$(CPPFLAGS) $$(TEST_CXXFLAGS) $$(VERILATOR_INCLUDE) \
+	$$(Q)$$(CCACHE) $$(CXX) -include-pch $$(PCH) $$(CPPFLAGS) $$(TEST_CXXFLAGS) $$(VERILATOR_INCLUDE) \
 	  $$(CXXFLAGS_$(1)) -MMD -MP -c $$< -o $$@
 -include $(TEST_BUILD)/$(1)_$(2)/test.d
 
 $(TEST_BUILD)/$(1)_$(2)/test: $(TEST_BUILD)/$(1)_$(2)/test.o $$(SUPPORT_OBJECTS) \
     $$(call test-objects,tests/$(1)/$(2)_test.cpp) $$(HOST_LIB)
-	$$(CXX) $$^ $$(HOST_LIBS) -lfmt -lz -pthread -latomic -o $$@
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CXX) $$^ $$(HOST_LIBS) -lfmt -lz -pthread -latomic -o $$@
 endef
 $(foreach folder,$(HOST_TEST_FOLDERS),$(foreach name,$(patsubst \
   tests/$(folder)/%_test.cpp,%,$(wildcard tests/$(folder)/*_test.cpp)),$(eval \
