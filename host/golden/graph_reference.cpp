@@ -1,0 +1,312 @@
+#include "host/golden/graph_reference.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "host/command/error.hpp"
+#include "host/golden/arith.hpp"
+#include "host/graph/shapes.hpp"
+
+namespace systole::golden {
+namespace {
+
+using graph::Node;
+using graph::Window;
+
+std::vector<int32_t> integers(const Tensor& tensor) {
+  std::vector<int32_t> result(static_cast<size_t>(tensor.size()));
+  if (tensor.type() == DataType::S8) {
+    std::copy_n(tensor.data<int8_t>(), result.size(), result.begin());
+  } else {
+    std::copy_n(tensor.data<uint8_t>(), result.size(), result.begin());
+  }
+  return result;
+}
+
+// Index of the parameters of element i: 0, or its place along `axis`.
+size_t channel_of(const Shape& shape, int64_t axis, size_t channels, int64_t i) {
+  if (channels == 1) return 0;
+  int64_t inner = 1;
+  for (size_t d = static_cast<size_t>(axis) + 1; d < shape.size(); ++d) inner *= shape[d];
+  return static_cast<size_t>(i / inner) % channels;
+}
+
+// Executes one graph; each operator is one function.
+class Executor {
+ public:
+  Executor(const graph::Graph& graph, const graph::Tensors& inputs)
+      : graph_(graph), tensors_(graph.values.size()) {
+    for (size_t i = 0; i < graph.values.size(); ++i) {
+      if (graph.values[i].constant) tensors_[i] = &*graph.values[i].constant;
+    }
+    for (graph::ValueId id : graph.inputs) bind(id, inputs);
+  }
+
+  const Tensor& execute(const Node& node) {
+    const graph::Value& value = graph_.output_of(node);
+    auto output = std::make_unique<Tensor>(value.type, value.shape);
+    std::visit([&](const auto& op) { run(op, node, *output); }, node.op);
+    tensors_[static_cast<size_t>(node.output)] = output.get();
+    owned_.push_back(std::move(output));
+    return *owned_.back();
+  }
+
+  const Tensor& tensor(graph::ValueId id) const { return *tensors_[static_cast<size_t>(id)]; }
+
+ private:
+  void bind(graph::ValueId id, const graph::Tensors& inputs) {
+    const graph::Value& value = graph_.value(id);
+    const std::string where = fmt::format("input '{}'", value.name);
+    const auto given = inputs.find(value.name);
+    if (given == inputs.end()) throw Error("missing input", where);
+    if (given->second.type() != value.type || given->second.shape() != value.shape) {
+      throw Error(
+          "wrong input", where, fmt::format("{} {}", to_string(value.type), to_string(value.shape)),
+          fmt::format("{} {}", to_string(given->second.type()), to_string(given->second.shape())));
+    }
+    tensors_[static_cast<size_t>(id)] = &given->second;
+  }
+
+  const Tensor& input(const Node& node, size_t i) const { return tensor(node.inputs[i]); }
+
+  // Element i of an s8 or u8 output.
+  static void put(Tensor& output, int64_t i, int32_t value) {
+    output.bytes()[static_cast<size_t>(i)] = static_cast<uint8_t>(value);
+  }
+
+  void run(const graph::Quantize& op, const Node& node, Tensor& output) const {
+    const auto* x = input(node, 0).data<float>();
+    for (int64_t i = 0; i < output.size(); ++i) {
+      const size_t c = channel_of(output.shape(), op.axis, op.scale.size(), i);
+      put(output, i, quantize(x[i], op.scale[c], op.zero_point[c], op.clamp));
+    }
+  }
+
+  void run(const graph::Dequantize& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    auto* y = output.data<float>();
+    for (int64_t i = 0; i < output.size(); ++i) {
+      const size_t c = channel_of(output.shape(), op.axis, op.scale.size(), i);
+      const float real = dequantize(x[static_cast<size_t>(i)], op.scale[c], op.zero_point[c]);
+      y[i] = binary32::min(binary32::max(real, op.lo), op.hi);
+    }
+  }
+
+  void run(const graph::Requantize& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    for (size_t i = 0; i < x.size(); ++i) {
+      put(output, static_cast<int64_t>(i), requantize(x[i], op.x, op.y, op.clamp));
+    }
+  }
+
+  // Sum over the window of output (n, m, oh, ow); padding contributes 0.
+  static int32_t convolve(const graph::QConv& op, const Shape& shape, const std::vector<int32_t>& x,
+                          const std::vector<int32_t>& w, int64_t n, int64_t m, int64_t oh,
+                          int64_t ow) {
+    const Shape& ws = op.weights.shape();
+    const Window& window = op.window;
+    const int64_t first_channel = m / (ws[0] / op.group) * ws[1];
+    const int32_t w_zero = op.w_zero_point[static_cast<size_t>(m)];
+    int32_t acc = op.bias[static_cast<size_t>(m)];
+    for (int64_t c = 0; c < ws[1]; ++c) {
+      for (int64_t kh = 0; kh < ws[2]; ++kh) {
+        const int64_t h = oh * window.stride[0] - window.pads[0] + kh * window.dilation[0];
+        if (h < 0 || h >= shape[2]) continue;
+        for (int64_t kw = 0; kw < ws[3]; ++kw) {
+          const int64_t v = ow * window.stride[1] - window.pads[1] + kw * window.dilation[1];
+          if (v < 0 || v >= shape[3]) continue;
+          const int64_t at = ((n * shape[1] + first_channel + c) * shape[2] + h) * shape[3] + v;
+          const int64_t wt = ((m * ws[1] + c) * ws[2] + kh) * ws[3] + kw;
+          acc = multiply_accumulate(acc, x[static_cast<size_t>(at)] - op.x.zero_point,
+                                    w[static_cast<size_t>(wt)] - w_zero);
+        }
+      }
+    }
+    return acc;
+  }
+
+  void run(const graph::QConv& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    const auto w = integers(op.weights);
+    const Shape& shape = input(node, 0).shape();
+    const Shape& out = output.shape();
+    int64_t i = 0;
+    for (int64_t n = 0; n < out[0]; ++n) {
+      for (int64_t m = 0; m < out[1]; ++m) {
+        for (int64_t oh = 0; oh < out[2]; ++oh) {
+          for (int64_t ow = 0; ow < out[3]; ++ow) {
+            const int32_t acc = convolve(op, shape, x, w, n, m, oh, ow);
+            put(output, i++,
+                requantize_accumulator(acc, op.multiplier[static_cast<size_t>(m)], op.y.zero_point,
+                                       op.clamp));
+          }
+        }
+      }
+    }
+  }
+
+  void run(const graph::QGemm& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    const auto w = integers(op.weights);
+    const auto rows = static_cast<size_t>(output.shape()[0]);
+    const auto columns = static_cast<size_t>(output.shape()[1]);
+    const auto depth = static_cast<size_t>(op.weights.shape()[0]);
+    for (size_t m = 0; m < rows; ++m) {
+      for (size_t n = 0; n < columns; ++n) {
+        int32_t acc = op.bias[n];
+        for (size_t k = 0; k < depth; ++k) {
+          acc = multiply_accumulate(acc, x[m * depth + k] - op.x.zero_point,
+                                    w[k * columns + n] - op.w_zero_point[n]);
+        }
+        put(output, static_cast<int64_t>(m * columns + n),
+            requantize_accumulator(acc, op.multiplier[n], op.y.zero_point, op.clamp));
+      }
+    }
+  }
+
+  void run(const graph::QMatMul& op, const Node& node, Tensor& output) const {
+    const auto a = integers(input(node, 0));
+    const auto b = integers(input(node, 1));
+    const auto rows = static_cast<size_t>(output.shape()[1]);
+    const auto columns = static_cast<size_t>(output.shape()[2]);
+    const auto depth = static_cast<size_t>(input(node, 0).shape()[2]);
+    int64_t i = 0;
+    for (size_t p = 0; p < op.a_batch.size(); ++p) {
+      const int32_t* first = a.data() + static_cast<size_t>(op.a_batch[p]) * rows * depth;
+      const int32_t* second = b.data() + static_cast<size_t>(op.b_batch[p]) * depth * columns;
+      for (size_t m = 0; m < rows; ++m) {
+        for (size_t n = 0; n < columns; ++n) {
+          int32_t acc = op.bias[n];
+          for (size_t k = 0; k < depth; ++k) {
+            acc = multiply_accumulate(acc, first[m * depth + k] - op.a.zero_point,
+                                      second[k * columns + n] - op.b_zero_point[n]);
+          }
+          put(output, i++,
+              requantize_accumulator(acc, op.multiplier[n], op.y.zero_point, op.clamp));
+        }
+      }
+    }
+  }
+
+  void run(const graph::QAdd& op, const Node& node, Tensor& output) const {
+    const auto a = integers(input(node, 0));
+    const auto b = integers(input(node, 1));
+    const Shape& shape = output.shape();
+    const auto a_strides = graph::broadcast_strides(input(node, 0).shape(), shape);
+    const auto b_strides = graph::broadcast_strides(input(node, 1).shape(), shape);
+    const AddCoefficients k = add_coefficients(op.a, op.b, op.y);
+    for (int64_t i = 0; i < output.size(); ++i) {
+      int64_t at_a = 0;
+      int64_t at_b = 0;
+      int64_t rest = i;
+      for (size_t d = shape.size(); d-- > 0;) {
+        at_a += rest % shape[d] * a_strides[d];
+        at_b += rest % shape[d] * b_strides[d];
+        rest /= shape[d];
+      }
+      const int32_t left = a[static_cast<size_t>(at_a)];
+      const int32_t right = b[static_cast<size_t>(at_b)];
+      put(output, i,
+          op.rounding == graph::Rounding::AfterOffset
+              ? golden::add(left, right, k, op.clamp)
+              : add_unfused(left, right, op.a, op.b, op.y, op.clamp));
+    }
+  }
+
+  // Calls visit(output index, n * C + c, oh, ow) for every output of a pool.
+  template <typename Visit>
+  static void for_each_output(const Shape& out, Visit visit) {
+    int64_t i = 0;
+    for (int64_t plane = 0; plane < out[0] * out[1]; ++plane) {
+      for (int64_t oh = 0; oh < out[2]; ++oh) {
+        for (int64_t ow = 0; ow < out[3]; ++ow) visit(i++, plane, oh, ow);
+      }
+    }
+  }
+
+  // Calls visit(element index) for every element of a plane in the window, in window order.
+  template <typename Visit>
+  static void for_each_in_window(const Window& window, const Shape& shape, int64_t plane,
+                                 int64_t oh, int64_t ow, Visit visit) {
+    for (int64_t kh = 0; kh < window.kernel[0]; ++kh) {
+      const int64_t h = oh * window.stride[0] - window.pads[0] + kh * window.dilation[0];
+      if (h < 0 || h >= shape[2]) continue;
+      for (int64_t kw = 0; kw < window.kernel[1]; ++kw) {
+        const int64_t w = ow * window.stride[1] - window.pads[1] + kw * window.dilation[1];
+        if (w < 0 || w >= shape[3]) continue;
+        visit((plane * shape[2] + h) * shape[3] + w);
+      }
+    }
+  }
+
+  void run(const graph::QMaxPool& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    const Shape& shape = input(node, 0).shape();
+    const int32_t lowest = output.type() == DataType::S8 ? -128 : 0;
+    for_each_output(output.shape(), [&](int64_t i, int64_t plane, int64_t oh, int64_t ow) {
+      int32_t best = lowest;
+      for_each_in_window(op.window, shape, plane, oh, ow,
+                         [&](int64_t at) { best = std::max(best, x[static_cast<size_t>(at)]); });
+      put(output, i, best);
+    });
+  }
+
+  void run(const graph::QAveragePool& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    const Shape& shape = input(node, 0).shape();
+    for_each_output(output.shape(), [&](int64_t i, int64_t plane, int64_t oh, int64_t ow) {
+      float sum = -0.0f;  // neutral: the first element stays as it is
+      for_each_in_window(op.window, shape, plane, oh, ow, [&](int64_t at) {
+        sum =
+            binary32::add(sum, dequantize(x[static_cast<size_t>(at)], op.x.scale, op.x.zero_point));
+      });
+      const int64_t count =
+          graph::average_divisor(op.window, op.count_include_pad, shape[2], shape[3], oh, ow);
+      put(output, i, average_pool(sum, count, op.y, op.rounding, op.clamp));
+    });
+  }
+
+  void run(const graph::QGlobalAveragePool& op, const Node& node, Tensor& output) const {
+    const auto x = integers(input(node, 0));
+    const Shape& shape = input(node, 0).shape();
+    const int64_t count = shape[2] * shape[3];
+    const float multiplier = global_average_multiplier(op.x, op.y, count);
+    for (int64_t plane = 0; plane < output.size(); ++plane) {
+      int32_t sum = 0;
+      for (int64_t i = 0; i < count; ++i) {
+        sum = wrapping_add(sum, x[static_cast<size_t>(plane * count + i)]);
+      }
+      put(output, plane, global_average_pool(sum, count, multiplier, op.x, op.y, op.clamp));
+    }
+  }
+
+  void run(const graph::Reshape&, const Node& node, Tensor& output) const {
+    output.bytes() = input(node, 0).bytes();
+  }
+
+  void run(const graph::Transpose& op, const Node& node, Tensor& output) const {
+    output = graph::transpose(input(node, 0), op.perm);
+  }
+
+  const graph::Graph& graph_;
+  std::vector<const Tensor*> tensors_;  // by value
+  std::vector<std::unique_ptr<Tensor>> owned_;
+};
+
+}  // namespace
+
+graph::Tensors run(const graph::Graph& graph, const graph::Tensors& inputs, const NodeHook& hook) {
+  Executor executor(graph, inputs);
+  for (const Node& node : graph.nodes) {
+    const Tensor& output = executor.execute(node);
+    if (hook) hook(node, output);
+  }
+  graph::Tensors outputs;
+  for (graph::ValueId id : graph.outputs)
+    outputs.emplace(graph.value(id).name, executor.tensor(id));
+  return outputs;
+}
+
+}  // namespace systole::golden

@@ -1,0 +1,504 @@
+#include "host/graph/builder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "host/command/error.hpp"
+#include "host/golden/arith.hpp"
+#include "host/graph/attributes.hpp"
+#include "host/graph/constants.hpp"
+
+namespace systole::graph {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr const char* kNeedsQdq =
+    "integers: a QuantizeLinear and a DequantizeLinear (QDQ) before the node";
+
+// ONNX Runtime takes an s32 bias as it is while its scale is the accumulator's within this; else it
+// is brought to the accumulator's scale here.
+constexpr float kBiasScaleTolerance = 0.015f;
+
+std::pair<float, float> combined_clamp(const std::vector<Step>& steps) {
+  float lo = -kInfinity;
+  float hi = kInfinity;
+  for (const Step& step : steps) {
+    if (const auto* clamp = std::get_if<ClampStep>(&step)) {
+      lo = std::min(std::max(lo, clamp->lo), clamp->hi);
+      hi = std::min(std::max(hi, clamp->lo), clamp->hi);
+    }
+  }
+  return {lo, hi};
+}
+
+// Whether the judge moves a QuantizeLinear behind these steps to before them, and so fuses.
+bool moves_only(const std::vector<Step>& steps) {
+  return std::none_of(steps.begin(), steps.end(), [](const Step& step) {
+    const auto* reshape = std::get_if<ReshapeStep>(&step);
+    return std::holds_alternative<ClampStep>(step) || (reshape && reshape->is_flatten);
+  });
+}
+
+bool has_flatten(const std::vector<Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+    const auto* reshape = std::get_if<ReshapeStep>(&step);
+    return reshape && reshape->is_flatten;
+  });
+}
+
+// Relu and Clip bounds as integers of the output.
+Clamp integer_clamp(float lo, float hi, QuantParams params, DataType type) {
+  const Clamp range = type_range(type);
+  Clamp clamp = range;
+  if (lo > -kInfinity) clamp.lo = golden::quantize(lo, params.scale, params.zero_point, range);
+  if (hi < kInfinity) clamp.hi = golden::quantize(hi, params.scale, params.zero_point, range);
+  clamp.lo = std::min(clamp.lo, clamp.hi);
+  return clamp;
+}
+
+bool is_full(Clamp clamp, DataType type) {
+  return clamp.lo == type_range(type).lo && clamp.hi == type_range(type).hi;
+}
+
+// Whether a bound changes nothing or is itself a multiple of the scale.
+bool on_grid(float bound, QuantParams params, DataType type) {
+  const Clamp range = type_range(type);
+  const int32_t q = golden::quantize(bound, params.scale, params.zero_point, range);
+  const float back = golden::dequantize(q, params.scale, params.zero_point);
+  return back == bound || (q == range.lo && bound < back) || (q == range.hi && bound > back);
+}
+
+std::vector<float> multipliers(float x_scale, const std::vector<float>& w_scale, float y_scale) {
+  std::vector<float> result;
+  for (float w : w_scale) result.push_back(golden::accumulator_multiplier(x_scale, w, y_scale));
+  return result;
+}
+
+}  // namespace
+
+Clamp type_range(DataType type) { return type == DataType::S8 ? Clamp{-128, 127} : Clamp{0, 255}; }
+
+// ---- symbols
+// -------------------------------------------------------------------------------------
+
+std::string Builder::where(const onnx::Node& node) const {
+  return fmt::format("{}: node {}", model_.file, node.label());
+}
+
+bool Builder::has_input(const onnx::Node& node, size_t i) const {
+  return i < node.inputs.size() && !node.inputs[i].empty();
+}
+
+const Symbol& Builder::symbol(const onnx::Node& node, size_t i) const {
+  if (!has_input(node, i)) {
+    throw Error(fmt::format("input {} is missing", i), where(node));
+  }
+  const auto found = symbols_.find(node.inputs[i]);
+  if (found != symbols_.end()) return found->second;
+  const auto unreadable = model_.unreadable.find(node.inputs[i]);
+  if (unreadable != model_.unreadable.end()) {
+    throw Error(fmt::format("constant '{}' has an unsupported type", node.inputs[i]), where(node),
+                "float32, int8, uint8, int32 or int64", unreadable->second);
+  }
+  throw Error(fmt::format("input {} is a tensor that nothing writes", i), where(node), "",
+              node.inputs[i]);
+}
+
+const Shape& Builder::shape_of(const onnx::Node& node, size_t i) const {
+  const Symbol& input = symbol(node, i);
+  if (const auto* tensor = std::get_if<0>(&input)) return (*tensor)->shape();
+  if (const auto* value = std::get_if<ValueId>(&input)) return graph_.value(*value).shape;
+  return std::get<Expression>(input).shape;
+}
+
+const Tensor& Builder::constant_input(const onnx::Node& node, size_t i, const char* role) const {
+  const auto* tensor = std::get_if<0>(&symbol(node, i));
+  if (!tensor) {
+    throw Error(fmt::format("{} '{}' is computed at run time", role, node.inputs[i]), where(node),
+                "an initializer, a Constant or a model input");
+  }
+  return **tensor;
+}
+
+std::vector<int64_t> Builder::integers_input(const onnx::Node& node, size_t i,
+                                             const char* role) const {
+  const Tensor& tensor = constant_input(node, i, role);
+  if (tensor.type() != DataType::S64 || tensor.shape().size() > 1) {
+    throw Error(fmt::format("{} has the wrong type", role), where(node), "int64 in one dimension",
+                fmt::format("{} {}", to_string(tensor.type()), to_string(tensor.shape())));
+  }
+  const auto* data = tensor.data<int64_t>();
+  return std::vector<int64_t>(data, data + tensor.size());
+}
+
+float Builder::scalar_input(const onnx::Node& node, size_t i, float otherwise) const {
+  if (!has_input(node, i)) return otherwise;
+  const auto* expression = std::get_if<Expression>(&symbol(node, i));
+  const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  const Tensor tensor = source && source->is_constant() ? dequantize_constant(*source)
+                                                        : constant_input(node, i, "bound");
+  if (tensor.size() != 1) {
+    throw Error(fmt::format("input {} is no scalar", i), where(node), "one element",
+                to_string(tensor.shape()));
+  }
+  const float value = tensor.type() == DataType::F32 ? *tensor.data<float>()
+                                                     : static_cast<float>(tensor.integer(0));
+  if (std::isnan(value)) throw Error(fmt::format("input {} is NaN", i), where(node));
+  return value;
+}
+
+Dequantized Builder::parameters(const onnx::Node& node, size_t i, const Shape& shape, int64_t axis,
+                                std::optional<DataType> type) const {
+  const Tensor& scale = constant_input(node, i, "scale");
+  if (scale.type() != DataType::F32 || scale.shape().size() > 1 || scale.size() == 0) {
+    throw Error("scale has the wrong type or shape", where(node),
+                "float32, per tensor or per channel",
+                fmt::format("{} {}", to_string(scale.type()), to_string(scale.shape())));
+  }
+  Dequantized result;
+  result.type = type.value_or(DataType::U8);
+  result.scale.assign(scale.data<float>(), scale.data<float>() + scale.size());
+  result.zero_point.assign(result.scale.size(), 0);
+  for (float s : result.scale) {
+    if (!std::isfinite(s) || s <= 0.0f) {
+      throw Error(fmt::format("scale '{}' is out of range", node.inputs[i]), where(node),
+                  "finite and positive", fmt::format("{}", s));
+    }
+  }
+  if (!result.per_tensor()) {
+    result.axis = resolve_axis(axis, static_cast<int64_t>(shape.size()), where(node));
+    const int64_t channels = shape[static_cast<size_t>(result.axis)];
+    if (channels != scale.size()) {
+      throw Error(fmt::format("scale '{}' does not fit axis {}", node.inputs[i], axis), where(node),
+                  fmt::format("1 or {} elements", channels), fmt::format("{}", scale.size()));
+    }
+  }
+  if (!has_input(node, i + 1)) return result;
+  const Tensor& zero = constant_input(node, i + 1, "zero point");
+  result.type = zero.type();
+  if (zero.type() == DataType::F32 || zero.type() == DataType::S64 ||
+      (type && zero.type() != *type) || (!type && zero.type() == DataType::S32)) {
+    throw Error(fmt::format("zero point '{}' has the wrong type", node.inputs[i + 1]), where(node),
+                type ? to_string(*type) : "int8 or uint8", to_string(zero.type()));
+  }
+  if (zero.size() != 1 && zero.size() != scale.size()) {
+    throw Error("zero point does not fit the scale", where(node),
+                fmt::format("{} elements", scale.size()), fmt::format("{}", zero.size()));
+  }
+  for (size_t c = 0; c < result.scale.size(); ++c) {
+    result.zero_point[c] =
+        static_cast<int32_t>(zero.integer(zero.size() == 1 ? 0 : static_cast<int64_t>(c)));
+  }
+  return result;
+}
+
+Expression Builder::take(const onnx::Node& node, size_t i) const {
+  Expression expression = std::get<Expression>(symbol(node, i));
+  expression.shared |= consumers_.at(node.inputs[i]) > 1;
+  return expression;
+}
+
+void Builder::define(const onnx::Node& node, Symbol result) {
+  for (size_t i = 1; i < node.outputs.size(); ++i) {
+    const auto found = consumers_.find(node.outputs[i]);
+    if (!node.outputs[i].empty() && found != consumers_.end()) {
+      throw Error(fmt::format("output '{}' is not supported", node.outputs[i]), where(node),
+                  "only the first output is used");
+    }
+  }
+  symbols_.insert_or_assign(node.outputs[0], std::move(result));
+}
+
+// ---- operands
+// ------------------------------------------------------------------------------------
+
+Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
+  const std::string& name = i < node.inputs.size() ? node.inputs[i] : std::string();
+  const auto known = operands_.find(name);
+  if (known != operands_.end()) return known->second;
+  const auto* expression = std::get_if<Expression>(&symbol(node, i));
+  const std::string input = fmt::format("input '{}'", name);
+  if (!expression) {
+    const bool is_value = symbol(node, i).index() == 1;
+    throw Error(input + (is_value ? " is not dequantized" : " is a constant without QDQ"),
+                where(node), kNeedsQdq);
+  }
+  if (const auto* pending = std::get_if<Pending>(&expression->source)) {
+    throw Error(fmt::format("{} is float32, the output of {}", input, pending->node), where(node),
+                kNeedsQdq);
+  }
+  if (std::holds_alternative<FloatInput>(expression->source)) {
+    throw Error(input + " is float32", where(node), kNeedsQdq);
+  }
+  const auto& source = std::get<Dequantized>(expression->source);
+  if (!source.per_tensor() || (source.type != DataType::S8 && source.type != DataType::U8)) {
+    throw Error(input + " is not quantized as activations are", where(node),
+                "int8 or uint8, per tensor",
+                fmt::format("{}, {} scales", to_string(source.type), source.scale.size()));
+  }
+  const auto [lo, hi] = combined_clamp(expression->steps);
+  const QuantParams params = source.params();
+  if (!on_grid(lo, params, source.type) || !on_grid(hi, params, source.type)) {
+    throw Error(input + " is clipped between the integers of its scale", where(node), kNeedsQdq);
+  }
+  Operand result{0, params, moves_only(expression->steps)};
+  result.value = source.is_constant() ? constant_value(std::get<1>(source.q), name + "#q")
+                                      : std::get<ValueId>(source.q);
+  const Clamp clamp = integer_clamp(lo, hi, params, source.type);
+  if (!is_full(clamp, source.type)) {
+    const Shape shape = graph_.value(result.value).shape;
+    result.value = emit(node.label(), Requantize{params, params, clamp}, {result.value},
+                        source.type, shape, name + "#clamped");
+  }
+  result.value = emit_steps(result.value, expression->steps, node.label(), name + "#q");
+  operands_.emplace(name, result);
+  return result;
+}
+
+Builder::Operand Builder::qlinear_operand(const onnx::Node& node, size_t i) {
+  const Symbol& input = symbol(node, i);
+  if (std::holds_alternative<Expression>(input)) {
+    throw Error(fmt::format("input '{}' is float32", node.inputs[i]), where(node), "int8 or uint8");
+  }
+  ValueId value = 0;
+  if (const auto* tensor = std::get_if<0>(&input)) {
+    value = constant_value(*tensor, node.inputs[i]);
+  } else {
+    value = std::get<ValueId>(input);
+  }
+  const DataType type = graph_.value(value).type;
+  if (type != DataType::S8 && type != DataType::U8) {
+    throw Error(fmt::format("input '{}' has the wrong type", node.inputs[i]), where(node),
+                "int8 or uint8", to_string(type));
+  }
+  const Dequantized params = parameters(node, i + 1, shape_of(node, i), 0, type);
+  if (!params.per_tensor()) {
+    throw Error(fmt::format("input '{}' is quantized per channel", node.inputs[i]), where(node),
+                "per tensor");
+  }
+  return {value, params.params(), true};
+}
+
+Builder::Weights Builder::weights(const onnx::Node& node, size_t i) const {
+  const auto* expression = std::get_if<Expression>(&symbol(node, i));
+  const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  if (!source || !source->is_constant() || !expression->steps.empty()) {
+    throw Error(fmt::format("weights '{}' are not quantized constants", node.inputs[i]),
+                where(node), "int8 or uint8 through DequantizeLinear (QDQ)");
+  }
+  if (source->type != DataType::S8 && source->type != DataType::U8) {
+    throw Error(fmt::format("weights '{}' have the wrong type", node.inputs[i]), where(node),
+                "int8 or uint8", to_string(source->type));
+  }
+  return *source;
+}
+
+std::vector<int32_t> Builder::bias(const onnx::Node& node, size_t i, float x_scale,
+                                   const std::vector<float>& w_scale, float beta) const {
+  std::vector<int32_t> result(w_scale.size(), 0);
+  if (!has_input(node, i)) return result;
+  const Symbol& input = symbol(node, i);
+  const auto* expression = std::get_if<Expression>(&input);
+  const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  if (expression && (!source || !source->is_constant() || !expression->steps.empty())) {
+    throw Error(fmt::format("bias '{}' is computed at run time", node.inputs[i]), where(node),
+                "a constant");
+  }
+  const Tensor real = source ? dequantize_constant(*source) : constant_input(node, i, "bias");
+  if (real.type() != DataType::F32) {
+    throw Error(fmt::format("bias '{}' has the wrong type", node.inputs[i]), where(node),
+                "float32, or int32 through DequantizeLinear", to_string(real.type()));
+  }
+  const bool integers = source && source->type == DataType::S32;
+  for (size_t c = 0; c < result.size(); ++c) {
+    const size_t at = real.size() == 1 ? 0 : c;
+    const float unit = golden::binary32::mul(x_scale, w_scale[c]);
+    const float given = integers ? source->scale[source->per_tensor() ? 0 : at] : 0.0f;
+    const bool centered = integers && source->zero_point[source->per_tensor() ? 0 : at] == 0;
+    if (centered && beta == 1.0f && std::abs(given - unit) <= kBiasScaleTolerance * unit) {
+      result[c] = source->constant().data<int32_t>()[at];
+    } else {
+      const float value = golden::binary32::mul(beta, real.data<float>()[at]);
+      result[c] = golden::quantize_bias(value, x_scale, w_scale[c]);
+    }
+  }
+  return result;
+}
+
+// ---- emission
+// ------------------------------------------------------------------------------------
+
+ValueId Builder::add_value(const std::string& name, DataType type, Shape shape) {
+  element_count(shape, fmt::format("{}: tensor '{}'", model_.file, name));
+  std::string unique = name;
+  for (int i = 1; !value_names_.insert(unique).second; ++i) unique = fmt::format("{}#{}", name, i);
+  graph_.values.push_back({unique, type, std::move(shape), std::nullopt});
+  return static_cast<ValueId>(graph_.values.size()) - 1;
+}
+
+ValueId Builder::constant_value(const std::shared_ptr<const Tensor>& tensor,
+                                const std::string& name) {
+  const ValueId id = add_value(name, tensor->type(), tensor->shape());
+  graph_.values.back().constant = *tensor;
+  return id;
+}
+
+ValueId Builder::emit(const std::string& node, Operator op, std::vector<ValueId> inputs,
+                      DataType type, Shape shape, const std::string& name) {
+  const ValueId output = add_value(name, type, std::move(shape));
+  graph_.nodes.push_back({node, std::move(op), std::move(inputs), output});
+  return output;
+}
+
+ValueId Builder::reshape_value(ValueId value, const Shape& shape, const std::string& node,
+                               const std::string& name) {
+  const Value& input = graph_.value(value);
+  if (input.shape == shape) return value;
+  return emit(node, Reshape{}, {value}, input.type, shape, name);
+}
+
+ValueId Builder::transpose_value(ValueId value, const std::vector<int64_t>& perm,
+                                 const std::string& node, const std::string& name) {
+  if (std::is_sorted(perm.begin(), perm.end())) return value;
+  const Value& input = graph_.value(value);
+  const Shape shape = transpose_target(input.shape, perm);
+  return emit(node, Transpose{perm}, {value}, input.type, shape, name);
+}
+
+ValueId Builder::emit_steps(ValueId value, const std::vector<Step>& steps, const std::string& node,
+                            const std::string& name) {
+  for (const Step& step : steps) {
+    if (const auto* reshape = std::get_if<ReshapeStep>(&step)) {
+      value = reshape_value(value, reshape->shape, node, name);
+    } else if (const auto* transpose = std::get_if<TransposeStep>(&step)) {
+      value = transpose_value(value, transpose->perm, node, name);
+    } else if (const auto* pool = std::get_if<MaxPoolStep>(&step)) {
+      value =
+          emit(node, QMaxPool{pool->window}, {value}, graph_.value(value).type, pool->shape, name);
+    }
+  }
+  return value;
+}
+
+ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
+                              const std::string& name) {
+  const Clamp clamp = integer_clamp(out.lo, out.hi, out.y, out.type);
+  bool fused = pending.fusible && out.direct && is_full(clamp, out.type);
+  for (ValueId input : pending.inputs) fused &= graph_.value(input).type == out.type;
+  const Rounding rounding = fused ? Rounding::AfterOffset : Rounding::BeforeOffset;
+  Operator op = pending.op;
+  if (auto* conv = std::get_if<QConv>(&op)) {
+    conv->multiplier = multipliers(conv->x.scale, conv->w_scale, out.y.scale);
+    conv->y = out.y;
+    conv->clamp = clamp;
+  } else if (auto* gemm = std::get_if<QGemm>(&op)) {
+    const float x_scale = golden::binary32::mul(pending.alpha, gemm->x.scale);
+    gemm->multiplier = multipliers(x_scale, gemm->w_scale, out.y.scale);
+    gemm->y = out.y;
+    gemm->clamp = clamp;
+  } else if (auto* product = std::get_if<QMatMul>(&op)) {
+    const float a_scale = golden::binary32::mul(pending.alpha, product->a.scale);
+    product->multiplier = multipliers(a_scale, product->b_scale, out.y.scale);
+    product->y = out.y;
+    product->clamp = clamp;
+  } else if (auto* sum = std::get_if<QAdd>(&op)) {
+    sum->y = out.y;
+    sum->clamp = clamp;
+    sum->rounding = rounding;
+  } else if (auto* average = std::get_if<QAveragePool>(&op)) {
+    average->y = out.y;
+    average->clamp = clamp;
+    average->rounding = rounding;
+  } else if (auto* global = std::get_if<QGlobalAveragePool>(&op)) {
+    global->y = out.y;
+    global->clamp = clamp;
+    if (!fused) {
+      const Shape& input = graph_.value(pending.inputs[0]).shape;
+      QAveragePool whole;
+      whole.window.kernel = {input[2], input[3]};
+      whole.x = global->x;
+      whole.y = out.y;
+      whole.rounding = rounding;
+      whole.clamp = clamp;
+      op = whole;
+    }
+  }
+  return emit(pending.node, std::move(op), pending.inputs, out.type, pending.shape, name);
+}
+
+ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& expression,
+                                     const Dequantized& y) {
+  const std::string& name = node.outputs[0];
+  const auto [lo, hi] = combined_clamp(expression.steps);
+  if (const auto* input = std::get_if<FloatInput>(&expression.source)) {
+    ValueId value = input->value;
+    if (!y.per_tensor()) {
+      const bool clamped = lo > -kInfinity || hi < kInfinity;
+      const bool pooled =
+          std::any_of(expression.steps.begin(), expression.steps.end(),
+                      [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
+      if (clamped || pooled) {
+        throw Error("activations are quantized per channel", where(node), "per tensor");
+      }
+      value = emit_steps(value, expression.steps, node.label(), name + "#f");
+      const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
+      return emit(node.label(), op, {value}, y.type, expression.shape, name);
+    }
+    const Clamp clamp = integer_clamp(lo, hi, y.params(), y.type);
+    const Shape shape = graph_.value(value).shape;
+    value =
+        emit(node.label(), Quantize{y.scale, y.zero_point, 0, clamp}, {value}, y.type, shape, name);
+    return emit_steps(value, expression.steps, node.label(), name);
+  }
+  if (!y.per_tensor()) {
+    throw Error("activations are quantized per channel", where(node), "per tensor",
+                fmt::format("{} scales", y.scale.size()));
+  }
+  if (const auto* pending = std::get_if<Pending>(&expression.source)) {
+    const bool direct = !expression.shared && !has_flatten(expression.steps);
+    const ValueId value = emit_pending(*pending, {y.params(), y.type, lo, hi, direct}, name);
+    return emit_steps(value, expression.steps, node.label(), name);
+  }
+  const auto& source = std::get<Dequantized>(expression.source);
+  if (!source.per_tensor()) {
+    throw Error("activations are dequantized per channel before the node", where(node),
+                "per tensor", fmt::format("{} scales", source.scale.size()));
+  }
+  ValueId value = source.is_constant() ? constant_value(std::get<1>(source.q), name + "#q")
+                                       : std::get<ValueId>(source.q);
+  value = emit_steps(value, expression.steps, node.label(), name);
+  const Clamp clamp = integer_clamp(lo, hi, y.params(), y.type);
+  const bool same = source.params() == y.params() && source.type == y.type;
+  if (same && is_full(clamp, y.type)) return value;
+  return emit(node.label(), Requantize{source.params(), y.params(), clamp}, {value}, y.type,
+              expression.shape, name);
+}
+
+// ---- the whole
+// -----------------------------------------------------------------------------------
+
+Graph Builder::build() {
+  for (const onnx::Node& node : model_.nodes) {
+    for (const std::string& input : node.inputs) ++consumers_[input];
+  }
+  for (const onnx::Port& port : model_.outputs) ++consumers_[port.name];
+  const std::set<size_t> live = live_nodes();
+  for (size_t i = 0; i < model_.nodes.size(); ++i) {
+    if (!live.count(i)) continue;
+    const onnx::Node& node = model_.nodes[i];
+    const std::string key = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
+    const auto handler = handlers().find(key);
+    if (handler == handlers().end()) {
+      throw Error(fmt::format("operator {} is not supported", key), where(node));
+    }
+    (this->*handler->second)(node);
+  }
+  finish_outputs();
+  prune();
+  return std::move(graph_);
+}
+
+}  // namespace systole::graph

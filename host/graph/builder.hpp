@@ -1,0 +1,139 @@
+// Turns an ONNX model into a canonical graph, node by node (build() in graph.hpp is the interface).
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "host/graph/expression.hpp"
+#include "host/graph/graph.hpp"
+
+namespace systole::graph {
+
+class Builder {
+ public:
+  Builder(const onnx::Model& model, const Tensors& inputs);
+  Graph build();
+
+  using Handler = void (Builder::*)(const onnx::Node&);
+
+ private:
+  // An integer operand and its parameters. `direct`: the judge sees it as the output of a
+  // DequantizeLinear, so that its fused kernels apply.
+  struct Operand {
+    ValueId value;
+    QuantParams params;
+    bool direct = true;
+  };
+  // Constant weights in their own shape; parameters are one or one per index of `axis`.
+  using Weights = Dequantized;
+  struct OutputParams {
+    QuantParams y;
+    DataType type;
+    float lo, hi;        // what Relu and Clip leave
+    bool direct = true;  // no step that keeps the judge from fusing
+  };
+
+  // ---- bind.cpp: model inputs
+  void bind_initializers();
+  void bind_inputs(const Tensors& inputs);
+  void bind_input(const onnx::Port& port, const Tensor* given, bool is_parameter);
+  std::set<size_t> live_nodes() const;
+  void finish_outputs();
+  ValueId finish_output(const onnx::Port& port);
+  void prune();
+
+  // ---- operators.cpp: one handler an ONNX operator
+  static const std::map<std::string, Handler>& handlers();
+  void constant(const onnx::Node& node);
+  void identity(const onnx::Node& node);
+  void quantize_linear(const onnx::Node& node);
+  void dequantize_linear(const onnx::Node& node);
+  void conv(const onnx::Node& node);
+  void gemm(const onnx::Node& node);
+  void matmul(const onnx::Node& node);
+  void add(const onnx::Node& node);
+  void relu(const onnx::Node& node);
+  void clip(const onnx::Node& node);
+  void max_pool(const onnx::Node& node);
+  void average_pool(const onnx::Node& node);
+  void global_average_pool(const onnx::Node& node);
+  void reshape(const onnx::Node& node);
+  void flatten(const onnx::Node& node);
+  void squeeze(const onnx::Node& node);
+  void unsqueeze(const onnx::Node& node);
+  void transpose_node(const onnx::Node& node);
+  void qlinear_conv(const onnx::Node& node);
+  void qlinear_matmul(const onnx::Node& node);
+  void qlinear_add(const onnx::Node& node);
+  void qlinear_average_pool(const onnx::Node& node);
+  void qlinear_global_average_pool(const onnx::Node& node);
+
+  // What the QDQ and the QOperator form share: the pending operator of given operands.
+  Expression make_conv(const onnx::Node& node, Operand x, const Weights& w,
+                       const std::vector<int32_t>& bias);
+  Expression make_matmul(const onnx::Node& node, Operand a, const Dequantized& b);
+  Expression make_add(const onnx::Node& node, Operand a, Operand b);
+  Expression make_average_pool(const onnx::Node& node, Operand x);
+  Expression make_global_average_pool(const onnx::Node& node, Operand x);
+  void clamp(const onnx::Node& node, float lo, float hi);
+  void move_data(const onnx::Node& node, const Step& step, const Shape& shape);
+  // Add of a constant to a Conv, Gemm or MatMul that is not quantized in between: its bias.
+  bool fold_bias(const onnx::Node& node, size_t product, size_t constant);
+  Pending start_pending(const onnx::Node& node, Operator op, std::vector<ValueId> inputs,
+                        Shape shape) const;
+  void finish_qlinear(const onnx::Node& node, Expression expression, const Dequantized& y);
+
+  // ---- builder.cpp: access to symbols, emission
+  std::string where(const onnx::Node& node) const;
+  bool has_input(const onnx::Node& node, size_t i) const;
+  const Symbol& symbol(const onnx::Node& node, size_t i) const;
+  const Shape& shape_of(const onnx::Node& node, size_t i) const;
+  const Tensor& constant_input(const onnx::Node& node, size_t i, const char* role) const;
+  std::vector<int64_t> integers_input(const onnx::Node& node, size_t i, const char* role) const;
+  float scalar_input(const onnx::Node& node, size_t i, float otherwise) const;
+  // Scale and zero point, as inputs i and i + 1; the type is that of the zero point, else u8.
+  Dequantized parameters(const onnx::Node& node, size_t i, const Shape& shape, int64_t axis,
+                         std::optional<DataType> type) const;
+  // Input i as integers; data movement and activations on the way to it are emitted.
+  Operand operand(const onnx::Node& node, size_t i);
+  // Input i of a QOperator node, whose parameters are its inputs i + 1 and i + 2.
+  Operand qlinear_operand(const onnx::Node& node, size_t i);
+  Weights weights(const onnx::Node& node, size_t i) const;
+  // Constant input i as biases in units of the accumulator, x_scale * w_scale[c] (x_scale holds
+  // Gemm's alpha). One element serves all channels.
+  std::vector<int32_t> bias(const onnx::Node& node, size_t i, float x_scale,
+                            const std::vector<float>& w_scale, float beta) const;
+  // A copy of input i's expression, `shared` brought up to date.
+  Expression take(const onnx::Node& node, size_t i) const;
+  void define(const onnx::Node& node, Symbol result);
+
+  ValueId emit(const std::string& node, Operator op, std::vector<ValueId> inputs, DataType type,
+               Shape shape, const std::string& name);
+  ValueId add_value(const std::string& name, DataType type, Shape shape);
+  ValueId constant_value(const std::shared_ptr<const Tensor>& tensor, const std::string& name);
+  ValueId reshape_value(ValueId value, const Shape& shape, const std::string& node,
+                        const std::string& name);
+  ValueId transpose_value(ValueId value, const std::vector<int64_t>& perm, const std::string& node,
+                          const std::string& name);
+  // Emits the movement steps on an integer (or float) value.
+  ValueId emit_steps(ValueId value, const std::vector<Step>& steps, const std::string& node,
+                     const std::string& name);
+  // Emits a pending operator, now that its output is known.
+  ValueId emit_pending(const Pending& pending, const OutputParams& out, const std::string& name);
+  ValueId quantize_expression(const onnx::Node& node, const Expression& expression,
+                              const Dequantized& y);
+
+  onnx::Model model_;
+  Graph graph_;
+  std::map<std::string, Symbol> symbols_;
+  std::map<std::string, int> consumers_;
+  std::map<std::string, Operand> operands_;  // by tensor, so that each is emitted once
+  std::set<std::string> value_names_;
+};
+
+// The range of an integer type.
+Clamp type_range(DataType type);
+
+}  // namespace systole::graph

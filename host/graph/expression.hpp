@@ -1,0 +1,75 @@
+// What is known of a tensor of the ONNX model while the graph is built.
+//
+// A float tensor is kept as an expression, a source and the steps since then, until a
+// QuantizeLinear says with which parameters it becomes integers (or an output that it stays float).
+// That is exact because each step commutes with quantization: Relu, Clip and MaxPool are monotone,
+// Reshape and Transpose only move elements.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/graph/graph.hpp"
+#include "host/graph/shapes.hpp"
+
+namespace systole::graph {
+
+// A model input of float32.
+struct FloatInput {
+  ValueId value;
+};
+
+// The output of a DequantizeLinear, of a value or of a constant (s8, u8; s32 for biases).
+struct Dequantized {
+  std::variant<ValueId, std::shared_ptr<const Tensor>> q;
+  DataType type;
+  std::vector<float> scale;  // one, or one per index of `axis`
+  std::vector<int32_t> zero_point;
+  int64_t axis = 0;
+
+  bool is_constant() const { return q.index() == 1; }
+  const Tensor& constant() const { return *std::get<1>(q); }
+  bool per_tensor() const { return scale.size() == 1; }
+  QuantParams params() const { return {scale[0], zero_point[0]}; }
+};
+
+// An operator whose output parameters are not known yet: `op` lacks y, multipliers and clamp.
+struct Pending {
+  Operator op;
+  std::vector<ValueId> inputs;
+  std::string node;     // label of the ONNX node
+  Shape shape;          // of the operator's output
+  float alpha = 1.0f;   // Gemm's factor
+  bool fusible = true;  // its inputs come straight from DequantizeLinear
+};
+
+struct ClampStep {
+  float lo, hi;
+};
+struct ReshapeStep {
+  Shape shape;
+  bool is_flatten = false;
+};
+struct TransposeStep {
+  std::vector<int64_t> perm;
+};
+struct MaxPoolStep {
+  Window window;
+  Shape shape;
+};
+using Step = std::variant<ClampStep, ReshapeStep, TransposeStep, MaxPoolStep>;
+
+struct Expression {
+  std::variant<FloatInput, Dequantized, Pending> source;
+  std::vector<Step> steps;
+  Shape shape;
+  bool shared = false;  // a tensor on the way has more than one consumer
+};
+
+// A tensor of the model: a constant of any type, an integer value of the graph, or an expression.
+using Symbol = std::variant<std::shared_ptr<const Tensor>, ValueId, Expression>;
+
+}  // namespace systole::graph

@@ -1,0 +1,780 @@
+// One handler an ONNX operator. To add one: a handler here, its entry in handlers(), and, where it
+// is no combination of existing graph operators, a struct in graph.hpp (see README.md).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "host/command/error.hpp"
+#include "host/golden/arith.hpp"
+#include "host/graph/attributes.hpp"
+#include "host/graph/builder.hpp"
+#include "host/graph/constants.hpp"
+
+namespace systole::graph {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+WindowAttributes window_attributes(const onnx::Node& node) {
+  WindowAttributes attributes;
+  attributes.kernel = integers(node, "kernel_shape");
+  attributes.strides = integers(node, "strides");
+  attributes.dilations = integers(node, "dilations");
+  attributes.pads = integers(node, "pads");
+  attributes.auto_pad = attribute<std::string>(node, "auto_pad", "NOTSET");
+  attributes.ceil_mode = integer(node, "ceil_mode", 0) != 0;
+  return attributes;
+}
+
+void require_rank(const Shape& shape, size_t low, size_t high, const std::string& where) {
+  if (shape.size() < low || shape.size() > high) {
+    throw Error("input has the wrong rank", where, fmt::format("{} to {}", low, high),
+                to_string(shape));
+  }
+}
+
+// [N, C, W] as [N, C, 1, W]; four dimensions stay.
+Shape as_image(const Shape& shape) {
+  return shape.size() == 3 ? Shape{shape[0], shape[1], 1, shape[2]} : shape;
+}
+
+int64_t product(const Shape& shape, size_t begin, size_t end) {
+  int64_t result = 1;
+  for (size_t i = begin; i < end; ++i) result *= shape[i];
+  return result;
+}
+
+// Per-tensor or per-channel parameters as one per channel of `axis`.
+template <typename T>
+std::vector<T> per_channel(const std::vector<T>& values, size_t channels) {
+  return values.size() == 1 ? std::vector<T>(channels, values[0]) : values;
+}
+
+void require_axis(const Dequantized& weights, int64_t axis, const std::string& where) {
+  if (!weights.per_tensor() && weights.axis != axis) {
+    throw Error("weights are quantized per channel along the wrong axis", where,
+                fmt::format("axis {}, the output channels", axis),
+                fmt::format("axis {}", weights.axis));
+  }
+}
+
+// The constant with its axes permuted, its quantization axis along.
+Dequantized transpose_constant(Dequantized source, const std::vector<int64_t>& perm) {
+  source.q = std::make_shared<const Tensor>(transpose(source.constant(), perm));
+  const auto at = std::find(perm.begin(), perm.end(), source.axis);
+  if (!source.per_tensor()) source.axis = at - perm.begin();
+  return source;
+}
+
+// The constant in another shape; a quantized axis must survive as it is.
+Dequantized reshape_constant(Dequantized source, const Shape& shape, const std::string& where) {
+  const Shape& old = source.constant().shape();
+  if (!source.per_tensor()) {
+    const auto axis = static_cast<size_t>(source.axis);
+    const int64_t outer = product(old, 0, axis);
+    size_t found = 0;
+    while (found < shape.size() &&
+           (product(shape, 0, found) != outer || shape[found] != old[axis])) {
+      ++found;
+    }
+    if (found == shape.size()) {
+      throw Error("reshape breaks the axis that constants are quantized along", where,
+                  fmt::format("{} along axis {}", to_string(old), axis), to_string(shape));
+    }
+    source.axis = static_cast<int64_t>(found);
+  }
+  source.q = std::make_shared<const Tensor>(source.constant().reshaped(shape));
+  return source;
+}
+
+}  // namespace
+
+const std::map<std::string, Builder::Handler>& Builder::handlers() {
+  static const std::map<std::string, Handler> table = {
+      {"Add", &Builder::add},
+      {"AveragePool", &Builder::average_pool},
+      {"Clip", &Builder::clip},
+      {"Constant", &Builder::constant},
+      {"Conv", &Builder::conv},
+      {"DequantizeLinear", &Builder::dequantize_linear},
+      {"Dropout", &Builder::identity},
+      {"Flatten", &Builder::flatten},
+      {"Gemm", &Builder::gemm},
+      {"GlobalAveragePool", &Builder::global_average_pool},
+      {"Identity", &Builder::identity},
+      {"MatMul", &Builder::matmul},
+      {"MaxPool", &Builder::max_pool},
+      {"QLinearConv", &Builder::qlinear_conv},
+      {"QLinearMatMul", &Builder::qlinear_matmul},
+      {"QuantizeLinear", &Builder::quantize_linear},
+      {"Relu", &Builder::relu},
+      {"Reshape", &Builder::reshape},
+      {"Squeeze", &Builder::squeeze},
+      {"Transpose", &Builder::transpose_node},
+      {"Unsqueeze", &Builder::unsqueeze},
+      {"com.microsoft.DequantizeLinear", &Builder::dequantize_linear},
+      {"com.microsoft.QLinearAdd", &Builder::qlinear_add},
+      {"com.microsoft.QLinearAveragePool", &Builder::qlinear_average_pool},
+      {"com.microsoft.QLinearGlobalAveragePool", &Builder::qlinear_global_average_pool},
+      {"com.microsoft.QuantizeLinear", &Builder::quantize_linear},
+  };
+  return table;
+}
+
+// ---- constants and quantization
+// ------------------------------------------------------------------
+
+void Builder::constant(const onnx::Node& node) {
+  const auto value = node.attributes.find("value");
+  if (value != node.attributes.end()) {
+    if (const auto* tensor = std::get_if<Tensor>(&value->second)) {
+      define(node, std::make_shared<const Tensor>(*tensor));
+      return;
+    }
+  }
+  if (node.attributes.count("value_float")) {
+    const std::vector<float> one{attribute<float>(node, "value_float", 0)};
+    define(node, std::make_shared<const Tensor>(Shape{}, one));
+  } else if (node.attributes.count("value_int")) {
+    const std::vector<int64_t> one{integer(node, "value_int", 0)};
+    define(node, std::make_shared<const Tensor>(Shape{}, one));
+  } else if (node.attributes.count("value_ints")) {
+    const auto values = integers(node, "value_ints");
+    const Shape shape{static_cast<int64_t>(values.size())};
+    define(node, std::make_shared<const Tensor>(shape, values));
+  } else if (node.attributes.count("value_floats")) {
+    const auto values = attribute<std::vector<float>>(node, "value_floats", {});
+    const Shape shape{static_cast<int64_t>(values.size())};
+    define(node, std::make_shared<const Tensor>(shape, values));
+  } else {
+    throw Error("constant has no value of a supported kind", where(node),
+                "value, value_float(s) or value_int(s)");
+  }
+}
+
+void Builder::identity(const onnx::Node& node) {
+  if (node.op_type == "Dropout" && has_input(node, 2)) {
+    const Tensor& training = constant_input(node, 2, "training_mode");
+    if (std::any_of(training.bytes().begin(), training.bytes().end(),
+                    [](uint8_t byte) { return byte != 0; })) {
+      throw Error("Dropout is in training mode", where(node), "inference");
+    }
+  }
+  if (std::holds_alternative<Expression>(symbol(node, 0))) {
+    define(node, take(node, 0));
+  } else {
+    define(node, symbol(node, 0));
+  }
+}
+
+void Builder::quantize_linear(const onnx::Node& node) {
+  if (integer(node, "block_size", 0) != 0) {
+    throw Error("attribute 'block_size' is not supported", where(node), "0");
+  }
+  const Dequantized y =
+      parameters(node, 1, shape_of(node, 0), integer(node, "axis", 1), std::nullopt);
+  Dequantized typed = y;
+  const int64_t output_type = integer(node, "output_dtype", 0);
+  if (output_type != 0) {
+    const bool is_u8 = output_type == 2;
+    if ((!is_u8 && output_type != 3) || (has_input(node, 2) && (y.type == DataType::U8) != is_u8)) {
+      throw Error("attribute 'output_dtype' is not supported", where(node),
+                  "uint8 (2) or int8 (3), as the zero point", fmt::format("{}", output_type));
+    }
+    typed.type = is_u8 ? DataType::U8 : DataType::S8;
+  }
+  const Symbol& input = symbol(node, 0);
+  if (std::holds_alternative<ValueId>(input)) {
+    throw Error("input is not float32", where(node), "float32",
+                to_string(graph_.value(std::get<ValueId>(input)).type));
+  }
+  if (const auto* tensor = std::get_if<0>(&input)) {
+    if ((*tensor)->type() != DataType::F32) {
+      throw Error("input is not float32", where(node), "float32", to_string((*tensor)->type()));
+    }
+    define(node, std::make_shared<const Tensor>(quantize_constant(**tensor, typed)));
+    return;
+  }
+  const Expression expression = take(node, 0);
+  const auto* source = std::get_if<Dequantized>(&expression.source);
+  if (source && source->is_constant() && expression.steps.empty()) {
+    const Tensor real = dequantize_constant(*source);
+    define(node, std::make_shared<const Tensor>(quantize_constant(real, typed)));
+    return;
+  }
+  define(node, quantize_expression(node, expression, typed));
+}
+
+void Builder::dequantize_linear(const onnx::Node& node) {
+  if (integer(node, "block_size", 0) != 0) {
+    throw Error("attribute 'block_size' is not supported", where(node), "0");
+  }
+  const Symbol& input = symbol(node, 0);
+  if (std::holds_alternative<Expression>(input)) {
+    throw Error(fmt::format("input '{}' is float32", node.inputs[0]), where(node), "int8 or uint8");
+  }
+  const bool is_constant = input.index() == 0;
+  const DataType type =
+      is_constant ? std::get<0>(input)->type() : graph_.value(std::get<ValueId>(input)).type;
+  const bool bytes = type == DataType::S8 || type == DataType::U8;
+  if (!bytes && !(is_constant && type == DataType::S32)) {
+    throw Error(fmt::format("input '{}' has the wrong type", node.inputs[0]), where(node),
+                "int8 or uint8 (int32 for constants)", to_string(type));
+  }
+  const Shape shape = shape_of(node, 0);
+  Dequantized source = parameters(node, 1, shape, integer(node, "axis", 1), type);
+  source.type = type;
+  if (is_constant) {
+    source.q = std::get<0>(input);
+  } else {
+    source.q = std::get<ValueId>(input);
+  }
+  define(node, Expression{source, {}, shape, false});
+}
+
+// ---- products
+// ------------------------------------------------------------------------------------
+
+Pending Builder::start_pending(const onnx::Node& node, Operator op, std::vector<ValueId> inputs,
+                               Shape shape) const {
+  Pending pending;
+  pending.op = std::move(op);
+  pending.inputs = std::move(inputs);
+  pending.node = node.label();
+  pending.shape = std::move(shape);
+  return pending;
+}
+
+Expression Builder::make_conv(const onnx::Node& node, Operand x, const Weights& w,
+                              const std::vector<int32_t>& bias) {
+  const Shape given = graph_.value(x.value).shape;
+  const Shape& w_given = w.constant().shape();
+  require_rank(given, 3, 4, where(node));
+  require_rank(w_given, given.size(), given.size(), where(node) + ", weights");
+  const Shape shape = as_image(given);
+  QConv op;
+  op.weights = w.constant().reshaped(as_image(w_given));
+  const Shape& w_shape = op.weights.shape();
+  op.group = integer(node, "group", 1);
+  if (op.group < 1 || op.group > shape[1] || w_shape[1] * op.group != shape[1] ||
+      w_shape[0] % op.group != 0) {
+    throw Error("channels, weights and attribute 'group' do not match", where(node),
+                fmt::format("{} input channels = {} of the weights x group", shape[1], w_shape[1]),
+                fmt::format("group {}, weights {}", op.group, to_string(w_given)));
+  }
+  WindowAttributes attributes = window_attributes(node);
+  const std::vector<int64_t> kernel(w_given.begin() + 2, w_given.end());
+  if (!attributes.kernel.empty() && attributes.kernel != kernel) {
+    throw Error("attribute 'kernel_shape' is not that of the weights", where(node),
+                to_string(kernel), to_string(attributes.kernel));
+  }
+  attributes.kernel = kernel;
+  const PlacedWindow placed = place_window(attributes, shape[2], shape[3], where(node));
+  const auto channels = static_cast<size_t>(w_shape[0]);
+  require_axis(w, 0, where(node));
+  op.window = placed.window;
+  op.x = x.params;
+  op.w_scale = per_channel(w.scale, channels);
+  op.w_zero_point = per_channel(w.zero_point, channels);
+  op.bias = bias;
+  const Shape out{shape[0], w_shape[0], placed.height, placed.width};
+  element_count(out, where(node));
+  x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
+  Expression result{start_pending(node, op, {x.value}, out), {}, out, false};
+  if (given.size() == 3) {
+    result.shape = {out[0], out[1], out[3]};
+    result.steps.push_back(ReshapeStep{result.shape});
+  }
+  return result;
+}
+
+void Builder::conv(const onnx::Node& node) {
+  const Operand x = operand(node, 0);
+  const Weights w = weights(node, 1);
+  const auto channels =
+      static_cast<size_t>(w.constant().shape().empty() ? 0 : w.constant().shape()[0]);
+  require_axis(w, 0, where(node));
+  const auto w_scale = per_channel(w.scale, channels);
+  if (has_input(node, 2) &&
+      product(shape_of(node, 2), 0, shape_of(node, 2).size()) != static_cast<int64_t>(channels)) {
+    throw Error("bias has the wrong length", where(node), fmt::format("{}", channels),
+                to_string(shape_of(node, 2)));
+  }
+  define(node, make_conv(node, x, w, bias(node, 2, x.params.scale, w_scale, 1.0f)));
+}
+
+Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequantized& b) {
+  const Shape a_given = graph_.value(a.value).shape;
+  const Shape b_given =
+      b.is_constant() ? b.constant().shape() : graph_.value(std::get<ValueId>(b.q)).shape;
+  require_rank(a_given, 1, 8, where(node));
+  require_rank(b_given, 1, 8, where(node));
+  const Shape a_shape = a_given.size() == 1 ? Shape{1, a_given[0]} : a_given;
+  const Shape b_shape = b_given.size() == 1 ? Shape{b_given[0], 1} : b_given;
+  const size_t ra = a_shape.size();
+  const size_t rb = b_shape.size();
+  const int64_t m = a_shape[ra - 2];
+  const int64_t k = a_shape[ra - 1];
+  const int64_t n = b_shape[rb - 1];
+  if (b_shape[rb - 2] != k) {
+    throw Error("inner dimensions differ", where(node), to_string(a_given), to_string(b_given));
+  }
+  const Shape a_batch(a_shape.begin(), a_shape.end() - 2);
+  const Shape b_batch(b_shape.begin(), b_shape.end() - 2);
+  const Shape batch = broadcast(a_batch, b_batch, where(node));
+  const int64_t a_count = product(a_batch, 0, a_batch.size());
+  const int64_t b_count = product(b_batch, 0, b_batch.size());
+  const int64_t count = product(batch, 0, batch.size());
+  Shape out = batch;
+  if (a_given.size() > 1) out.push_back(m);
+  if (b_given.size() > 1) out.push_back(n);
+  element_count(out, where(node));
+  require_axis(b, static_cast<int64_t>(b_given.size()) - 1, where(node));
+  if (b_given.size() == 1 && !b.per_tensor()) {
+    throw Error("weights are quantized per channel along the wrong axis", where(node),
+                "per tensor");
+  }
+  const auto channels = static_cast<size_t>(n);
+  const std::string name = node.outputs[0];
+  Expression result;
+  Shape product_shape;
+  if (b.is_constant() && b_count == 1) {
+    QGemm op;
+    op.x = a.params;
+    op.weights = b.constant().reshaped({k, n});
+    op.w_scale = per_channel(b.scale, channels);
+    op.w_zero_point = per_channel(b.zero_point, channels);
+    op.bias.assign(channels, 0);
+    const ValueId x = reshape_value(a.value, {a_count * m, k}, node.label(), name + "#x");
+    product_shape = {a_count * m, n};
+    result.source = start_pending(node, std::move(op), {x}, product_shape);
+  } else {
+    QMatMul op;
+    op.a = a.params;
+    op.b_scale = per_channel(b.scale, channels);
+    op.b_zero_point = per_channel(b.zero_point, channels);
+    op.bias.assign(channels, 0);
+    // One B for all: the batch of A is more rows.
+    const bool flat = b_count == 1;
+    const Shape a3 = flat ? Shape{1, a_count * m, k} : Shape{a_count, m, k};
+    const auto a_strides = broadcast_strides(a_batch, batch);
+    const auto b_strides = broadcast_strides(b_batch, batch);
+    for (int64_t p = 0; p < (flat ? 1 : count); ++p) {
+      int64_t at_a = 0;
+      int64_t at_b = 0;
+      int64_t rest = p;
+      for (size_t d = batch.size(); d-- > 0;) {
+        at_a += rest % batch[d] * a_strides[d];
+        at_b += rest % batch[d] * b_strides[d];
+        rest /= batch[d];
+      }
+      op.a_batch.push_back(at_a);
+      op.b_batch.push_back(at_b);
+    }
+    product_shape = {static_cast<int64_t>(op.a_batch.size()), a3[1], n};
+    const ValueId b_value =
+        b.is_constant() ? constant_value(std::get<1>(b.q), name + "#b") : std::get<ValueId>(b.q);
+    const ValueId a_value = reshape_value(a.value, a3, node.label(), name + "#a");
+    const ValueId b3 = reshape_value(b_value, {b_count, k, n}, node.label(), name + "#b");
+    result.source = start_pending(node, std::move(op), {a_value, b3}, product_shape);
+  }
+  result.shape = out;
+  if (out != product_shape) result.steps.push_back(ReshapeStep{out});
+  return result;
+}
+
+void Builder::matmul(const onnx::Node& node) {
+  const Operand a = operand(node, 0);
+  const auto* expression = std::get_if<Expression>(&symbol(node, 1));
+  const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  if (source && source->is_constant() && expression->steps.empty()) {
+    define(node, make_matmul(node, a, weights(node, 1)));
+    return;
+  }
+  const Operand b = operand(node, 1);
+  Dequantized second;
+  second.q = b.value;
+  second.type = graph_.value(b.value).type;
+  second.scale = {b.params.scale};
+  second.zero_point = {b.params.zero_point};
+  define(node, make_matmul(node, a, second));
+}
+
+void Builder::gemm(const onnx::Node& node) {
+  const float alpha = attribute<float>(node, "alpha", 1.0f);
+  const float beta = attribute<float>(node, "beta", 1.0f);
+  if (!std::isfinite(alpha) || alpha == 0.0f || !std::isfinite(beta)) {
+    throw Error("attributes 'alpha' and 'beta' are out of range", where(node),
+                "finite, alpha not 0", fmt::format("alpha {}, beta {}", alpha, beta));
+  }
+  Operand a = operand(node, 0);
+  require_rank(shape_of(node, 0), 2, 2, where(node));
+  require_rank(shape_of(node, 1), 2, 2, where(node));
+  if (integer(node, "transA", 0) != 0) {
+    a.value = transpose_value(a.value, {1, 0}, node.label(), node.outputs[0] + "#a");
+  }
+  const bool transposed = integer(node, "transB", 0) != 0;
+  const auto* expression = std::get_if<Expression>(&symbol(node, 1));
+  const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  Dequantized b;
+  if (!expression || (source && source->is_constant() && expression->steps.empty())) {
+    b = weights(node, 1);
+    if (transposed) b = transpose_constant(std::move(b), {1, 0});
+  } else {
+    const Operand second = operand(node, 1);
+    b.q = transposed ? transpose_value(second.value, {1, 0}, node.label(), node.outputs[0] + "#b")
+                     : second.value;
+    b.type = graph_.value(second.value).type;
+    b.scale = {second.params.scale};
+    b.zero_point = {second.params.zero_point};
+  }
+  Expression result = make_matmul(node, a, b);
+  auto& pending = std::get<Pending>(result.source);
+  pending.alpha = alpha;
+  if (has_input(node, 2)) {
+    const Shape& c = shape_of(node, 2);
+    const Shape out = broadcast(c, result.shape, where(node));
+    const int64_t columns = c.empty() ? 1 : c.back();
+    const int64_t elements = product(c, 0, c.size());
+    if (out != result.shape || columns != elements) {
+      throw Error("input C varies from row to row", where(node),
+                  fmt::format("one row of {}", result.shape[1]), to_string(c));
+    }
+    auto* gemm_op = std::get_if<QGemm>(&pending.op);
+    auto* matmul_op = std::get_if<QMatMul>(&pending.op);
+    const std::vector<float>& w_scale = gemm_op ? gemm_op->w_scale : matmul_op->b_scale;
+    auto values = bias(node, 2, golden::binary32::mul(alpha, a.params.scale), w_scale, beta);
+    (gemm_op ? gemm_op->bias : matmul_op->bias) = std::move(values);
+  }
+  define(node, std::move(result));
+}
+
+// ---- elementwise
+// ---------------------------------------------------------------------------------
+
+bool Builder::fold_bias(const onnx::Node& node, size_t product_input, size_t constant) {
+  if (!has_input(node, 0) || !has_input(node, 1)) return false;
+  const auto* expression = std::get_if<Expression>(&symbol(node, product_input));
+  const auto* pending = expression ? std::get_if<Pending>(&expression->source) : nullptr;
+  if (!pending) return false;
+  const Symbol& addend = symbol(node, constant);
+  if (const auto* other = std::get_if<Expression>(&addend)) {
+    const auto* source = std::get_if<Dequantized>(&other->source);
+    if (!source || !source->is_constant() || !other->steps.empty()) return false;
+  } else if (addend.index() != 0) {
+    return false;
+  }
+  Expression result = take(node, product_input);
+  Operator& op = std::get<Pending>(result.source).op;
+  auto* conv_op = std::get_if<QConv>(&op);
+  auto* gemm_op = std::get_if<QGemm>(&op);
+  auto* matmul_op = std::get_if<QMatMul>(&op);
+  if (!conv_op && !gemm_op && !matmul_op) return false;
+  // Only the reshape that the product itself ends with.
+  const bool plain =
+      result.steps.empty() || (result.steps.size() == 1 && !conv_op &&
+                               std::holds_alternative<ReshapeStep>(result.steps[0]) &&
+                               !std::get<ReshapeStep>(result.steps[0]).is_flatten);
+  const size_t channel_axis = conv_op ? 1 : result.shape.size() - 1;
+  if (!plain || result.shape.empty()) return false;
+  const Shape& given = shape_of(node, constant);
+  if (broadcast(given, result.shape, where(node)) != result.shape) return false;
+  const std::vector<float>& w_scale = conv_op   ? conv_op->w_scale
+                                      : gemm_op ? gemm_op->w_scale
+                                                : matmul_op->b_scale;
+  if (result.shape[channel_axis] != static_cast<int64_t>(w_scale.size())) return false;
+  const size_t skipped = result.shape.size() - given.size();
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (i + skipped != channel_axis && given[i] != 1) return false;
+  }
+  const QuantParams x = conv_op ? conv_op->x : gemm_op ? gemm_op->x : matmul_op->a;
+  const float x_scale = golden::binary32::mul(std::get<Pending>(result.source).alpha, x.scale);
+  const auto values = bias(node, constant, x_scale, w_scale, 1.0f);
+  auto& sum = conv_op ? conv_op->bias : gemm_op ? gemm_op->bias : matmul_op->bias;
+  for (size_t c = 0; c < sum.size(); ++c) sum[c] = golden::wrapping_add(sum[c], values[c]);
+  define(node, std::move(result));
+  return true;
+}
+
+Expression Builder::make_add(const onnx::Node& node, Operand a, Operand b) {
+  const Shape shape =
+      broadcast(graph_.value(a.value).shape, graph_.value(b.value).shape, where(node));
+  QAdd op;
+  op.a = a.params;
+  op.b = b.params;
+  Pending pending = start_pending(node, op, {a.value, b.value}, shape);
+  pending.fusible = a.direct && b.direct;
+  return {std::move(pending), {}, shape, false};
+}
+
+void Builder::add(const onnx::Node& node) {
+  if (fold_bias(node, 0, 1) || fold_bias(node, 1, 0)) return;
+  const Operand a = operand(node, 0);
+  const Operand b = operand(node, 1);
+  define(node, make_add(node, a, b));
+}
+
+void Builder::clamp(const onnx::Node& node, float lo, float hi) {
+  const Symbol& input = symbol(node, 0);
+  if (input.index() == 0) {
+    throw Error("input is a constant", where(node), "a tensor computed at run time");
+  }
+  if (const auto* value = std::get_if<ValueId>(&input)) {
+    const Value& x = graph_.value(*value);
+    const Clamp range = type_range(x.type);
+    const auto bound = [range](float v) {
+      return static_cast<int32_t>(
+          std::clamp(v, static_cast<float>(range.lo), static_cast<float>(range.hi)));
+    };
+    const Clamp limits{std::min(bound(lo), bound(hi)), bound(hi)};
+    define(node, emit(node.label(), Requantize{{}, {}, limits}, {*value}, x.type, x.shape,
+                      node.outputs[0]));
+    return;
+  }
+  Expression expression = take(node, 0);
+  expression.steps.push_back(ClampStep{lo, hi});
+  define(node, std::move(expression));
+}
+
+void Builder::relu(const onnx::Node& node) { clamp(node, 0.0f, kInfinity); }
+
+void Builder::clip(const onnx::Node& node) {
+  const float lo = scalar_input(node, 1, attribute<float>(node, "min", -kInfinity));
+  const float hi = scalar_input(node, 2, attribute<float>(node, "max", kInfinity));
+  clamp(node, lo, hi);
+}
+
+// ---- pools
+// ---------------------------------------------------------------------------------------
+
+void Builder::max_pool(const onnx::Node& node) {
+  const Shape given = shape_of(node, 0);
+  require_rank(given, 3, 4, where(node));
+  if (integer(node, "storage_order", 0) != 0) {
+    throw Error("attribute 'storage_order' is not supported", where(node), "0");
+  }
+  const Shape shape = as_image(given);
+  const WindowAttributes attributes = window_attributes(node);
+  if (attributes.kernel.size() + 2 != given.size()) {
+    throw Error("attribute 'kernel_shape' has the wrong length", where(node),
+                fmt::format("{}", given.size() - 2), fmt::format("{}", attributes.kernel.size()));
+  }
+  const PlacedWindow placed = place_window(attributes, shape[2], shape[3], where(node));
+  const Shape out{shape[0], shape[1], placed.height, placed.width};
+  element_count(out, where(node));
+  std::vector<Step> steps;
+  if (given.size() == 3) steps.push_back(ReshapeStep{shape});
+  steps.push_back(MaxPoolStep{placed.window, out});
+  Shape result = out;
+  if (given.size() == 3) {
+    result = {out[0], out[1], out[3]};
+    steps.push_back(ReshapeStep{result});
+  }
+  const Symbol& input = symbol(node, 0);
+  if (input.index() == 0) {
+    throw Error("input is a constant", where(node), "a tensor computed at run time");
+  }
+  if (const auto* value = std::get_if<ValueId>(&input)) {
+    define(node, emit_steps(*value, steps, node.label(), node.outputs[0]));
+    return;
+  }
+  Expression expression = take(node, 0);
+  expression.steps.insert(expression.steps.end(), steps.begin(), steps.end());
+  expression.shape = result;
+  define(node, std::move(expression));
+}
+
+Expression Builder::make_average_pool(const onnx::Node& node, Operand x) {
+  const Shape given = graph_.value(x.value).shape;
+  require_rank(given, 3, 4, where(node));
+  const Shape shape = as_image(given);
+  const WindowAttributes attributes = window_attributes(node);
+  if (attributes.kernel.size() + 2 != given.size()) {
+    throw Error("attribute 'kernel_shape' has the wrong length", where(node),
+                fmt::format("{}", given.size() - 2), fmt::format("{}", attributes.kernel.size()));
+  }
+  const PlacedWindow placed = place_window(attributes, shape[2], shape[3], where(node));
+  QAveragePool op;
+  op.window = placed.window;
+  op.count_include_pad = integer(node, "count_include_pad", 0) != 0;
+  op.x = x.params;
+  const Shape out{shape[0], shape[1], placed.height, placed.width};
+  element_count(out, where(node));
+  x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
+  Pending pending = start_pending(node, op, {x.value}, out);
+  pending.fusible = x.direct;
+  Expression result{std::move(pending), {}, out, false};
+  if (given.size() == 3) {
+    result.shape = {out[0], out[1], out[3]};
+    result.steps.push_back(ReshapeStep{result.shape});
+  }
+  return result;
+}
+
+void Builder::average_pool(const onnx::Node& node) {
+  define(node, make_average_pool(node, operand(node, 0)));
+}
+
+Expression Builder::make_global_average_pool(const onnx::Node& node, Operand x) {
+  const Shape given = graph_.value(x.value).shape;
+  require_rank(given, 3, 8, where(node));
+  const Shape shape{given[0], given[1], given[2], product(given, 3, given.size())};
+  Shape result(given.size(), 1);
+  result[0] = given[0];
+  result[1] = given[1];
+  x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
+  QGlobalAveragePool op;
+  op.x = x.params;
+  const Shape out{given[0], given[1], 1, 1};
+  Pending pending = start_pending(node, op, {x.value}, out);
+  pending.fusible = x.direct;
+  Expression expression{std::move(pending), {}, result, false};
+  if (result != out) expression.steps.push_back(ReshapeStep{result});
+  return expression;
+}
+
+void Builder::global_average_pool(const onnx::Node& node) {
+  define(node, make_global_average_pool(node, operand(node, 0)));
+}
+
+// ---- data movement
+// -------------------------------------------------------------------------------
+
+void Builder::move_data(const onnx::Node& node, const Step& step, const Shape& shape) {
+  const Symbol& input = symbol(node, 0);
+  const auto* transpose_step = std::get_if<TransposeStep>(&step);
+  if (const auto* tensor = std::get_if<0>(&input)) {
+    define(node,
+           std::make_shared<const Tensor>(transpose_step ? transpose(**tensor, transpose_step->perm)
+                                                         : (*tensor)->reshaped(shape)));
+    return;
+  }
+  if (const auto* value = std::get_if<ValueId>(&input)) {
+    define(node, emit_steps(*value, {step}, node.label(), node.outputs[0]));
+    return;
+  }
+  Expression expression = take(node, 0);
+  auto* source = std::get_if<Dequantized>(&expression.source);
+  expression.shape = shape;
+  if (source && source->is_constant() && expression.steps.empty()) {
+    expression.source = transpose_step ? transpose_constant(*source, transpose_step->perm)
+                                       : reshape_constant(*source, shape, where(node));
+  } else {
+    expression.steps.push_back(step);
+  }
+  define(node, std::move(expression));
+}
+
+void Builder::reshape(const onnx::Node& node) {
+  const std::vector<int64_t> request =
+      has_input(node, 1) ? integers_input(node, 1, "shape") : integers(node, "shape");
+  const Shape shape =
+      reshape_target(shape_of(node, 0), request, integer(node, "allowzero", 0) != 0, where(node));
+  move_data(node, ReshapeStep{shape}, shape);
+}
+
+void Builder::flatten(const onnx::Node& node) {
+  const Shape shape = flatten_target(shape_of(node, 0), integer(node, "axis", 1), where(node));
+  move_data(node, ReshapeStep{shape, true}, shape);
+}
+
+void Builder::squeeze(const onnx::Node& node) {
+  const auto axes = has_input(node, 1) ? integers_input(node, 1, "axes") : integers(node, "axes");
+  const Shape shape = squeeze_target(shape_of(node, 0), axes, where(node));
+  move_data(node, ReshapeStep{shape}, shape);
+}
+
+void Builder::unsqueeze(const onnx::Node& node) {
+  const auto axes = has_input(node, 1) ? integers_input(node, 1, "axes") : integers(node, "axes");
+  const Shape shape = unsqueeze_target(shape_of(node, 0), axes, where(node));
+  move_data(node, ReshapeStep{shape}, shape);
+}
+
+void Builder::transpose_node(const onnx::Node& node) {
+  const Shape& input = shape_of(node, 0);
+  const auto perm = permutation(integers(node, "perm"), input.size(), where(node));
+  move_data(node, TransposeStep{perm}, transpose_target(input, perm));
+}
+
+// ---- QOperator forms
+// -----------------------------------------------------------------------------
+
+void Builder::finish_qlinear(const onnx::Node& node, Expression expression, const Dequantized& y) {
+  if (y.type == DataType::S32) {
+    throw Error("output has the wrong type", where(node), "int8 or uint8", "int32");
+  }
+  define(node, quantize_expression(node, expression, y));
+}
+
+void Builder::qlinear_conv(const onnx::Node& node) {
+  const Operand x = qlinear_operand(node, 0);
+  const Tensor& tensor = constant_input(node, 3, "weights");
+  if (tensor.type() != DataType::S8 && tensor.type() != DataType::U8) {
+    throw Error("weights have the wrong type", where(node), "int8 or uint8",
+                to_string(tensor.type()));
+  }
+  require_rank(tensor.shape(), 3, 4, where(node) + ", weights");
+  Weights w = parameters(node, 4, tensor.shape(), 0, tensor.type());
+  w.q = std::get<0>(symbol(node, 3));
+  const Dequantized y = parameters(node, 6, {}, 0, std::nullopt);
+  std::vector<int32_t> bias(static_cast<size_t>(tensor.shape()[0]), 0);
+  if (has_input(node, 8)) {
+    const Tensor& given = constant_input(node, 8, "bias");
+    if (given.type() != DataType::S32 || given.size() != tensor.shape()[0]) {
+      throw Error("bias has the wrong type or length", where(node),
+                  fmt::format("int32 [{}]", tensor.shape()[0]),
+                  fmt::format("{} {}", to_string(given.type()), to_string(given.shape())));
+    }
+    bias.assign(given.data<int32_t>(), given.data<int32_t>() + given.size());
+  }
+  finish_qlinear(node, make_conv(node, x, w, bias), y);
+}
+
+void Builder::qlinear_matmul(const onnx::Node& node) {
+  const Operand a = qlinear_operand(node, 0);
+  const Dequantized y = parameters(node, 6, {}, 0, std::nullopt);
+  const Symbol& second = symbol(node, 3);
+  if (std::holds_alternative<Expression>(second)) {
+    throw Error(fmt::format("input '{}' is float32", node.inputs[3]), where(node), "int8 or uint8");
+  }
+  const bool is_constant = second.index() == 0;
+  const DataType type =
+      is_constant ? std::get<0>(second)->type() : graph_.value(std::get<ValueId>(second)).type;
+  if (type != DataType::S8 && type != DataType::U8) {
+    throw Error(fmt::format("input '{}' has the wrong type", node.inputs[3]), where(node),
+                "int8 or uint8", to_string(type));
+  }
+  Dequantized b = parameters(node, 4, shape_of(node, 3), -1, type);
+  if (is_constant) {
+    b.q = std::get<0>(second);
+  } else {
+    b.q = std::get<ValueId>(second);
+  }
+  finish_qlinear(node, make_matmul(node, a, b), y);
+}
+
+void Builder::qlinear_add(const onnx::Node& node) {
+  const Operand a = qlinear_operand(node, 0);
+  const Operand b = qlinear_operand(node, 3);
+  finish_qlinear(node, make_add(node, a, b), parameters(node, 6, {}, 0, std::nullopt));
+}
+
+void Builder::qlinear_average_pool(const onnx::Node& node) {
+  if (integer(node, "channels_last", 0) != 0) {
+    throw Error("attribute 'channels_last' is not supported", where(node), "0");
+  }
+  const Dequantized y = parameters(node, 3, {}, 0, std::nullopt);
+  finish_qlinear(node, make_average_pool(node, qlinear_operand(node, 0)), y);
+}
+
+void Builder::qlinear_global_average_pool(const onnx::Node& node) {
+  if (integer(node, "channels_last", 0) != 0) {
+    throw Error("attribute 'channels_last' is not supported", where(node), "0");
+  }
+  const Dequantized y = parameters(node, 3, {}, 0, std::nullopt);
+  finish_qlinear(node, make_global_average_pool(node, qlinear_operand(node, 0)), y);
+}
+
+}  // namespace systole::graph
