@@ -400,6 +400,10 @@ TEST_CASE("dma_load checks operands before any access", "[dma_load]") {
       {"strides of dimensions of one do not count", false, 0, 4, 1, 1, far, near},
       {"far up", true, 0, 4, 2, 1, far, 0},
       {"far down", true, 0, 4, 2, 1, near, 0},
+      {"stride whose low bits are zero", true, 0, 4, 2, 1, 1 << 23, 0},
+      {"count whose low bits are those of 1", true, 0, 1, ScratchpadBytes + 1, 1, 1, 0},
+      {"one byte below 0, inner", true, 0, 1, 2, 1, -1, 0},
+      {"one byte below 0, outer", true, 0, 1, 1, 2, 0, -1},
       {"huge count", true, 0, 4, 0xffffffff, 1, 1, 0},
       {"product beyond 32 bits", true, 0, 1, 65537, 65537, 1, 65536},
       {"huge run", true, 0, 0xffffffff, 1, 1, 0, 0},
@@ -449,8 +453,8 @@ TEST_CASE("dma_load raises a response's error when its command is the oldest", "
     CHECK(dut.reads.empty());
     // The unit works again.
     dut.error_addr = kNoAddress;
-    dut.issue(plain_load(base + 77, 40000, 3000));
-    dut.wait_done(2);
+    for (int i = 0; i < 8; ++i) dut.issue(plain_load(base + 77 + i, 40000 + 3000 * i, 3000));
+    dut.wait_done(9);
     CHECK(dut.spad[42999] == memory_byte(base + 77 + 2999));
     CHECK(dut.faults.size() == 1);
   }

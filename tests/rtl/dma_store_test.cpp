@@ -325,19 +325,21 @@ TEST_CASE("dma_store sends the remote post with the last packet to that tile", "
     const char* what;
     uint64_t addr;
     int32_t gstride0;
+    uint8_t remote_x, remote_y;
     bool enable, travels;
   };
   const uint64_t there = tile_addr(2, 1, 0x1234);
   const Case cases[] = {
-      {"to the tile written", there, 4096, true, true},
-      {"not enabled", there, 4096, false, false},
-      {"other column", tile_addr(1, 1, 0x1234), 4096, true, false},
-      {"other row", tile_addr(2, 0, 0x1234), 4096, true, false},
-      {"DRAM", kDram + 0x1234, 4096, true, false},
-      {"host memory whose bits look alike", HostMemBase | (there & 0xffff'ffffff), 4096, true,
+      {"to the tile written", there, 4096, 2, 1, true, true},
+      {"not enabled", there, 4096, 2, 1, false, false},
+      {"other column", tile_addr(1, 1, 0x1234), 4096, 2, 1, true, false},
+      {"other row", tile_addr(2, 0, 0x1234), 4096, 2, 1, true, false},
+      {"DRAM", kDram + 0x1234, 4096, 2, 1, true, false},
+      {"host memory whose bits look alike", HostMemBase | (there & 0xffff'ffffff), 4096, 2, 1, true,
        false},
-      {"last packet elsewhere", there, 1 << TileColShift, true, false},
-      {"first packet elsewhere", tile_addr(1, 1, 0x1234), 1 << TileColShift, true, false},
+      {"to the node of a DRAM", kDram + 0x1234, 4096, 0, 1, true, false},
+      {"last packet elsewhere", there, 1 << TileColShift, 2, 1, true, false},
+      {"first packet elsewhere", tile_addr(1, 1, 0x1234), 1 << TileColShift, 2, 1, true, false},
   };
   for (const Case& c : cases) {
     INFO(c.what);
@@ -348,9 +350,10 @@ TEST_CASE("dma_store sends the remote post with the last packet to that tile", "
     store.lstride0 = 1500;
     store.header.remote_en = c.enable;
     store.header.remote_sem = 11;
-    store.header.remote_x = 2;
-    store.header.remote_y = 1;
-    // A neighbour that posts must not leave its mark.
+    store.header.remote_x = c.remote_x;
+    store.header.remote_y = c.remote_y;
+    // Neighbours, posting or elsewhere, must not leave their mark.
+    dut.issue(plain_store(kDram, 0, 100));
     StoreCommand before = plain_store(there, 0, 100);
     before.header.remote_en = true;
     before.header.remote_x = 2;
@@ -358,15 +361,16 @@ TEST_CASE("dma_store sends the remote post with the last packet to that tile", "
     dut.issue(before);
     dut.issue(store);
     dut.issue(plain_store(there, 0, 600));
-    dut.wait_done(3);
-    REQUIRE(dut.posted.size() == 3);
-    CHECK(dut.posted[0]);
-    CHECK(dut.posted[1] == c.travels);
-    CHECK(!dut.posted[2]);
+    dut.wait_done(4);
+    REQUIRE(dut.posted.size() == 4);
+    CHECK(!dut.posted[0]);
+    CHECK(dut.posted[1]);
+    CHECK(dut.posted[2] == c.travels);
+    CHECK(!dut.posted[3]);
     size_t posts = 0;
     for (const auto& packet : dut.packets) posts += packet.post;
     CHECK(posts == 1u + c.travels);
-    CHECK(dut.packets[0].post);
+    CHECK(dut.packets[1].post);
     if (c.travels) {
       const auto last = std::find_if(dut.packets.rbegin(), dut.packets.rend(),
                                      [](const StoreDut::Packet& p) { return p.post; });
@@ -431,8 +435,8 @@ TEST_CASE("dma_store raises a response's error when its command is the oldest", 
     // The unit works again.
     dut.error_addr = kNoAddress;
     const StoreCommand again = plain_store(kDram + 0x30007, 40000, 3000);
-    dut.issue(again);
-    dut.wait_done(2);
+    for (int i = 0; i < 8; ++i) dut.issue(again);
+    dut.wait_done(9);
     CHECK(holds(dut.memory, golden(again, dut.spad)));
     CHECK(dut.faults.size() == 1);
   }
@@ -463,9 +467,12 @@ TEST_CASE("dma_store completes what it began on abort and works afterwards", "[d
     CHECK(dut.unanswered.empty());
     CHECK(!dut.arriving);
     dut.memory.clear();
-    const auto block = random_block<StoreCommand>(dut.rng, kDram, 65536);
+    auto block = random_block<StoreCommand>(dut.rng, tile_addr(1, 0, 1 << 20), 65536);
+    block.header.remote_en = true;
+    block.header.remote_x = 1;
     dut.issue(block);
     dut.wait_done(done + 1);
+    CHECK(dut.posted.back());
     REQUIRE(dut.memory == golden(block, dut.spad));
   }
   CHECK(dut.faults.empty());
