@@ -3,9 +3,9 @@
 package systole_pkg;
   import systole_spec_pkg::*;
 
-  typedef logic [AddrBits-1:0] addr_t;        // global byte address
-  typedef logic [17:0] spad_addr_t;           // scratchpad byte address
-  typedef logic [8:0] acc_row_t;              // accumulator row
+  typedef logic [AddrBits-1:0] addr_t;  // global byte address
+  typedef logic [17:0] spad_addr_t;  // scratchpad byte address
+  typedef logic [8:0] acc_row_t;  // accumulator row
   typedef logic [CommandBytes*8-1:0] command_t;
 
   typedef struct packed {
