@@ -13,7 +13,7 @@ package core_pkg;
 
   localparam int unsigned CoreRamWordBits = $clog2(CoreRamBytes / 4);
   typedef logic [CoreRamWordBits-1:0] ram_word_t;  // word address in the core RAM
-  typedef logic [9:0] reg_word_t;                  // word address in the io registers
+  typedef logic [9:0] reg_word_t;  // word address in the io registers
 
   // Interrupt sources, in the order of the bits of CORE_IRQ.
   localparam int unsigned NumCoreIrqs = 6;

@@ -49,5 +49,8 @@ rtl/core/ibex.vlt
 @IBEX@/vendor/lowrisc_ip/ip/prim/rtl/prim_secded_inv_39_32_enc.sv
 @IBEX@/vendor/lowrisc_ip/ip/prim/rtl/prim_secded_inv_39_32_dec.sv
 @IBEX@/rtl/ibex_multdiv_slow.sv
+// Named by ibex_top, though without instruction cache nothing of it is built.
+@IBEX@/vendor/lowrisc_ip/ip/prim/rtl/prim_ram_1p_scr.sv
+@IBEX@/vendor/lowrisc_ip/ip/prim/rtl/prim_ram_1p_adv.sv
 +define+SYNTHESIS
 rtl/core/ibex_end.sv

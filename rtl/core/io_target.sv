@@ -246,18 +246,18 @@ module io_target
   assign reg_wdata_o = req_i.payload[32*lane+:32];
 
   fifo #(
-      .T    (flit_t),
-      .Depth(QueueDepth)
+    .T    (flit_t),
+    .Depth(QueueDepth)
   ) u_queue (
-      .clk_i,
-      .rst_ni,
-      .valid_i(push),
-      .ready_o(queue_ready),
-      .data_i (push_flit),
-      .valid_o(rsp_valid_o),
-      .ready_i(rsp_ready_i),
-      .data_o (rsp_o),
-      .count_o(queued)
+    .clk_i,
+    .rst_ni,
+    .valid_i(push),
+    .ready_o(queue_ready),
+    .data_i (push_flit),
+    .valid_o(rsp_valid_o),
+    .ready_i(rsp_ready_i),
+    .data_o (rsp_o),
+    .count_o(queued)
   );
 
   // What an answer does not depend on; unused bits of a register word are the registers' business.
@@ -268,7 +268,7 @@ module io_target
 
   `ASSERT(QueueTakes_A, !push || queue_ready)
   `ASSERT(HeadInIdle_A, state_q != StIdle || !req_valid_i || req_i.head)
-  `ASSERT(NoHeadInData_A, !(state_q inside {StWriteRam, StWriteReg, StDrain}) || !req_valid_i ||
-      !req_i.head)
+  `ASSERT(NoHeadInData_A,
+          !(state_q inside {StWriteRam, StWriteReg, StDrain}) || !req_valid_i || !req_i.head)
 
 endmodule

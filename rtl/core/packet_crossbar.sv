@@ -60,15 +60,15 @@ module packet_crossbar
     end
 
     rr_arbiter #(
-        .N(N)
+      .N(N)
     ) u_arbiter (
-        .clk_i,
-        .rst_ni,
-        .request_i(wants[m]),
-        .advance_i(moves[m] && !locked_q[m]),
-        .grant_o  (grant),
-        .index_o  (first),
-        .any_o    (any)
+      .clk_i,
+      .rst_ni,
+      .request_i(wants[m]),
+      .advance_i(moves[m] && !locked_q[m]),
+      .grant_o  (grant),
+      .index_o  (first),
+      .any_o    (any)
     );
 
     assign owner[m] = locked_q[m] ? owner_q[m] : first;
