@@ -66,14 +66,12 @@ void add_range(WriteSet* written, WrittenRange::Space space, Address address, st
 /// The scratchpad side of a Load, Fill or Store: counts at least 1 and inside the scratchpad.
 template <typename Command>
 Fault check_block(const Command& c) {
-  if (c.run == 0) return operand_fault(7);
-  if (c.count0 == 0) return operand_fault(8);
-  if (c.count1 == 0) return operand_fault(11);
   Extent extent;
   extent.dimension(c.count0, c.lstride0);
   extent.dimension(c.count1, c.lstride1);
-  if (!extent.inside(c.local_addr, c.run, ScratchpadBytes)) return operand_fault(6);
-  return kNoFault;
+  const bool empty = c.run == 0 || c.count0 == 0 || c.count1 == 0;
+  if (!empty && extent.inside(c.local_addr, c.run, ScratchpadBytes)) return kNoFault;
+  return {spec::Fault::Operand, c.local_addr};
 }
 
 /// Calls body(global address, scratchpad offset) for every run of a block.

@@ -241,12 +241,17 @@ std::optional<Executed> FunctionalModel::post_taken(Node source, Node destinatio
 
 bool post_travels(const Step& step) {
   if (step.header.opcode != spec::Opcode::Store || step.header.remote_en == 0) return false;
+  const Node remote{step.header.remote_x, step.header.remote_y};
   const auto c = spec::StoreCommand::decode(step.words);
-  const auto last =
-      static_cast<Address>(static_cast<int64_t>(c.addr) + (int64_t{c.count1} - 1) * c.gstride1 +
-                           (int64_t{c.count0} - 1) * c.gstride0);
-  const std::optional<Node> written = tile_of(last);
-  return written && *written == Node{step.header.remote_x, step.header.remote_y};
+  for (int64_t i1 = 0; i1 < c.count1; ++i1) {
+    for (int64_t i0 = 0; i0 < c.count0; ++i0) {
+      const auto first =
+          static_cast<Address>(static_cast<int64_t>(c.addr) + i1 * c.gstride1 + i0 * c.gstride0);
+      const std::optional<Node> written = tile_of(first);
+      if (!written || !(*written == remote)) return false;
+    }
+  }
+  return true;
 }
 
 unsigned written_element_bytes(const Step& step) {

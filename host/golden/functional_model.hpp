@@ -103,7 +103,8 @@ class FunctionalModel {
   std::map<std::pair<unsigned, unsigned>, Tile> tiles_;
 };
 
-/// Whether a store's remote post travels with its last write: the tile posted is the tile written.
+/// Whether a store's remote post travels with its last write: all that it writes is in the tile
+/// posted.
 bool post_travels(const Step& step);
 
 /// Element size of what a command writes, for reports: 1, or 4 for s32 and binary32 results and

@@ -1,0 +1,59 @@
+// The `systole` command: turns words into calls and errors into exit statuses, nothing else.
+#include <fmt/format.h>
+
+#include <exception>
+#include <string>
+
+#include "host/app/options.hpp"
+#include "host/app/run_command.hpp"
+#include "host/command/error.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+
+#ifndef SYSTOLE_COMMIT
+#define SYSTOLE_COMMIT "unknown"
+#endif
+
+namespace {
+
+constexpr int kFailure = 2;
+
+constexpr const char* kHelp =
+    "systole: runs quantized networks on an open inference accelerator, in RTL\n\n"
+    "usage: systole COMMAND ...\n\n"
+    "  run MODEL.onnx   compile, run and check a model; systole run --help\n"
+    "  --version        commit and configurations\n"
+    "  --help           this text\n\n"
+    "example:\n"
+    "  systole run model.onnx --input x.npy --output y.npy --config small --json run.json\n";
+
+void print_version() {
+  fmt::print("systole {}\n", SYSTOLE_COMMIT);
+  for (const auto& config : systole::spec::Configs) {
+    fmt::print("  {:<8} {}x{} nodes: {}\n", config.name, config.num_cols, config.num_rows,
+               config.use);
+  }
+}
+
+int dispatch(int argc, char** argv) {
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (command == "run") {
+    systole::app::RunOptions options;
+    const auto action = systole::app::parse_run(argc - 1, argv + 1, options);
+    return action == systole::app::Action::Run ? systole::app::run(options) : 0;
+  }
+  if (command == "--version") return print_version(), 0;
+  if (command == "--help" || command == "-h") return fmt::print("{}", kHelp), 0;
+  throw systole::Error(command.empty() ? "no command" : "unknown command", "systole",
+                       "run, --version or --help", command);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "systole: {}\n", error.what());
+    return kFailure;
+  }
+}

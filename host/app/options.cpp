@@ -1,0 +1,143 @@
+#include "host/app/options.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/program_options.hpp>
+#include <iostream>
+
+#include "host/command/error.hpp"
+
+namespace systole::app {
+namespace {
+
+namespace po = boost::program_options;
+
+NamedFile named_file(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::vector<NamedFile> named_files(const std::vector<std::string>& texts) {
+  std::vector<NamedFile> files;
+  for (const std::string& text : texts) files.push_back(named_file(text));
+  return files;
+}
+
+bool on_or_off(const std::string& option, const std::string& text) {
+  if (text == "on") return true;
+  if (text == "off") return false;
+  throw Error("bad value", option, "on or off", text);
+}
+
+void parse_trace(const std::string& text, SimulationOptions& simulation) {
+  const std::size_t colon = text.find(':');
+  try {
+    if (colon == std::string::npos) throw std::invalid_argument(text);
+    std::size_t used = 0;
+    simulation.trace_from = std::stoull(text, &used);
+    if (used != colon) throw std::invalid_argument(text);
+    const std::string to = text.substr(colon + 1);
+    simulation.trace_to = std::stoull(to, &used);
+    if (used != to.size() || simulation.trace_to <= simulation.trace_from)
+      throw std::invalid_argument(text);
+  } catch (const std::logic_error&) {
+    throw Error("bad value", "--trace", "FROM:TO in cycles, FROM < TO", text);
+  }
+}
+
+std::string model_name(const std::vector<std::string>& positional) {
+  if (positional.size() == 1) return positional[0];
+  throw Error("one model is needed", "systole run", "MODEL.onnx",
+              positional.empty() ? "none" : fmt::format("{} files", positional.size()));
+}
+
+}  // namespace
+
+Action parse_run(int argc, const char* const* argv, RunOptions& o) {
+  std::vector<std::string> models, inputs, outputs;
+  std::string trace, lockstep = "on";
+  po::options_description visible("Options", 100, 60);
+  visible.add_options()  //
+      ("input,i", po::value(&inputs)->value_name("[NAME=]FILE"),
+       "an input tensor, .npy; by name, or in the model's order. Once for each input. A leading "
+       "dimension that "
+       "the model leaves open (or gives as 1) is a stream of inferences")  //
+      ("output,o", po::value(&outputs)->value_name("[NAME=]FILE"),
+       "where to write an output, .npy")  //
+      ("labels", po::value(&o.labels)->value_name("FILE"),
+       "integer labels, .npy: prints the accuracy of the first output's argmax")  //
+      ("config,c", po::value(&o.config)->value_name("NAME")->default_value(o.config),
+       "chip configuration: tiny, small, medium, large")  //
+      ("device,d", po::value(&o.device)->value_name("chip|model")->default_value(o.device),
+       "the simulated RTL, or the functional model alone (fast, no cycles)")  //
+      ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
+       "compute tiles to use, 0: all")                                              //
+      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
+      ("lockstep", po::value(&lockstep)->value_name("on|off")->default_value(lockstep),
+       "judge every command of the chip against the functional model as it retires")  //
+      ("no-check", "do not compare the outputs with the graph reference")             //
+      ("dram", po::value(&o.simulation.dram)->value_name("NAME")->default_value(o.simulation.dram),
+       "DRAM timing: ddr4-3200, hbm2e")  //
+      ("requests-of", po::value(&o.inputs_per_request)->value_name("N")->default_value(32),
+       "inferences in one request to the chip")  //
+      ("timeout", po::value(&o.timeout_cycles)->value_name("CYCLES")->default_value(0),
+       "cycles after which the firmware gives a request up, 0: 2^32-1")  //
+      ("watchdog",
+       po::value(&o.simulation.watchdog_cycles)
+           ->value_name("CYCLES")
+           ->default_value(o.simulation.watchdog_cycles),
+       "cycles without any progress that end the run as a hang")                                //
+      ("trace", po::value(&trace)->value_name("FROM:TO"), "write waves of these cycles (FST)")  //
+      ("trace-file",
+       po::value(&o.simulation.trace_file)
+           ->value_name("FILE")
+           ->default_value(o.simulation.trace_file),
+       "where to write them")  //
+      ("cycles-per-wait",
+       po::value(&o.simulation.cycles_per_wait)
+           ->value_name("N")
+           ->default_value(o.simulation.cycles_per_wait),
+       "clock cycles per SystemC wait; results and cycles do not depend on it")  //
+      ("seed", po::value(&o.simulation.random_reset)->value_name("N")->default_value(0),
+       "seed of the initial state, in a build that randomizes it")                        //
+      ("firmware", po::value(&o.firmware)->value_name("FILE"), "another firmware image")  //
+      ("quiet,q", "no progress line")                                                     //
+      ("help,h", "this text");
+  po::options_description all;
+  all.add(visible).add_options()("model", po::value(&models));
+  po::positional_options_description positional;
+  positional.add("model", -1);
+  po::variables_map map;
+  try {
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(), map);
+    po::notify(map);
+  } catch (const po::error& error) {
+    throw Error(error.what(), "systole run", "see systole run --help");
+  }
+  if (map.count("help") != 0) {
+    std::cout << "usage: systole run MODEL.onnx --input [NAME=]x.npy ... [options]\n\n"
+                 "Compiles a quantized ONNX model for the chip, runs it, and compares every "
+                 "command with the\n"
+                 "functional model and every output with the graph reference. Exit status: 0 when "
+                 "all agree,\n"
+                 "1 when they do not, 2 for bad input or a failure.\n\n"
+              << visible;
+    return Action::Done;
+  }
+  o.model = model_name(models);
+  o.inputs = named_files(inputs);
+  o.outputs = named_files(outputs);
+  o.check = map.count("no-check") == 0;
+  o.quiet = map.count("quiet") != 0;
+  o.simulation.lockstep = on_or_off("--lockstep", lockstep);
+  if (!trace.empty()) parse_trace(trace, o.simulation);
+  if (o.device != "chip" && o.device != "model")
+    throw Error("unknown device", "--device", "chip or model", o.device);
+  if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
+  if (o.simulation.cycles_per_wait == 0)
+    throw Error("bad value", "--cycles-per-wait", "at least 1", "0");
+  return Action::Run;
+}
+
+}  // namespace systole::app

@@ -1,0 +1,39 @@
+// The command line of `systole run`, parsed and checked.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/driver/simulated_chip.hpp"
+
+namespace systole::app {
+
+/// NAME=FILE; an empty name stands for the position among the model's inputs or outputs.
+using NamedFile = std::pair<std::string, std::string>;
+
+struct RunOptions {
+  std::string model;
+  std::vector<NamedFile> inputs;
+  std::vector<NamedFile> outputs;
+  std::string labels;
+  std::string config = "small";
+  std::string device = "chip";
+  std::string json;
+  std::string firmware;
+  unsigned tiles = 0;
+  unsigned inputs_per_request = 32;
+  uint32_t timeout_cycles = 0;
+  bool check = true;
+  bool quiet = false;
+  SimulationOptions simulation;
+};
+
+enum class Action { Run, Done };
+
+/// Parses what follows `systole run`. Done: help has been printed. Throws Error for what cannot be
+/// meant.
+Action parse_run(int argc, const char* const* argv, RunOptions& options);
+
+}  // namespace systole::app

@@ -1,0 +1,260 @@
+#include "host/app/run_command.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+#include "host/command/error.hpp"
+#include "host/driver/batch.hpp"
+#include "host/golden/graph_reference.hpp"
+#include "host/golden/model_device.hpp"
+#include "host/import/npy.hpp"
+#include "host/report/layer_cycles.hpp"
+#include "host/report/run_report.hpp"
+
+namespace systole::app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// ------------------------------------------------------------------------------------------- files
+
+/// The model inputs by name, from the files given by name or by position.
+graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile>& files) {
+  std::vector<std::string> names;
+  for (const onnx::Port& port : model.inputs) {
+    if (model.initializers.count(port.name) == 0) names.push_back(port.name);
+  }
+  graph::Tensors tensors;
+  std::size_t position = 0;
+  for (const auto& [given, file] : files) {
+    if (given.empty() && position >= names.size()) {
+      throw Error("too many inputs", "--input " + file,
+                  fmt::format("{} for this model", names.size()));
+    }
+    const std::string name = given.empty() ? names[position++] : given;
+    if (!tensors.emplace(name, npy::load(file)).second)
+      throw Error("given twice", "--input " + name);
+  }
+  return tensors;
+}
+
+/// Which output goes to which file: index in the graph's outputs, path.
+std::vector<std::pair<std::size_t, std::string>> output_files(const graph::Graph& graph,
+                                                              const std::vector<NamedFile>& files) {
+  std::vector<std::pair<std::size_t, std::string>> result;
+  std::size_t position = 0;
+  for (const auto& [given, file] : files) {
+    std::size_t index = given.empty() ? position++ : 0;
+    while (!given.empty() && index < graph.outputs.size() &&
+           graph.value(graph.outputs[index]).name != given)
+      ++index;
+    if (index >= graph.outputs.size()) {
+      throw Error("the model has no such output", "--output " + (given.empty() ? file : given));
+    }
+    result.emplace_back(index, file);
+  }
+  return result;
+}
+
+/// Throws unless the file can be written; before the run, so that no run is lost.
+void require_writable(const std::string& path) {
+  if (path.empty()) return;
+  const bool existed = ::access(path.c_str(), F_OK) == 0;
+  std::FILE* file = std::fopen(path.c_str(), "ab");
+  if (file == nullptr) throw Error("cannot be written", path);
+  std::fclose(file);
+  if (!existed) std::remove(path.c_str());
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  if (!file) throw Error("cannot be written", path);
+}
+
+// ---------------------------------------------------------------------------------------- verdicts
+
+/// Compares outputs record by record; prints the first difference.
+bool same_outputs(const Batch& batch, const std::vector<Record>& got,
+                  const std::vector<Record>& expected, const char* judge) {
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    for (std::size_t k = 0; k < got[i].size(); ++k) {
+      const Tensor& a = expected[i][k];
+      const Tensor& b = got[i][k];
+      if (a == b) continue;
+      const std::size_t size = element_size(a.type());
+      std::size_t element = 0;
+      while (std::memcmp(&a.bytes()[element * size], &b.bytes()[element * size], size) == 0)
+        ++element;
+      uint32_t expected_bits = 0, got_bits = 0;
+      std::memcpy(&expected_bits, &a.bytes()[element * size], size);
+      std::memcpy(&got_bits, &b.bytes()[element * size], size);
+      fmt::print(stderr,
+                 "input {}, output {}, element {}: {} has 0x{:0{}x}, the device 0x{:0{}x}\n", i,
+                 batch.graph.value(batch.graph.outputs[k]).name, element, judge, expected_bits,
+                 2 * size, got_bits, 2 * size);
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<Record> reference_outputs(const Batch& batch) {
+  std::vector<Record> outputs;
+  for (const Record& record : batch.records) {
+    graph::Tensors inputs;
+    for (std::size_t i = 0; i < record.size(); ++i)
+      inputs[batch.graph.value(batch.graph.inputs[i]).name] = record[i];
+    graph::Tensors result = golden::run_reference(batch.graph, inputs);
+    Record output;
+    for (const graph::ValueId id : batch.graph.outputs)
+      output.push_back(result.at(batch.graph.value(id).name));
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+template <typename T>
+int64_t argmax(const Tensor& tensor) {
+  const T* values = tensor.data<T>();
+  return std::max_element(values, values + tensor.size()) - values;
+}
+
+int64_t argmax(const Tensor& tensor) {
+  if (tensor.type() == DataType::F32) return argmax<float>(tensor);
+  int64_t best = 0;
+  for (int64_t i = 1; i < tensor.size(); ++i) {
+    if (tensor.integer(i) > tensor.integer(best)) best = i;
+  }
+  return best;
+}
+
+/// Share of inputs whose first output's argmax is the label. Labels: one integer an input.
+double accuracy(const std::vector<Record>& outputs, const std::string& file) {
+  const Tensor labels = npy::load(file);
+  if (labels.type() == DataType::F32 || labels.size() != static_cast<int64_t>(outputs.size())) {
+    throw Error("wrong labels", file, fmt::format("{} integers", outputs.size()),
+                fmt::format("{} {}", to_string(labels.type()), to_string(labels.shape())));
+  }
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    right += argmax(outputs[i].at(0)) == labels.integer(static_cast<int64_t>(i)) ? 1 : 0;
+  }
+  return static_cast<double>(right) / static_cast<double>(outputs.size());
+}
+
+// -------------------------------------------------------------------------------------------- runs
+
+class Progress {
+ public:
+  explicit Progress(bool quiet) : on_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
+  void operator()(std::size_t done, std::size_t all) const {
+    if (!on_) return;
+    fmt::print(stderr, "\r  {} of {} inputs", done, all);
+    if (done == all) fmt::print(stderr, "\r{:40}\r", "");
+    std::fflush(stderr);
+  }
+
+ private:
+  bool on_;
+};
+
+SessionOptions session_options(const RunOptions& options) {
+  SessionOptions session;
+  if (!options.firmware.empty()) session.firmware = options.firmware;
+  session.inputs_per_request = options.inputs_per_request;
+  session.timeout_cycles = options.timeout_cycles;
+  session.progress = Progress(options.quiet);
+  return session;
+}
+
+std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batch& batch,
+                                 SessionOptions session) {
+  golden::ModelDevice device(model.config, Session::host_memory_bytes(model, batch.records.size()));
+  return Session(model, device, std::move(session)).run(batch.records);
+}
+
+/// Adds what the chip says of itself to the report. Returns the outputs.
+std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
+                                const Batch& batch, report::RunReport& report) {
+  SimulationOptions simulation = options.simulation;
+  simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
+  const auto chip = load_simulated_chip(model.config, simulation);
+  report::LayerCycles cycles(model);
+  chip->observe([&](const CommandEvent& event) { cycles.add(event); });
+  Session session(model, *chip, session_options(options));
+  const uint64_t loaded = chip->cycles();
+  const double before = chip->simulation_seconds();
+  std::vector<Record> outputs = session.run(batch.records);
+  report.sim_cycles_per_s =
+      static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
+  report.chip_cycles = session.reports().back().end - session.reports().front().start;
+  for (const RequestReport& request : session.reports()) report.core_awake_cycles += request.awake;
+  report.lockstep_commands = chip->lockstep_commands();
+  if (simulation.lockstep) report.matches_model = true;  // a mismatch would have thrown
+  const std::vector<double> means = cycles.mean();
+  for (std::size_t i = 0; i < means.size(); ++i) report.layers[i].cycles = means[i];
+  return outputs;
+}
+
+report::RunReport start_report(const RunOptions& options, const compile::CompiledModel& model,
+                               std::size_t inputs) {
+  report::RunReport report;
+  report.model = options.model;
+  report.device = options.device;
+  report.config = model.config.name;
+  report.tiles = static_cast<unsigned>(model.tiles.size());
+  report.inputs = inputs;
+  for (const compile::Layer& layer : model.layers) {
+    report.layers.push_back({layer.name, layer.op, 0, layer.mac});
+    report.mac += layer.mac;
+  }
+  return report;
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  const auto start = Clock::now();
+  const onnx::Model onnx_model = onnx::load(options.model);
+  const Batch batch = make_batch(onnx_model, load_inputs(onnx_model, options.inputs));
+  const auto files = output_files(batch.graph, options.outputs);
+  for (const auto& file : files) require_writable(file.second);
+  require_writable(options.json);
+  const compile::CompiledModel model =
+      compile::compile(batch.graph, chip_config(options.config), options.tiles);
+
+  report::RunReport report = start_report(options, model, batch.records.size());
+  std::vector<Record> outputs;
+  if (options.device == "chip") {
+    outputs = run_on_chip(options, model, batch, report);
+    if (!report.matches_model && options.check) {
+      const auto expected = run_on_model(model, batch, session_options(options));
+      report.matches_model = same_outputs(batch, outputs, expected, "the functional model");
+    }
+  } else {
+    outputs = run_on_model(model, batch, session_options(options));
+  }
+  if (options.check) {
+    report.matches_reference =
+        same_outputs(batch, outputs, reference_outputs(batch), "the graph reference");
+  }
+  if (!options.labels.empty()) report.accuracy = accuracy(outputs, options.labels);
+  const std::vector<Tensor> joined = join_outputs(batch, outputs);
+  for (const auto& [index, path] : files) npy::save(path, joined[index]);
+  report.wall_s = seconds_since(start);
+  if (!options.json.empty()) write_text(options.json, report::json(report));
+  fmt::print("{}", report::table(report));
+  return report.agrees() ? 0 : 1;
+}
+
+}  // namespace systole::app

@@ -1,0 +1,41 @@
+// Cycles of each layer, from the begin and the retirement of its commands.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "host/compile/compiled_model.hpp"
+#include "host/driver/simulated_chip.hpp"
+
+namespace systole::report {
+
+/// A layer's cycles of one input run from the begin of its first command to the retirement of its
+/// last one, over all tiles; layers may overlap. Feed it every event; commands that belong to no
+/// layer do not count.
+class LayerCycles {
+ public:
+  explicit LayerCycles(const compile::CompiledModel& model);
+
+  void add(const CommandEvent& event);
+
+  /// Mean over the inputs seen, a number a layer; 0 for a layer that ran no command.
+  std::vector<double> mean() const;
+
+ private:
+  struct Span {
+    uint64_t begin = ~uint64_t{0};
+    uint64_t end = 0;
+  };
+  int layer_of(const CommandEvent& event) const;
+
+  const compile::CompiledModel& model_;
+  /// How often a command of (x, y, unit, pc) has begun, retired: the number of the input that it
+  /// works on.
+  std::map<std::tuple<unsigned, unsigned, unsigned, uint32_t>, std::pair<std::size_t, std::size_t>>
+      count_;
+  std::vector<std::vector<Span>> spans_;  // by layer, by input
+};
+
+}  // namespace systole::report

@@ -1,0 +1,99 @@
+#include "host/report/run_report.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "rtl/spec/gen/systole_commands.hpp"
+
+namespace systole::report {
+namespace {
+
+const char* verdict(const std::optional<bool>& matches) {
+  if (!matches) return "not compared";
+  return *matches ? "yes" : "NO";
+}
+
+nlohmann::json verdict_json(const std::optional<bool>& matches) {
+  return matches ? nlohmann::json(*matches) : nlohmann::json(nullptr);
+}
+
+std::string row(const std::string& name, const std::string& value) {
+  return fmt::format("  {:<32} {}\n", name, value);
+}
+
+}  // namespace
+
+double RunReport::utilization() const {
+  const double peak = static_cast<double>(chip_cycles) * tiles * spec::ArrayCols * spec::ArrayDepth;
+  return peak == 0 ? 0 : static_cast<double>(mac) * static_cast<double>(inputs) / peak;
+}
+
+double RunReport::cycles_per_input() const {
+  return inputs == 0 ? 0 : static_cast<double>(chip_cycles) / static_cast<double>(inputs);
+}
+
+bool RunReport::agrees() const {
+  return matches_model.value_or(true) && matches_reference.value_or(true);
+}
+
+std::string table(const RunReport& r) {
+  std::string text = fmt::format("{} on {} ({}, {} tiles)\n", r.model, r.device, r.config, r.tiles);
+  if (!r.layers.empty() && r.chip_cycles != 0) {
+    text += fmt::format("  {:<32} {:<20} {:>10} {:>12} {:>7}\n", "layer", "operator", "cycles",
+                        "MAC", "util");
+    for (const LayerReport& layer : r.layers) {
+      const double peak = layer.cycles * r.tiles * spec::ArrayCols * spec::ArrayDepth;
+      text += fmt::format("  {:<32.32} {:<20} {:>10.0f} {:>12} {:>6.1f}%\n", layer.name, layer.op,
+                          layer.cycles, layer.mac,
+                          peak == 0 ? 0 : 100.0 * static_cast<double>(layer.mac) / peak);
+    }
+  }
+  text += row("inputs", fmt::format("{}", r.inputs));
+  if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
+  text += row("bit-exact to functional model", verdict(r.matches_model));
+  text += row("bit-exact to graph reference", verdict(r.matches_reference));
+  if (r.chip_cycles != 0) {
+    text += row("chip cycles",
+                fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()));
+    text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
+    text += row("control core awake",
+                fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
+                                            static_cast<double>(r.chip_cycles)));
+    text += row("simulated cycles per second", fmt::format("{:.0f}", r.sim_cycles_per_s));
+  }
+  if (r.lockstep_commands != 0)
+    text += row("commands judged in lockstep", fmt::format("{}", r.lockstep_commands));
+  text += row("wall time", fmt::format("{:.2f} s", r.wall_s));
+  return text;
+}
+
+std::string json(const RunReport& r) {
+  nlohmann::ordered_json j;
+  j["model"] = r.model;
+  j["device"] = r.device;
+  j["config"] = r.config;
+  j["tiles"] = r.tiles;
+  j["inputs"] = r.inputs;
+  if (r.accuracy) j["accuracy"] = *r.accuracy;
+  j["chip_cycles"] = r.chip_cycles;
+  j["cycles_per_input"] = r.cycles_per_input();
+  j["mac"] = r.mac * r.inputs;
+  j["utilization"] = r.utilization();
+  j["sim_cycles_per_s"] = r.sim_cycles_per_s;
+  j["wall_s"] = r.wall_s;
+  j["core_awake_cycles"] = r.core_awake_cycles;
+  j["lockstep_commands"] = r.lockstep_commands;
+  j["bit_exact"]["functional_model"] = verdict_json(r.matches_model);
+  j["bit_exact"]["graph_reference"] = verdict_json(r.matches_reference);
+  j["layers"] = nlohmann::ordered_json::array();
+  for (const LayerReport& layer : r.layers) {
+    j["layers"].push_back({{"name", layer.name},
+                           {"operator", layer.op},
+                           {"cycles", layer.cycles},
+                           {"mac", layer.mac}});
+  }
+  return j.dump(2) + "\n";
+}
+
+}  // namespace systole::report
