@@ -1,0 +1,101 @@
+// 512 rows of 16 x 32 bits in two halves, row[8], so that draining one overlaps with filling the
+// other. Each half has one read and one write port.
+//
+// Contract
+//   - Matrix path: `row_valid_i` in cycle t names a row and what it starts from; its sums come in
+//     cycle t + 1 (`psum_i`, and `bias_i` where it starts from the bias) and are in the memory from
+//     cycle t + 2 on. One row a cycle; the same row in consecutive cycles accumulates right.
+//   - Vector path: a read that is granted in cycle t has its data in cycle t + 1, for that cycle
+//     only, and sees every row whose sums came in cycle t or before. The matrix path goes first: in
+//     a half where it reads (base Accumulate) in this cycle, the vector is not granted.
+//   - Sums are INT32, wrapping.
+//
+// Memory: column c of a row in bits 32*c +: 32 of `mem_q[row]`, which the simulation may read.
+`include "assert.svh"
+
+module accumulators
+  import systole_spec_pkg::*;
+  import systole_pkg::*;
+(
+    input logic clk_i,
+    input logic rst_ni,
+
+    // matrix path
+    input logic row_valid_i,
+    input acc_row_t row_i,
+    input acc_init_e base_i,
+    input logic signed [31:0] psum_i[ArrayCols],  // a cycle later
+    input logic signed [31:0] bias_i[ArrayCols],  // a cycle later
+
+    // vector path
+    input logic vacc_req_i,
+    input acc_row_t vacc_row_i,
+    output logic vacc_gnt_o,
+    output logic signed [31:0] vacc_data_o[ArrayCols]
+);
+  localparam int unsigned RowBits = 32 * ArrayCols;
+
+  logic [RowBits-1:0] mem_q[AccRows]  /*verilator public_flat_rd*/;
+  logic [RowBits-1:0] low_q;  // what the read port of each half read
+  logic [RowBits-1:0] high_q;
+
+  logic valid_q;
+  acc_row_t row_q;
+  acc_init_e base_q;
+  logic vacc_high_q;
+
+  // ------------------------------------------------------------------------------- read ports
+  logic row_reads;
+  logic [1:0] row_half;
+  logic [1:0] vacc_half;
+  logic [7:0] low_addr;
+  logic [7:0] high_addr;
+  assign row_reads = row_valid_i && base_i == AccInitAccumulate;
+  assign row_half = {row_reads && row_i[8], row_reads && !row_i[8]};
+  assign vacc_gnt_o = vacc_req_i && !row_half[vacc_row_i[8]];
+  assign vacc_half = {vacc_gnt_o && vacc_row_i[8], vacc_gnt_o && !vacc_row_i[8]};
+  assign low_addr = row_half[0] ? row_i[7:0] : vacc_row_i[7:0];
+  assign high_addr = row_half[1] ? row_i[7:0] : vacc_row_i[7:0];
+
+  // --------------------------------------------------------------------------------- datapath
+  // The write is a blocking assignment before the reads of the same cycle: a write-first memory,
+  // which is all the forwarding that back-to-back accumulation into one row needs.
+  always_ff @(posedge clk_i) begin : p_memory
+    if (valid_q) begin
+      for (int c = 0; c < ArrayCols; c++) begin
+        unique case (base_q)
+          AccInitZero: mem_q[row_q][32*c+:32] = psum_i[c];
+          AccInitBias: mem_q[row_q][32*c+:32] = bias_i[c] + psum_i[c];
+          default:
+          mem_q[row_q][32*c+:32] = (row_q[8] ? high_q[32*c+:32] : low_q[32*c+:32]) + psum_i[c];
+        endcase
+      end
+    end
+    if (row_half[0] || vacc_half[0]) low_q <= mem_q[{1'b0, low_addr}];
+    if (row_half[1] || vacc_half[1]) high_q <= mem_q[{1'b1, high_addr}];
+  end
+
+  always_comb begin
+    for (int c = 0; c < ArrayCols; c++) begin
+      vacc_data_o[c] = vacc_high_q ? high_q[32*c+:32] : low_q[32*c+:32];
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (row_valid_i) begin
+      row_q  <= row_i;
+      base_q <= base_i;
+    end
+    if (vacc_gnt_o) vacc_high_q <= vacc_row_i[8];
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) valid_q <= 1'b0;
+    else valid_q <= row_valid_i;
+  end
+
+  `ASSERT(MatrixGoesFirst_A, !(vacc_gnt_o && row_reads && vacc_row_i[8] == row_i[8]))
+  `ASSERT(GrantNeedsRequest_A, !vacc_gnt_o || vacc_req_i)
+  `ASSERT(BaseIsLegal_A,
+          !row_valid_i || base_i inside {AccInitZero, AccInitBias, AccInitAccumulate})
+endmodule
