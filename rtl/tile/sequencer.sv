@@ -11,7 +11,8 @@
 //     queue from which it goes to the network interface, unless the unit says by `done_posted_i` that it
 //     went with the data.
 //   - A bad command (Opcode, Reserved, ProgramRange) is a fault when all before it have retired. Fault
-//     information: Opcode its first word, Reserved the number of the word, ProgramRange the address. A
+//     information: Opcode its first word, Reserved the number of the word, ProgramRange the address,
+//     SemOverflow (of a local post) the mask of the semaphores. A
 //     fault of the unit belongs to the oldest command that the unit has not done.
 //   - `stop_i` ends issue and fetch; remote posts of retired commands still leave.
 // Latency: 7 cycles from one fetch's start to the command's being ready, one more for each parameter;
@@ -21,6 +22,7 @@
 module sequencer
   import systole_spec_pkg::*;
   import systole_pkg::*;
+  import tile_pkg::*;
 #(
     parameter unit_e Unit = UnitLoad
 ) (
@@ -40,7 +42,7 @@ module sequencer
     output unit_state_e        state_o,
     output logic               fault_valid_o,
     output unit_fault_t        fault_o,
-    output logic        [15:0] fault_pc_o,
+    output pc_t                fault_pc_o,
 
     // command fetch: 32 aligned bytes, data in the cycle after the grant
     output logic               fetch_req_o,
@@ -53,6 +55,7 @@ module sequencer
     output logic [NumSemaphores-1:0] take_mask_o,
     input  logic                     take_gnt_i,
     output logic [NumSemaphores-1:0] post_mask_o,
+    input  logic [NumSemaphores-1:0] overflow_i,
 
     // unit
     output logic        cmd_valid_o,
@@ -69,14 +72,13 @@ module sequencer
     input  logic        remote_ready_i,
     output node_t       remote_node_o,
     output logic [ 3:0] remote_sem_o,
+    output pc_t         remote_pc_o,
 
     // retirement, in its cycle
     output logic        retire_o,
-    output logic [15:0] retire_pc_o
+    output pc_t  retire_pc_o
 );
   localparam int unsigned MaxUnderWay = 4;
-
-  typedef logic [15:0] pc_t;
 
   // --------------------------------------------------------------------------------- fetch
   typedef enum logic [2:0] {
@@ -437,6 +439,7 @@ module sequencer
   typedef struct packed {
     node_t node;
     logic [3:0] sem;
+    pc_t pc;
   } remote_t;
 
   remote_t remote_q[MaxUnderWay];
@@ -448,6 +451,7 @@ module sequencer
   assign remote_valid_o = remote_count_q != '0;
   assign remote_node_o = remote_q[remote_head_q].node;
   assign remote_sem_o = remote_q[remote_head_q].sem;
+  assign remote_pc_o = remote_q[remote_head_q].pc;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -462,11 +466,15 @@ module sequencer
   end
 
   always_ff @(posedge clk_i) begin
-    if (remote_push) remote_q[remote_tail_q] <= '{node: head.remote_node, sem: head.remote_sem};
+    if (remote_push) begin
+      remote_q[remote_tail_q] <= '{node: head.remote_node, sem: head.remote_sem, pc: head.pc};
+    end
   end
 
   // ------------------------------------------------------------------------- status and faults
   logic bad_command;
+  logic overflow;
+  assign overflow = (post_mask_o & overflow_i) != '0;
   assign bad_command = next_valid_q && next_fault_q != FaultNone && count_q == '0 && !stop_i;
 
   always_comb begin
@@ -474,7 +482,7 @@ module sequencer
     logic [1:0] index;
     skip = done_q;
     index = head_q;
-    fault_valid_o = fault_valid_i || bad_command;
+    fault_valid_o = fault_valid_i || overflow || bad_command;
     fault_o = '{code: next_fault_q, info: {16'd0, next_fault_info_q}};
     fault_pc_o = next_pc_q;
     if (fault_valid_i) begin
@@ -487,6 +495,9 @@ module sequencer
           skip = skip - 3'd1;
         end
       end
+    end else if (overflow) begin
+      fault_o = '{code: FaultSemOverflow, info: {32'd0, post_mask_o & overflow_i}};
+      fault_pc_o = head.pc;
     end
   end
 

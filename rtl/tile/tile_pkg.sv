@@ -1,0 +1,22 @@
+// Types that the modules of a tile share.
+package tile_pkg;
+  import systole_spec_pkg::*;
+
+  typedef logic [15:0] pc_t;  // index of a command in its program
+
+  // What a tile may reach besides its own scratchpad: granules first .. last, and how.
+  typedef struct packed {
+    logic [NumWindows-1:0][31:0] limit;
+    logic [NumWindows-1:0][31:0] base;
+    logic [NumWindows-1:0][1:0] perm;  // bit 0 read, bit 1 write
+  } windows_t;
+
+  // Events that the registers count, in one cycle.
+  typedef struct packed {
+    logic req_out;
+    logic rsp_out;
+    logic req_in;
+    logic rsp_in;
+    logic stall;
+  } ni_events_t;
+endpackage
