@@ -162,6 +162,7 @@ Fault check_matmul(const MatmulCommand& c) {
   if (c.rcount2 == 0 || c.ncount == 0) return operand_fault(9);
   if (c.kcount0 == 0 || c.kcount1 == 0) return operand_fault(13);
   if (c.kcount2 == 0) return operand_fault(14);
+  if (uint64_t{c.kcount0} * c.kcount1 * c.kcount2 > 0xffff) return operand_fault(13);
   const uint64_t rows = uint64_t{c.rcount0} * c.rcount1 * c.rcount2;
   if (rows > AccHalfRows) return operand_fault(8);
   if (c.acc + (c.ncount - 1) * uint64_t{c.acc_nstride} + rows > kAccRows) return operand_fault(24);
