@@ -153,7 +153,9 @@ float Builder::scalar_input(const onnx::Node& node, size_t i, float otherwise) c
 Dequantized Builder::parameters(const onnx::Node& node, size_t i, const Shape& shape, int64_t axis,
                                 std::optional<DataType> type) const {
   const Tensor& scale = constant_input(node, i, "scale");
-  if (scale.type() != DataType::F32 || scale.shape().size() > 1 || scale.size() == 0) {
+  // One dimension, or QLinearMatMul's [1, .., 1, N].
+  const bool is_row = scale.shape().size() < 2 || scale.shape().back() == scale.size();
+  if (scale.type() != DataType::F32 || !is_row || scale.size() == 0) {
     throw Error("scale has the wrong type or shape", where(node),
                 "float32, per tensor or per channel",
                 fmt::format("{} {}", to_string(scale.type()), to_string(scale.shape())));
