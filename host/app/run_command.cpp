@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 
 #include "host/command/error.hpp"
@@ -114,7 +116,7 @@ std::vector<Record> reference_outputs(const Batch& batch) {
     graph::Tensors inputs;
     for (std::size_t i = 0; i < record.size(); ++i)
       inputs[batch.graph.value(batch.graph.inputs[i]).name] = record[i];
-    graph::Tensors result = golden::run_reference(batch.graph, inputs);
+    graph::Tensors result = golden::run(batch.graph, inputs);
     Record output;
     for (const graph::ValueId id : batch.graph.outputs)
       output.push_back(result.at(batch.graph.value(id).name));
@@ -231,7 +233,7 @@ int run(const RunOptions& options) {
   for (const auto& file : files) require_writable(file.second);
   require_writable(options.json);
   const compile::CompiledModel model =
-      compile::compile(batch.graph, chip_config(options.config), options.tiles);
+      compile::compile(batch.graph, chip_config(options.config), {options.tiles, false});
 
   report::RunReport report = start_report(options, model, batch.records.size());
   std::vector<Record> outputs;

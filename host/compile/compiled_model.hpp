@@ -10,6 +10,7 @@
 #include "host/driver/device.hpp"
 #include "host/graph/graph.hpp"
 #include "host/import/tensor.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
 
 namespace systole::compile {
 
@@ -59,10 +60,12 @@ struct Layer {
   uint64_t predicted_cycles = 0;
 };
 
-/// Launch parameter 0 is the offset of the first input record in host memory, parameter 1 that of
-/// the first output record; their steps are `input_record` and `output_record` bytes.
+/// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
+/// of the first output record; their steps are `input_record` and `output_record` bytes.
 struct CompiledModel {
   ChipConfig config;
+  /// HostMemBase, or an address in DRAM behind all that the programs use there.
+  Address record_base = spec::HostMemBase;
   std::vector<TileProgram> tiles;
   std::vector<Segment> segments;
   std::vector<Binding> inputs;
@@ -72,8 +75,14 @@ struct CompiledModel {
   std::vector<Layer> layers;
 };
 
+struct CompileOptions {
+  unsigned use_tiles = 0;        // compute tiles that take part, 0: all
+  bool records_in_dram = false;  // input and output records lie in DRAM, not in host memory
+};
+
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot
-/// be mapped. `use_tiles` limits the compute tiles that take part (0: all).
-CompiledModel compile(const graph::Graph& graph, const ChipConfig& config, unsigned use_tiles = 0);
+/// be mapped.
+CompiledModel compile(const graph::Graph& graph, const ChipConfig& config,
+                      const CompileOptions& options = {});
 
 }  // namespace systole::compile

@@ -41,7 +41,8 @@ void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
 
 }  // namespace
 
-/// Offsets in host memory: rings, then the tile table and images, then the records of a batch.
+/// Offsets in host memory: rings, then the tile table and images, then the records of a batch,
+/// unless these lie in DRAM: then `inputs` counts from the model's record base.
 struct Session::Layout {
   explicit Layout(const compile::CompiledModel& model) {
     completions = aligned(kRingEntries * sizeof(systole_request));
@@ -52,20 +53,24 @@ struct Session::Layout {
       at += aligned(tile.image.size());
     }
     records = at;
+    inputs = model.record_base == spec::HostMemBase ? records : 0;
   }
-  std::size_t outputs(const compile::CompiledModel& model, std::size_t inputs) const {
-    return records + aligned(inputs * model.input_record);
+  std::size_t outputs(const compile::CompiledModel& model, std::size_t count) const {
+    return inputs + aligned(count * model.input_record);
   }
 
   std::size_t completions = 0;
   std::size_t table = 0;
   std::vector<std::size_t> images;
-  std::size_t records = 0;
+  std::size_t records = 0;  // where the records of a batch begin, if in host memory
+  std::size_t inputs = 0;   // offset of the first input record from the record base
 };
 
 std::size_t Session::host_memory_bytes(const compile::CompiledModel& model, std::size_t inputs) {
   const Layout layout(model);
-  const std::size_t bytes = layout.outputs(model, inputs) + aligned(inputs * model.output_record);
+  std::size_t bytes = layout.records;
+  if (layout.inputs != 0)
+    bytes = layout.outputs(model, inputs) + aligned(inputs * model.output_record);
   return std::max<std::size_t>(aligned(bytes), 1 << 16);
 }
 
@@ -197,22 +202,36 @@ void Session::write_inputs(const std::vector<Record>& inputs, std::size_t first,
       throw Error("wrong number of inputs", "record " + std::to_string(first + i),
                   std::to_string(model_.inputs.size()), std::to_string(record.size()));
     }
-    uint8_t* to = device_.host_memory() + layout.records + i * model_.input_record;
+    const std::size_t to = layout.inputs + i * model_.input_record;
     for (std::size_t k = 0; k < record.size(); ++k) {
       check_tensor(record[k], model_.inputs[k]);
-      std::memcpy(to + model_.inputs[k].offset, record[k].bytes().data(), record[k].bytes().size());
+      const std::vector<uint8_t>& bytes = record[k].bytes();
+      if (in_host_memory()) {
+        std::memcpy(device_.host_memory() + to + model_.inputs[k].offset, bytes.data(),
+                    bytes.size());
+      } else {
+        device_.write(model_.record_base + to + model_.inputs[k].offset, bytes.data(),
+                      bytes.size());
+      }
     }
   }
 }
 
+bool Session::in_host_memory() const { return model_.record_base == spec::HostMemBase; }
+
 std::vector<Record> Session::read_outputs(std::size_t count) const {
   const Layout layout(model_);
   std::vector<Record> outputs(count);
-  const uint8_t* from = device_.host_memory() + layout.outputs(model_, count);
+  std::size_t from = layout.outputs(model_, count);
   for (Record& record : outputs) {
     for (const compile::Binding& binding : model_.outputs) {
       Tensor tensor(binding.type, binding.shape);
-      std::memcpy(tensor.bytes().data(), from + binding.offset, tensor.bytes().size());
+      std::vector<uint8_t>& bytes = tensor.bytes();
+      if (in_host_memory()) {
+        std::memcpy(bytes.data(), device_.host_memory() + from + binding.offset, bytes.size());
+      } else {
+        device_.read(model_.record_base + from + binding.offset, bytes.data(), bytes.size());
+      }
       record.push_back(std::move(tensor));
     }
     from += model_.output_record;
@@ -229,7 +248,7 @@ uint32_t Session::submit_run(std::size_t next, std::size_t count) {
   request.inputs =
       static_cast<uint32_t>(std::min<std::size_t>(options_.inputs_per_request, count - next));
   request.timeout = options_.timeout_cycles;
-  request.param[0] = static_cast<uint32_t>(layout.records + next * model_.input_record);
+  request.param[0] = static_cast<uint32_t>(layout.inputs + next * model_.input_record);
   request.param[1] =
       static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
   request.step[0] = model_.input_record;

@@ -61,6 +61,7 @@ class Session {
   /// status is Ok.
   RequestReport complete(const std::string& what);
   void write_inputs(const std::vector<Record>& inputs, std::size_t first, std::size_t count);
+  bool in_host_memory() const;
   uint32_t submit_run(std::size_t next, std::size_t count);
   void run_batch(std::size_t first, std::size_t count, std::size_t all);
   std::vector<Record> read_outputs(std::size_t count) const;
