@@ -193,8 +193,8 @@ RequestReport Session::complete(const std::string& what) {
   throw Error("the chip reports a failure", what, "", reason);
 }
 
-void Session::write_inputs(const std::vector<Record>& inputs, std::size_t first,
-                           std::size_t count) {
+void Session::write_records(const std::vector<Record>& inputs, std::size_t first,
+                            std::size_t count) {
   const Layout layout(model_);
   for (std::size_t i = 0; i < count; ++i) {
     const Record& record = inputs[first + i];
@@ -219,7 +219,7 @@ void Session::write_inputs(const std::vector<Record>& inputs, std::size_t first,
 
 bool Session::in_host_memory() const { return model_.record_base == spec::HostMemBase; }
 
-std::vector<Record> Session::read_outputs(std::size_t count) const {
+std::vector<Record> Session::read_records(std::size_t count) {
   const Layout layout(model_);
   std::vector<Record> outputs(count);
   std::size_t from = layout.outputs(model_, count);
@@ -278,6 +278,18 @@ void Session::run_batch(std::size_t first, std::size_t count, std::size_t all) {
   }
 }
 
+void Session::write_inputs(const std::vector<Record>& inputs) {
+  write_records(inputs, 0, inputs.size());
+  written_ = inputs.size();
+}
+
+void Session::run_written() {
+  reports_.clear();
+  run_batch(0, written_, written_);
+}
+
+std::vector<Record> Session::read_outputs() { return read_records(written_); }
+
 std::vector<Record> Session::run(const std::vector<Record>& inputs) {
   reports_.clear();
   std::vector<Record> outputs;
@@ -286,9 +298,9 @@ std::vector<Record> Session::run(const std::vector<Record>& inputs) {
     batch = (batch + 1) / 2;
   for (std::size_t first = 0; first < inputs.size(); first += batch) {
     const std::size_t count = std::min(batch, inputs.size() - first);
-    write_inputs(inputs, first, count);
+    write_records(inputs, first, count);
     run_batch(first, count, inputs.size());
-    std::vector<Record> part = read_outputs(count);
+    std::vector<Record> part = read_records(count);
     outputs.insert(outputs.end(), std::make_move_iterator(part.begin()),
                    std::make_move_iterator(part.end()));
   }
