@@ -178,7 +178,6 @@ module tile_target
             req_ready = 1'b1;
             post_o = 1'b1;
             answer = 1'b1;
-            if (post_overflow_i) packet_d.err = ErrSemaphore;
           end
         end else if (req_valid && (in_spad || in_regs) && (req.op == NocOpRead || !req.last)) begin
           req_ready = 1'b1;
@@ -212,7 +211,6 @@ module tile_target
           if (req.last) begin
             post_o = packet_q.post_en;
             answer = 1'b1;
-            if (packet_q.post_en && post_overflow_i) packet_d.err = ErrSemaphore;
             in_state_d = InHead;
           end
         end
@@ -236,8 +234,7 @@ module tile_target
             if (req.last) begin
               post_o = packet_q.post_en;
               answer = 1'b1;
-              if (packet_q.post_en && post_overflow_i) packet_d.err = ErrSemaphore;
-              in_state_d = InHead;
+                in_state_d = InHead;
             end
           end
         end
@@ -307,7 +304,7 @@ module tile_target
     push_flit.src = Here;
     push_flit.dst = packet_d.src;
     push_flit.tag = packet_d.tag;
-    push_flit.err = packet_d.err;
+    push_flit.err = post_o && post_overflow_i ? ErrSemaphore : packet_d.err;
     push_flit.op = NocOpAck;
     push_flit.head = first_q;
     push_flit.last = 1'b1;

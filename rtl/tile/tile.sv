@@ -1,0 +1,524 @@
+// A compute tile: four units with a sequencer each, scratchpad, semaphores, registers, network interface.
+//
+// Contract
+//   - `clk_i` may be gated: it has to run while `busy_o`, a request or a response at its port is valid, or
+//     reset is on. Nothing in here runs beside it.
+//   - Flits are registered on the way in and out.
+//   - The trace tells what took effect in the cycle before: in the cycle of `retire_o[u]` everything that
+//     the command wrote is in the memories, and nothing that waits for its posts has begun. Every command
+//     of a program retires once, in order, End, Nop and Loop too. `post_taken_o`: a post from the network
+//     was counted; `post_with_data_o`: it came with the last beat of a write of `post_src_o`.
+module tile
+  import systole_spec_pkg::*;
+  import systole_pkg::*;
+  import tile_pkg::*;
+#(
+    parameter int unsigned X = 1,
+    parameter int unsigned Y = 0,
+    parameter int unsigned NumCols = 3,
+    parameter int unsigned NumRows = 2
+) (
+    input  logic clk_i,
+    input  logic rst_ni,
+    output logic busy_o,
+
+    // routers: requests out and in, responses in and out
+    output logic  req_valid_o,
+    input  logic  req_ready_i,
+    output flit_t req_o,
+    input  logic  rsp_valid_i,
+    output logic  rsp_ready_o,
+    input  flit_t rsp_i,
+    input  logic  req_valid_i,
+    output logic  req_ready_o,
+    input  flit_t req_i,
+    output logic  rsp_valid_o,
+    input  logic  rsp_ready_i,
+    output flit_t rsp_o,
+
+    // trace, for the simulation
+    output logic  [NumUnits-1:0] retire_o,
+    output pc_t                  retire_pc_o     [NumUnits],
+    output logic                 post_taken_o,
+    output node_t                post_src_o,
+    output logic                 post_with_data_o,
+    output logic                 launch_o,
+    output logic                 fault_o
+);
+  // --------------------------------------------------------------------- units and sequencers
+  logic launch, stop, clear, abort;
+  spad_addr_t program_addr[NumUnits];
+  logic [31:0] inputs;
+  logic [31:0] param[NumParams];
+  logic [31:0] step[NumParams];
+
+  logic [NumUnits-1:0] ended, seq_busy, unit_busy;
+  unit_state_e seq_state[NumUnits];
+  logic [NumUnits-1:0] seq_fault_valid;
+  unit_fault_t seq_fault[NumUnits];
+  pc_t seq_fault_pc[NumUnits];
+
+  logic [NumUnits-1:0] fetch_req, fetch_pick, fetch_gnt;
+  spad_addr_t fetch_addr[NumUnits];
+  logic fetch_any;
+  logic [1:0] fetch_index;
+  logic spad_seq_gnt;
+  spad_read_t spad_seq;
+  logic [255:0] spad_seq_rdata;
+
+  logic [NumUnits-1:0] take_req, take_gnt;
+  logic [NumSemaphores-1:0] take_mask[NumUnits];
+  logic [NumSemaphores-1:0] post_mask[NumUnits];
+  logic [NumSemaphores-1:0] overflow;
+
+  logic [NumUnits-1:0] cmd_valid, cmd_ready, done, done_posted, unit_fault_valid;
+  command_t cmd[NumUnits];
+  unit_fault_t unit_fault[NumUnits];
+  unit_state_e unit_state[NumUnits];
+
+  logic [NumUnits-1:0] remote_valid, remote_ready;
+  node_t remote_node[NumUnits];
+  logic [3:0] remote_sem[NumUnits];
+  pc_t remote_pc[NumUnits];
+
+  logic [NumUnits-1:0] retire;
+  pc_t retire_pc[NumUnits];
+
+  for (genvar u = 0; u < NumUnits; u++) begin : gen_sequencer
+    sequencer #(
+      .Unit(unit_e'(2'(u)))
+    ) u_sequencer (
+      .clk_i,
+      .rst_ni,
+      .launch_i(launch),
+      .stop_i(stop),
+      .clear_i(clear),
+      .program_i(program_addr[u]),
+      .inputs_i(inputs),
+      .param_i(param),
+      .step_i(step),
+      .ended_o(ended[u]),
+      .busy_o(seq_busy[u]),
+      .state_o(seq_state[u]),
+      .fault_valid_o(seq_fault_valid[u]),
+      .fault_o(seq_fault[u]),
+      .fault_pc_o(seq_fault_pc[u]),
+      .fetch_req_o(fetch_req[u]),
+      .fetch_addr_o(fetch_addr[u]),
+      .fetch_gnt_i(fetch_gnt[u]),
+      .fetch_rdata_i(spad_seq_rdata),
+      .take_req_o(take_req[u]),
+      .take_mask_o(take_mask[u]),
+      .take_gnt_i(take_gnt[u]),
+      .post_mask_o(post_mask[u]),
+      .overflow_i(overflow),
+      .cmd_valid_o(cmd_valid[u]),
+      .cmd_ready_i(cmd_ready[u]),
+      .cmd_o(cmd[u]),
+      .done_i(done[u]),
+      .done_posted_i(done_posted[u]),
+      .fault_valid_i(unit_fault_valid[u]),
+      .fault_i(unit_fault[u]),
+      .state_i(unit_state[u]),
+      .remote_valid_o(remote_valid[u]),
+      .remote_ready_i(remote_ready[u]),
+      .remote_node_o(remote_node[u]),
+      .remote_sem_o(remote_sem[u]),
+      .remote_pc_o(remote_pc[u]),
+      .retire_o(retire[u]),
+      .retire_pc_o(retire_pc[u])
+    );
+  end
+
+  rr_arbiter #(
+    .N(NumUnits)
+  ) u_fetch (
+    .clk_i,
+    .rst_ni,
+    .request_i(fetch_req),
+    .advance_i(spad_seq_gnt),
+    .grant_o(fetch_pick),
+    .index_o(fetch_index),
+    .any_o(fetch_any)
+  );
+
+  assign fetch_gnt = spad_seq_gnt ? fetch_pick : '0;
+  assign spad_seq = '{addr: fetch_addr[fetch_index], len: 6'd32};
+  assign done_posted[UnitLoad] = 1'b0;
+  assign done_posted[UnitMatrix] = 1'b0;
+  assign done_posted[UnitVector] = 1'b0;
+
+  logic load_req_valid, load_req_ready, load_rsp_valid, load_rsp_ready;
+  addr_t load_req_addr;
+  logic [9:0] load_req_len;
+  logic [3:0] load_req_slot;
+  flit_t load_rsp;
+  logic ld_req, ld_gnt;
+  spad_write_t ld;
+
+  dma_load u_load (
+    .clk_i,
+    .rst_ni,
+    .cmd_valid_i(cmd_valid[UnitLoad]),
+    .cmd_ready_o(cmd_ready[UnitLoad]),
+    .cmd_i(cmd[UnitLoad]),
+    .done_o(done[UnitLoad]),
+    .fault_valid_o(unit_fault_valid[UnitLoad]),
+    .fault_o(unit_fault[UnitLoad]),
+    .state_o(unit_state[UnitLoad]),
+    .abort_i(abort),
+    .busy_o(unit_busy[UnitLoad]),
+    .req_valid_o(load_req_valid),
+    .req_ready_i(load_req_ready),
+    .req_addr_o(load_req_addr),
+    .req_len_o(load_req_len),
+    .req_slot_o(load_req_slot),
+    .rsp_valid_i(load_rsp_valid),
+    .rsp_ready_o(load_rsp_ready),
+    .rsp_i(load_rsp),
+    .spad_req_o(ld_req),
+    .spad_o(ld),
+    .spad_gnt_i(ld_gnt)
+  );
+
+  logic store_valid, store_ready, store_ack_valid;
+  flit_t store_flit, store_ack;
+  logic st_req, st_gnt;
+  spad_read_t st;
+  logic [255:0] st_rdata;
+
+  dma_store u_store (
+    .clk_i,
+    .rst_ni,
+    .cmd_valid_i(cmd_valid[UnitStore]),
+    .cmd_ready_o(cmd_ready[UnitStore]),
+    .cmd_i(cmd[UnitStore]),
+    .done_o(done[UnitStore]),
+    .done_posted_o(done_posted[UnitStore]),
+    .fault_valid_o(unit_fault_valid[UnitStore]),
+    .fault_o(unit_fault[UnitStore]),
+    .state_o(unit_state[UnitStore]),
+    .abort_i(abort),
+    .busy_o(unit_busy[UnitStore]),
+    .wr_valid_o(store_valid),
+    .wr_ready_i(store_ready),
+    .wr_o(store_flit),
+    .ack_valid_i(store_ack_valid),
+    .ack_i(store_ack),
+    .spad_req_o(st_req),
+    .spad_o(st),
+    .spad_gnt_i(st_gnt),
+    .spad_rdata_i(st_rdata)
+  );
+
+  logic [3:0] act_req, act_gnt, wgt_req, wgt_gnt;
+  spad_addr_t act_addr[4];
+  spad_addr_t wgt_addr[4];
+  row_mode_e act_mode;
+  logic [255:0] act_rdata;
+  logic [127:0] wgt_rdata[4];
+  logic vacc_req, vacc_gnt;
+  acc_row_t vacc_row;
+  logic signed [31:0] vacc_data[ArrayCols];
+
+  matrix_unit u_matrix (
+    .clk_i,
+    .rst_ni,
+    .cmd_valid_i(cmd_valid[UnitMatrix]),
+    .cmd_ready_o(cmd_ready[UnitMatrix]),
+    .cmd_i(cmd[UnitMatrix]),
+    .done_o(done[UnitMatrix]),
+    .fault_valid_o(unit_fault_valid[UnitMatrix]),
+    .fault_o(unit_fault[UnitMatrix]),
+    .state_o(unit_state[UnitMatrix]),
+    .abort_i(abort),
+    .busy_o(unit_busy[UnitMatrix]),
+    .act_req_o(act_req),
+    .act_addr_o(act_addr),
+    .act_mode_o(act_mode),
+    .act_gnt_i(act_gnt),
+    .act_rdata_i(act_rdata),
+    .wgt_req_o(wgt_req),
+    .wgt_addr_o(wgt_addr),
+    .wgt_gnt_i(wgt_gnt),
+    .wgt_rdata_i(wgt_rdata),
+    .vacc_req_i(vacc_req),
+    .vacc_row_i(vacc_row),
+    .vacc_gnt_o(vacc_gnt),
+    .vacc_data_o(vacc_data)
+  );
+
+  logic va_req, va_gnt, vb_req, vb_gnt, vd_req, vd_gnt;
+  spad_read_t va, vb;
+  spad_write_t vd;
+  logic [255:0] va_rdata, vb_rdata;
+
+  vector_unit u_vector (
+    .clk_i,
+    .rst_ni,
+    .cmd_valid_i(cmd_valid[UnitVector]),
+    .cmd_ready_o(cmd_ready[UnitVector]),
+    .cmd_i(cmd[UnitVector]),
+    .done_o(done[UnitVector]),
+    .fault_valid_o(unit_fault_valid[UnitVector]),
+    .fault_o(unit_fault[UnitVector]),
+    .state_o(unit_state[UnitVector]),
+    .abort_i(abort),
+    .busy_o(unit_busy[UnitVector]),
+    .va_req_o(va_req),
+    .va_o(va),
+    .va_gnt_i(va_gnt),
+    .va_rdata_i(va_rdata),
+    .vb_req_o(vb_req),
+    .vb_o(vb),
+    .vb_gnt_i(vb_gnt),
+    .vb_rdata_i(vb_rdata),
+    .vd_req_o(vd_req),
+    .vd_o(vd),
+    .vd_gnt_i(vd_gnt),
+    .vacc_req_o(vacc_req),
+    .vacc_row_o(vacc_row),
+    .vacc_gnt_i(vacc_gnt),
+    .vacc_data_i(vacc_data)
+  );
+
+  // ------------------------------------------------------------------ scratchpad, semaphores
+  logic ni_req, ni_we, ni_gnt;
+  spad_addr_t ni_addr;
+  logic [31:0] ni_be;
+  logic [255:0] ni_wdata, ni_rdata;
+  logic [3:0] spad_grants, spad_refusals;
+
+  scratchpad u_scratchpad (
+    .clk_i,
+    .rst_ni,
+    .act_req_i(act_req),
+    .act_addr_i(act_addr),
+    .act_mode_i(act_mode),
+    .act_gnt_o(act_gnt),
+    .act_rdata_o(act_rdata),
+    .wgt_req_i(wgt_req),
+    .wgt_addr_i(wgt_addr),
+    .wgt_gnt_o(wgt_gnt),
+    .wgt_rdata_o(wgt_rdata),
+    .va_req_i(va_req),
+    .va_i(va),
+    .va_gnt_o(va_gnt),
+    .va_rdata_o(va_rdata),
+    .vb_req_i(vb_req),
+    .vb_i(vb),
+    .vb_gnt_o(vb_gnt),
+    .vb_rdata_o(vb_rdata),
+    .vd_req_i(vd_req),
+    .vd_i(vd),
+    .vd_gnt_o(vd_gnt),
+    .ni_req_i(ni_req),
+    .ni_we_i(ni_we),
+    .ni_addr_i(ni_addr),
+    .ni_be_i(ni_be),
+    .ni_wdata_i(ni_wdata),
+    .ni_gnt_o(ni_gnt),
+    .ni_rdata_o(ni_rdata),
+    .ld_req_i(ld_req),
+    .ld_i(ld),
+    .ld_gnt_o(ld_gnt),
+    .st_req_i(st_req),
+    .st_i(st),
+    .st_gnt_o(st_gnt),
+    .st_rdata_o(st_rdata),
+    .seq_req_i(fetch_any),
+    .seq_i(spad_seq),
+    .seq_gnt_o(spad_seq_gnt),
+    .seq_rdata_o(spad_seq_rdata),
+    .grants_o(spad_grants),
+    .refusals_o(spad_refusals)
+  );
+
+  logic sem_post, sem_with_data, sem_overflow;
+  logic [3:0] sem;
+  node_t sem_src;
+  logic [NumSemaphores-1:0] sem_nonzero;
+  logic [7:0] sem_count[NumSemaphores];
+
+  semaphores u_semaphores (
+    .clk_i,
+    .rst_ni,
+    .clear_i(clear),
+    .take_req_i(take_req),
+    .take_mask_i(take_mask),
+    .take_gnt_o(take_gnt),
+    .post_mask_i(post_mask),
+    .ni_post_i(sem_post),
+    .ni_post_sem_i(sem),
+    .ni_overflow_o(sem_overflow),
+    .overflow_o(overflow),
+    .nonzero_o(sem_nonzero),
+    .count_o(sem_count)
+  );
+
+  // ------------------------------------------------------------ network interface, registers
+  windows_t windows;
+  logic event_valid, event_ready, event_fault;
+  logic ni_quiet, ni_busy;
+  ni_events_t ni_events;
+  logic post_fault_valid;
+  unit_fault_t post_fault;
+  unit_e post_fault_unit;
+  pc_t post_fault_pc;
+  logic reg_req, reg_we;
+  logic [9:0] reg_word;
+  logic [31:0] reg_wdata, reg_rdata;
+  logic fault, regs_busy;
+
+  tile_ni #(
+    .X(X),
+    .Y(Y),
+    .NumCols(NumCols),
+    .NumRows(NumRows)
+  ) u_ni (
+    .clk_i,
+    .rst_ni,
+    .req_valid_o,
+    .req_ready_i,
+    .req_o,
+    .rsp_valid_i,
+    .rsp_ready_o,
+    .rsp_i,
+    .req_valid_i,
+    .req_ready_o,
+    .req_i,
+    .rsp_valid_o,
+    .rsp_ready_i,
+    .rsp_o,
+    .load_valid_i(load_req_valid),
+    .load_ready_o(load_req_ready),
+    .load_addr_i(load_req_addr),
+    .load_len_i(load_req_len),
+    .load_slot_i(load_req_slot),
+    .load_rsp_valid_o(load_rsp_valid),
+    .load_rsp_ready_i(load_rsp_ready),
+    .load_rsp_o(load_rsp),
+    .store_valid_i(store_valid),
+    .store_ready_o(store_ready),
+    .store_i(store_flit),
+    .store_ack_valid_o(store_ack_valid),
+    .store_ack_o(store_ack),
+    .post_valid_i(remote_valid),
+    .post_ready_o(remote_ready),
+    .post_node_i(remote_node),
+    .post_sem_i(remote_sem),
+    .post_pc_i(remote_pc),
+    .post_fault_valid_o(post_fault_valid),
+    .post_fault_o(post_fault),
+    .post_fault_unit_o(post_fault_unit),
+    .post_fault_pc_o(post_fault_pc),
+    .spad_req_o(ni_req),
+    .spad_we_o(ni_we),
+    .spad_addr_o(ni_addr),
+    .spad_be_o(ni_be),
+    .spad_wdata_o(ni_wdata),
+    .spad_gnt_i(ni_gnt),
+    .spad_rdata_i(ni_rdata),
+    .sem_post_o(sem_post),
+    .sem_o(sem),
+    .sem_src_o(sem_src),
+    .sem_with_data_o(sem_with_data),
+    .sem_overflow_i(sem_overflow),
+    .reg_req_o(reg_req),
+    .reg_we_o(reg_we),
+    .reg_word_o(reg_word),
+    .reg_wdata_o(reg_wdata),
+    .reg_rdata_i(reg_rdata),
+    .windows_i(windows),
+    .event_valid_i(event_valid),
+    .event_ready_o(event_ready),
+    .event_fault_i(event_fault),
+    .quiet_o(ni_quiet),
+    .busy_o(ni_busy),
+    .events_o(ni_events)
+  );
+
+  tile_regs #(
+    .X(X),
+    .Y(Y)
+  ) u_regs (
+    .clk_i,
+    .rst_ni,
+    .reg_req_i(reg_req),
+    .reg_we_i(reg_we),
+    .reg_word_i(reg_word),
+    .reg_wdata_i(reg_wdata),
+    .reg_rdata_o(reg_rdata),
+    .windows_o(windows),
+    .event_valid_o(event_valid),
+    .event_ready_i(event_ready),
+    .event_fault_o(event_fault),
+    .ni_quiet_i(ni_quiet),
+    .ni_events_i(ni_events),
+    .post_fault_valid_i(post_fault_valid),
+    .post_fault_i(post_fault),
+    .post_fault_unit_i(post_fault_unit),
+    .post_fault_pc_i(post_fault_pc),
+    .launch_o(launch),
+    .stop_o(stop),
+    .clear_o(clear),
+    .program_o(program_addr),
+    .inputs_o(inputs),
+    .param_o(param),
+    .step_o(step),
+    .ended_i(ended),
+    .seq_busy_i(seq_busy),
+    .state_i(seq_state),
+    .fault_valid_i(seq_fault_valid),
+    .fault_i(seq_fault),
+    .fault_pc_i(seq_fault_pc),
+    .abort_o(abort),
+    .unit_busy_i(unit_busy),
+    .sem_overflow_i(sem_overflow),
+    .sem_i(sem),
+    .sem_nonzero_i(sem_nonzero),
+    .sem_count_i(sem_count),
+    .spad_grants_i(spad_grants),
+    .spad_refusals_i(spad_refusals),
+    .fault_o(fault),
+    .busy_o(regs_busy)
+  );
+
+  // ----------------------------------------------------------------------------------- trace
+  logic [NumUnits-1:0] retire_q;
+  pc_t retire_pc_q[NumUnits];
+  logic post_taken_q, post_with_data_q, launch_q, fault_q;
+  node_t post_src_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      retire_q <= '0;
+      post_taken_q <= 1'b0;
+      launch_q <= 1'b0;
+      fault_q <= 1'b0;
+    end else begin
+      retire_q <= retire;
+      post_taken_q <= sem_post && !sem_overflow;
+      launch_q <= launch;
+      fault_q <= fault;
+    end
+  end
+
+  // Valid with the flags: unreset.
+  always_ff @(posedge clk_i) begin
+    for (int unsigned u = 0; u < NumUnits; u++) retire_pc_q[u] <= retire_pc[u];
+    post_src_q <= sem_src;
+    post_with_data_q <= sem_with_data;
+  end
+
+  assign retire_o = retire_q;
+  assign retire_pc_o = retire_pc_q;
+  assign post_taken_o = post_taken_q;
+  assign post_src_o = post_src_q;
+  assign post_with_data_o = post_with_data_q;
+  assign launch_o = launch_q;
+  assign fault_o = fault_q;
+
+  assign busy_o = regs_busy || ni_busy || unit_busy != '0 || retire_q != '0 || post_taken_q || launch_q ||
+      fault_q;
+endmodule
