@@ -207,8 +207,8 @@ module matrix_unit
       done_o <= 1'b0;
     end else begin
       row2_valid_q <= row_valid;
-      row2_last_q <= row_valid && last && !stop;
-      row3_last_q <= row2_last_q && !stop;
+      row2_last_q <= row_valid && last;
+      row3_last_q <= row2_last_q;
       swap_bias2_q <= swap && swap_bias;
       done_o <= row3_last_q && !stop;
     end

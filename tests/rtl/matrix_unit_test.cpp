@@ -551,10 +551,10 @@ TEST_CASE("matrix_unit judges operands as the functional model does, at both edg
       [](auto& c) { c.init = static_cast<AccInit>(3); },
       [](auto& c) { c.format = static_cast<Format>(1); },
       [](auto& c) { c.wgt += 8; },
-      [](auto& c) { c.wgt_kstride += 4; },
-      [](auto& c) { c.wgt_nstride -= 1; },
-      [](auto& c) { c.wgt_run += 2; },
-      [](auto& c) { c.bias += 1, c.init = AccInit::Bias; },
+      [](auto& c) { c.wgt_kstride += 8; },
+      [](auto& c) { c.wgt_nstride -= 8; },
+      [](auto& c) { c.wgt_run += 8; },
+      [](auto& c) { c.bias += 8, c.init = AccInit::Bias; },
       [&](auto& c) {
         c.init = AccInit::Bias, c.bias = static_cast<uint32_t>(kScratchpad - 64 * c.ncount);
       },
@@ -633,6 +633,18 @@ TEST_CASE("matrix_unit stops when aborted, without a further done, and runs agai
     dut.push(random_command(rng));
     dut.run();
     REQUIRE(dut.done_count == done + 2);
+  }
+}
+
+TEST_CASE("matrix_unit reports no done in any cycle after one with abort", "[matrix_unit]") {
+  UnitDut dut;
+  for (int wait = 0; wait < kStart + kEnd + 1; ++wait) {
+    dut.push(one_row());
+    for (int n = 0; n < wait; ++n) dut.cycle();
+    const int done = dut.done_count;
+    dut.abort(1, 30);
+    INFO(fmt::format("abort {} cycles after the command", wait));
+    CHECK(dut.done_count == done);
   }
 }
 
