@@ -45,7 +45,7 @@ static request_t request;
 static request_t next_request;
 static completion_t completion;
 static tile_entry_t entry;
-static uint32_t chunk[CHUNK_BYTES / 4];
+static uint32_t chunk[CHUNK_BYTES / 4] __attribute__((section(".noinit")));
 
 static uint64_t ram(const void* object) { return (uintptr_t)object; }
 
