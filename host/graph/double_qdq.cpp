@@ -40,7 +40,7 @@ class Merger {
  private:
   bool is(size_t node, const char* op_type) const {
     return model_.nodes[node].op_type == op_type && model_.nodes[node].domain.empty() &&
-           model_.nodes[node].outputs.size() == 1;
+           !model_.nodes[node].inputs.empty() && model_.nodes[node].outputs.size() == 1;
   }
 
   // The only consumer of a node's output.
