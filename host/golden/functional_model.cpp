@@ -97,7 +97,7 @@ Executed FunctionalModel::perform(Node node, spec::Unit unit, const Step& step,
     fault = TileFault{node, unit, step.pc, {step.fault, step.info}};
     return executed;
   }
-  if (step.is_nop()) return executed;
+  if (step.is_internal()) return executed;
   Fault found = check_windows(node, step);
   if (!found) found = execute(machine_, node, step.words, &executed.written);
   if (found) fault = TileFault{node, unit, step.pc, found};
@@ -142,18 +142,15 @@ bool FunctionalModel::step_unit(Node node, spec::Unit unit, std::optional<TileFa
   Unit& u = state.units[index_of(unit)];
   if (u.ended) return false;
   const Step step = look_ahead(node, unit, 0);
-  if (step.is_end()) {
-    u.ended = true;
-    return true;
-  }
   if (step.fault == spec::Fault::None && !ready(state, step)) return false;
   take(state, step);
   u.ahead.pop_front();
   u.took_effect.pop_front();
   const Executed executed = perform(node, unit, step, fault);
   if (fault) return true;
-  if (observer) observer(executed);
+  if (observer && !step.is_internal()) observer(executed);
   fault = post(node, unit, step);
+  u.ended = step.is_end();
   return true;
 }
 
@@ -217,11 +214,12 @@ std::optional<TileFault> FunctionalModel::run(
 std::optional<Executed> FunctionalModel::retire(Node node, spec::Unit unit,
                                                 std::optional<TileFault>& fault) {
   Unit& u = tile(node).units[index_of(unit)];
+  if (u.ended) return std::nullopt;
   const Step step = look_ahead(node, unit, 0);
-  if (step.is_end()) return std::nullopt;
   const bool done = u.took_effect.front();
   u.ahead.pop_front();
   u.took_effect.pop_front();
+  u.ended = step.is_end();
   if (done) return Executed{node, unit, step, {}};
   return perform(node, unit, step, fault);
 }

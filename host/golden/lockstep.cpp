@@ -168,7 +168,7 @@ void LockstepJudge::post_taken(Node source, Node destination, bool with_write, u
 }
 
 void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
-  ++commands_;
+  if (!executed.step.is_internal()) ++commands_;
   Mismatch found;
   found.element_bytes = written_element_bytes(executed.step);
   uint64_t elements = 0;

@@ -30,16 +30,14 @@ ProgramWalker::ProgramWalker(spec::Unit unit, const Launch& launch)
     : unit_(unit), launch_(launch) {}
 
 Step ProgramWalker::next(const std::vector<uint8_t>& scratchpad) {
-  for (;;) {
-    Step step = fetch(scratchpad);
-    if (step.fault != spec::Fault::None || step.is_end()) return step;
-    if (step.header.opcode == spec::Opcode::Loop) {
-      follow_loop(step.words);
-      continue;
-    }
+  const Step step = fetch(scratchpad);
+  if (step.fault != spec::Fault::None || step.is_end()) return step;
+  if (step.header.opcode == spec::Opcode::Loop) {
+    follow_loop(step.words);
+  } else {
     ++pc_;
-    return step;
   }
+  return step;
 }
 
 Step ProgramWalker::fetch(const std::vector<uint8_t>& scratchpad) const {

@@ -28,7 +28,11 @@ struct Step {
   uint64_t info = 0;
 
   bool is_end() const { return header.opcode == spec::Opcode::End; }
-  bool is_nop() const { return header.opcode == spec::Opcode::Nop; }
+  /// End, Nop or Loop: the sequencer's own; waits, posts and retires like the others, does nothing
+  /// else.
+  bool is_internal() const {
+    return is_end() || header.opcode == spec::Opcode::Nop || header.opcode == spec::Opcode::Loop;
+  }
 };
 
 class ProgramWalker {
