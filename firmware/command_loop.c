@@ -25,12 +25,16 @@ struct launch {
   uint32_t inputs;
 };
 
+// The chip's one io node: a constant, so that its registers' addresses are, too.
+static const struct io io_node = {SYSTOLE_IO_REGS_BASE};
+static const struct io* const io = &io_node;
+
 static struct {
-  const struct io* io;
   uint64_t ring;
   uint64_t completions;
   uint32_t entries;
   uint32_t served;     // requests completed, modulo 2^32
+  uint8_t phase;       // of the next request
   uint32_t looked_at;  // requests known not to be an abort
   uint32_t abort_at;   // request that aborts those before it
   bool aborting;
@@ -50,14 +54,14 @@ static uint32_t chunk[CHUNK_BYTES / 4] __attribute__((section(".noinit")));
 static uint64_t ram(const void* object) { return (uintptr_t)object; }
 
 static bool fetch(void* to, uint64_t from, uint32_t bytes) {
-  return dma_copy(loop.io, ram(to), from, bytes, DMA_BOUND) == HAL_OK;
+  return dma_copy(io, ram(to), from, bytes, DMA_BOUND) == HAL_OK;
 }
 
 static bool put(uint64_t to, const void* from, uint32_t bytes) {
-  return dma_copy(loop.io, to, ram(from), bytes, DMA_BOUND) == HAL_OK;
+  return dma_copy(io, to, ram(from), bytes, DMA_BOUND) == HAL_OK;
 }
 
-static uint32_t produced(void) { return io_read(loop.io, SYSTOLE_IO_DOORBELL); }
+static uint32_t produced(void) { return io_read(io, SYSTOLE_IO_DOORBELL); }
 
 static uint64_t ring_entry(uint32_t index) {
   return loop.ring + (index & (loop.entries - 1)) * SYSTOLE_REQUEST_BYTES;
@@ -66,7 +70,7 @@ static uint64_t ring_entry(uint32_t index) {
 // ------------------------------------------------------------------------------- ending requests
 
 static uint32_t awake_cycles(void) {
-  const uint32_t now = io_read(loop.io, SYSTOLE_IO_AWAKE_LO);
+  const uint32_t now = io_read(io, SYSTOLE_IO_AWAKE_LO);
   const uint32_t cycles = now - loop.awake;
   loop.awake = now;
   return cycles;
@@ -81,13 +85,18 @@ static void complete(uint8_t status) {
   completion.id = request.id;
   completion.awake = awake_cycles();
   if (!put(place, &completion, sizeof completion)) panic(PANIC_COMPLETION);
-  io_write(loop.io, SYSTOLE_IO_HOST_IRQ, SYSTOLE_IO_HOST_IRQ_SET_MASK);
+  io_write(io, SYSTOLE_IO_HOST_IRQ, SYSTOLE_IO_HOST_IRQ_SET_MASK);
   loop.served++;
+  if ((loop.served & (loop.entries - 1)) == 0) loop.phase ^= 1;
 }
 
+// What complete() does not write; the rest of the record stays 0.
 static void clear_completion(void) {
-  uint32_t* word = (uint32_t*)&completion;
-  for (uint32_t i = 0; i < sizeof completion / 4; i++) word[i] = 0;
+  completion.fault = completion.unit = 0;
+  completion.start = completion.end = 0;
+  completion.x = completion.y = 0;
+  completion.pc = 0;
+  completion.info = 0;
 }
 
 // A request for this tile failed: where, and in which command.
@@ -104,19 +113,18 @@ static void blame(const struct tile* tile, const struct program_fault* why) {
 // hold anything.
 static uint8_t stop_program(uint8_t status) {
   uint32_t stuck = 0;
-  const enum hal_status stopped =
-      tile_stop(loop.io, loop.tiles, loop.num_tiles, STOP_BOUND, &stuck);
+  const enum hal_status stopped = tile_stop(io, loop.tiles, loop.num_tiles, STOP_BOUND, &stuck);
   if (stopped == HAL_TIMEOUT) {
     completion.x = loop.tiles[stuck].x;
     completion.y = loop.tiles[stuck].y;
     status = SYSTOLE_STATUS_TIMEOUT;
   }
   loop.num_tiles = 0;
-  io_clear(loop.io, SYSTOLE_IO_CORE_IRQ_JOIN_MASK | SYSTOLE_IO_CORE_IRQ_FAULT_MASK |
-                        SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK);
-  io_write(loop.io, SYSTOLE_IO_JOIN, 0);
-  io_write(loop.io, SYSTOLE_IO_FAULT_TILE, 0);
-  io_write(loop.io, SYSTOLE_IO_BUS_ERROR, 0);
+  io_clear(io, SYSTOLE_IO_CORE_IRQ_JOIN_MASK | SYSTOLE_IO_CORE_IRQ_FAULT_MASK |
+                   SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK);
+  io_write(io, SYSTOLE_IO_JOIN, 0);
+  io_write(io, SYSTOLE_IO_FAULT_TILE, 0);
+  io_write(io, SYSTOLE_IO_BUS_ERROR, 0);
   return status;
 }
 
@@ -148,7 +156,7 @@ static bool check_entry(struct program_fault* why) {
 }
 
 static void set_registers(const struct tile* tile) {
-  tile_select(loop.io, tile);
+  tile_select(io, tile);
   tile_write(tile, SYSTOLE_TILE_WINDOW_PERM, entry.window_perm);
   for (uint32_t i = 0; i < SYSTOLE_NUM_WINDOWS; i++) {
     tile_write(tile, SYSTOLE_TILE_WINDOW_BASE0 + 4 * i, entry.window_base[i]);
@@ -169,7 +177,7 @@ static void set_registers(const struct tile* tile) {
 
 // Checks and copies the image. The bytes that are copied are those that were checked.
 static uint8_t load_image(const struct tile* tile, struct program_fault* why) {
-  const uint32_t mesh = io_read(loop.io, SYSTOLE_IO_MESH);
+  const uint32_t mesh = io_read(io, SYSTOLE_IO_MESH);
   const struct program_place place = {
       .x = tile->x,
       .y = tile->y,
@@ -200,27 +208,27 @@ static uint8_t load_image(const struct tile* tile, struct program_fault* why) {
 // Puts `entry` into its tile, number `index` of the program.
 static uint8_t load_tile(uint32_t index, struct program_fault* why) {
   struct tile* tile = &loop.tiles[index];
-  if (tile_open(loop.io, tile, entry.x, entry.y) != HAL_OK) return SYSTOLE_STATUS_BAD_REQUEST;
+  if (tile_open(io, tile, entry.x, entry.y) != HAL_OK) return SYSTOLE_STATUS_BAD_REQUEST;
   for (uint32_t i = 0; i < index; i++) {
     if (loop.tiles[i].x == tile->x && loop.tiles[i].y == tile->y) return SYSTOLE_STATUS_BAD_REQUEST;
   }
-  if (tile_is_busy(loop.io, tile)) return SYSTOLE_STATUS_TIMEOUT;
+  if (tile_is_busy(io, tile)) return SYSTOLE_STATUS_TIMEOUT;
   if (!check_entry(why)) return SYSTOLE_STATUS_BAD_PROGRAM;
   tile_write(tile, SYSTOLE_TILE_CONTROL, SYSTOLE_TILE_CONTROL_CLEAR_MASK);
   const uint8_t status = load_image(tile, why);
   if (status != SYSTOLE_STATUS_OK) return status;
   set_registers(tile);
   (void)tile_read(tile, SYSTOLE_TILE_STATUS);  // all of it has arrived
-  if (!io_pending(loop.io, SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK)) return SYSTOLE_STATUS_OK;
-  why->info = io_read(loop.io, SYSTOLE_IO_BUS_ERROR);
+  if (!io_pending(io, SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK)) return SYSTOLE_STATUS_OK;
+  why->info = io_read(io, SYSTOLE_IO_BUS_ERROR);
   return SYSTOLE_STATUS_BUS_ERROR;
 }
 
 static uint8_t load_program(void) {
   loop.num_tiles = 0;
   loop.launch = (struct launch){0};
-  io_clear(loop.io, SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK);
-  io_write(loop.io, SYSTOLE_IO_BUS_ERROR, 0);
+  io_clear(io, SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK);
+  io_write(io, SYSTOLE_IO_BUS_ERROR, 0);
   if (request.tiles == 0 || request.tiles > MAX_TILES || request.table % 4)
     return SYSTOLE_STATUS_BAD_REQUEST;
   for (uint32_t i = 0; i < request.tiles; i++) {
@@ -262,7 +270,7 @@ static void write_launch(void) {
   }
   if (count == 0) return;
   for (uint32_t t = 0; t < loop.num_tiles; t++) {
-    tile_select(loop.io, &loop.tiles[t]);
+    tile_select(io, &loop.tiles[t]);
     for (uint32_t i = 0; i < count; i++) tile_write(&loop.tiles[t], offsets[i], values[i]);
   }
 }
@@ -284,12 +292,12 @@ static bool abort_announced(void) {
 
 // Reads the first tile's fault into the completion.
 static void record_fault(void) {
-  const uint32_t where = io_read(loop.io, SYSTOLE_IO_FAULT_TILE);
+  const uint32_t where = io_read(io, SYSTOLE_IO_FAULT_TILE);
   struct tile tile;
   const uint32_t x = (where & SYSTOLE_IO_FAULT_TILE_X_MASK) >> SYSTOLE_IO_FAULT_TILE_X_LSB;
   const uint32_t y = (where & SYSTOLE_IO_FAULT_TILE_Y_MASK) >> SYSTOLE_IO_FAULT_TILE_Y_LSB;
-  if (tile_open(loop.io, &tile, x, y) != HAL_OK) return;
-  tile_select(loop.io, &tile);
+  if (tile_open(io, &tile, x, y) != HAL_OK) return;
+  tile_select(io, &tile);
   const uint32_t fault = tile_read(&tile, SYSTOLE_TILE_FAULT);
   const uint64_t high = tile_read(&tile, SYSTOLE_TILE_FAULT_INFO_HI);
   const struct program_fault why = {
@@ -306,25 +314,24 @@ static uint8_t wait_for_tiles(uint64_t deadline) {
   const uint32_t bad = SYSTOLE_IO_CORE_IRQ_FAULT_MASK | SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK;
   const uint32_t ends = bad | SYSTOLE_IO_CORE_IRQ_JOIN_MASK | SYSTOLE_IO_CORE_IRQ_TIMER_MASK;
   for (;;) {
-    timer_arm(loop.io, deadline);
-    const uint32_t event = io_wait(loop.io, ends | SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK);
+    timer_arm(io, deadline);
+    const uint32_t event = io_wait(io, ends | SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK);
     if (event & SYSTOLE_IO_CORE_IRQ_FAULT_MASK) {
       record_fault();
       return SYSTOLE_STATUS_TILE_FAULT;
     }
     if (event & SYSTOLE_IO_CORE_IRQ_BUS_ERROR_MASK) {
-      completion.info = io_read(loop.io, SYSTOLE_IO_BUS_ERROR);
+      completion.info = io_read(io, SYSTOLE_IO_BUS_ERROR);
       return SYSTOLE_STATUS_BUS_ERROR;
     }
     if (event & SYSTOLE_IO_CORE_IRQ_JOIN_MASK) return SYSTOLE_STATUS_OK;
     if (event & SYSTOLE_IO_CORE_IRQ_TIMER_MASK) return SYSTOLE_STATUS_TIMEOUT;
-    io_clear(loop.io, SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK);
+    io_clear(io, SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK);
     if (abort_announced()) return SYSTOLE_STATUS_ABORTED;
   }
 }
 
 static uint8_t run_program(void) {
-  const struct io* io = loop.io;
   if (request.inputs == 0) return SYSTOLE_STATUS_BAD_REQUEST;
   if (loop.num_tiles == 0) return SYSTOLE_STATUS_NO_PROGRAM;
   write_launch();
@@ -344,15 +351,10 @@ static uint8_t run_program(void) {
 
 // ------------------------------------------------------------------------------------------ ring
 
-static bool phase_is_right(void) {
-  const uint32_t lap = loop.served / loop.entries;
-  return request.phase == (lap % 2 == 0);
-}
-
 static uint8_t serve(void) {
   if (loop.aborting && loop.served != loop.abort_at) return SYSTOLE_STATUS_ABORTED;
   loop.aborting = false;
-  if (!phase_is_right()) return SYSTOLE_STATUS_BAD_REQUEST;
+  if (request.phase != loop.phase) return SYSTOLE_STATUS_BAD_REQUEST;
   switch (request.kind) {
     case SYSTOLE_REQUEST_KIND_LOAD_PROGRAM:
       return load_program();
@@ -366,7 +368,6 @@ static uint8_t serve(void) {
 }
 
 static void read_ring_registers(void) {
-  const struct io* io = loop.io;
   const uint64_t ring_hi = io_read(io, SYSTOLE_IO_RING_HI);
   const uint64_t completion_hi = io_read(io, SYSTOLE_IO_COMPLETION_HI);
   loop.ring = ring_hi << 32 | io_read(io, SYSTOLE_IO_RING_LO);
@@ -377,9 +378,9 @@ static void read_ring_registers(void) {
     panic(PANIC_RING);
 }
 
-_Noreturn void command_loop(const struct io* io) {
-  loop.io = io;
+_Noreturn void command_loop(void) {
   read_ring_registers();
+  loop.phase = 1;
   io_write(io, SYSTOLE_IO_FW_STATE, SYSTOLE_FW_STATE_READY);
   for (;;) {
     // The pending bit first: a doorbell behind the look at its count ends the next wait.

@@ -2,7 +2,7 @@
 #ifndef SYSTOLE_COMMAND_LOOP_H
 #define SYSTOLE_COMMAND_LOOP_H
 
-#include "firmware/hal/io.h"
+#include <stdint.h>
 
 /// Why the firmware gives up; told to the host in FW_PANIC.
 enum panic_reason {
@@ -12,7 +12,7 @@ enum panic_reason {
 };
 
 /// Never returns. The ring registers are read once, here.
-_Noreturn void command_loop(const struct io* io);
+_Noreturn void command_loop(void);
 
 /// Writes FW_PANIC and FW_STATE, and sleeps for good (crt0.S).
 _Noreturn void panic(uint32_t reason);

@@ -146,10 +146,10 @@ module io_node
   end
 
   clock_gate u_gate (
-      .clk_i,
-      .en_i     (awake_q),
-      .test_en_i(1'b0),
-      .clk_o    (clk)
+    .clk_i,
+    .en_i     (awake_q),
+    .test_en_i(1'b0),
+    .clk_o    (clk)
   );
 
   assign cycle_o = cycle_q;
@@ -191,18 +191,18 @@ module io_node
   end
 
   packet_crossbar #(
-      .N(NumSenders),
-      .M(NumAnswering)
+    .N(NumSenders),
+    .M(NumAnswering)
   ) u_requests (
-      .clk_i   (clk),
-      .rst_ni,
-      .valid_i (req_in_valid),
-      .ready_o (req_in_ready),
-      .flit_i  (req_in),
-      .select_i(req_select),
-      .valid_o (req_out_valid),
-      .ready_i (req_out_ready),
-      .flit_o  (req_out)
+    .clk_i   (clk),
+    .rst_ni,
+    .valid_i (req_in_valid),
+    .ready_o (req_in_ready),
+    .flit_i  (req_in),
+    .select_i(req_select),
+    .valid_o (req_out_valid),
+    .ready_i (req_out_ready),
+    .flit_o  (req_out)
   );
 
   assign req_in_valid[SenderMesh] = noc_req_valid_i && awake_q;
@@ -233,18 +233,18 @@ module io_node
   end
 
   packet_crossbar #(
-      .N(NumAnswering),
-      .M(NumSenders)
+    .N(NumAnswering),
+    .M(NumSenders)
   ) u_responses (
-      .clk_i   (clk),
-      .rst_ni,
-      .valid_i (rsp_in_valid),
-      .ready_o (rsp_in_ready),
-      .flit_i  (rsp_in),
-      .select_i(rsp_select),
-      .valid_o (rsp_out_valid),
-      .ready_i (rsp_out_ready),
-      .flit_o  (rsp_out)
+    .clk_i   (clk),
+    .rst_ni,
+    .valid_i (rsp_in_valid),
+    .ready_o (rsp_in_ready),
+    .flit_i  (rsp_in),
+    .select_i(rsp_select),
+    .valid_o (rsp_out_valid),
+    .ready_i (rsp_out_ready),
+    .flit_o  (rsp_out)
   );
 
   assign rsp_in_valid[AnsweringMesh] = noc_rsp_valid_i && awake_q;
@@ -259,84 +259,84 @@ module io_node
 
   // ------------------------------------------------------------------------------ control core
   control_core #(
-      .NumCols   (NumCols),
-      .NumRows   (NumRows),
-      .SecureIbex(SecureIbex),
-      .PmpRegions(PmpRegions)
+    .NumCols   (NumCols),
+    .NumRows   (NumRows),
+    .SecureIbex(SecureIbex),
+    .PmpRegions(PmpRegions)
   ) u_core (
-      .clk_i             (clk),
-      .rst_ni,
-      .target_req_valid_i(req_out_valid[AnsweringCore]),
-      .target_req_ready_o(req_out_ready[AnsweringCore]),
-      .target_req_i      (req_out[AnsweringCore]),
-      .target_rsp_valid_o(rsp_in_valid[AnsweringCore]),
-      .target_rsp_ready_i(rsp_in_ready[AnsweringCore]),
-      .target_rsp_o      (rsp_in[AnsweringCore]),
-      .window_req_valid_o(req_in_valid[SenderWindow]),
-      .window_req_ready_i(req_in_ready[SenderWindow]),
-      .window_req_o      (req_in[SenderWindow]),
-      .window_rsp_valid_i(rsp_out_valid[SenderWindow]),
-      .window_rsp_ready_o(rsp_out_ready[SenderWindow]),
-      .window_rsp_i      (rsp_out[SenderWindow]),
-      .dma_req_valid_o   (req_in_valid[SenderDma]),
-      .dma_req_ready_i   (req_in_ready[SenderDma]),
-      .dma_req_o         (req_in[SenderDma]),
-      .dma_rsp_valid_i   (rsp_out_valid[SenderDma]),
-      .dma_rsp_ready_o   (rsp_out_ready[SenderDma]),
-      .dma_rsp_i         (rsp_out[SenderDma]),
-      .cycle_i           (cycle_q),
-      .timer_o           (timer),
-      .timer_armed_o     (timer_armed),
-      .timer_hit_i       (timer_hit),
-      .host_irq_o        (irq_host_o),
-      .core_awake_o      (core_awake),
-      .busy_o            (core_busy)
+    .clk_i             (clk),
+    .rst_ni,
+    .target_req_valid_i(req_out_valid[AnsweringCore]),
+    .target_req_ready_o(req_out_ready[AnsweringCore]),
+    .target_req_i      (req_out[AnsweringCore]),
+    .target_rsp_valid_o(rsp_in_valid[AnsweringCore]),
+    .target_rsp_ready_i(rsp_in_ready[AnsweringCore]),
+    .target_rsp_o      (rsp_in[AnsweringCore]),
+    .window_req_valid_o(req_in_valid[SenderWindow]),
+    .window_req_ready_i(req_in_ready[SenderWindow]),
+    .window_req_o      (req_in[SenderWindow]),
+    .window_rsp_valid_i(rsp_out_valid[SenderWindow]),
+    .window_rsp_ready_o(rsp_out_ready[SenderWindow]),
+    .window_rsp_i      (rsp_out[SenderWindow]),
+    .dma_req_valid_o   (req_in_valid[SenderDma]),
+    .dma_req_ready_i   (req_in_ready[SenderDma]),
+    .dma_req_o         (req_in[SenderDma]),
+    .dma_rsp_valid_i   (rsp_out_valid[SenderDma]),
+    .dma_rsp_ready_o   (rsp_out_ready[SenderDma]),
+    .dma_rsp_i         (rsp_out[SenderDma]),
+    .cycle_i           (cycle_q),
+    .timer_o           (timer),
+    .timer_armed_o     (timer_armed),
+    .timer_hit_i       (timer_hit),
+    .host_irq_o        (irq_host_o),
+    .core_awake_o      (core_awake),
+    .busy_o            (core_busy)
   );
 
   // -------------------------------------------------------------------------------- host ports
   // Their pins are registers' own; what comes in waits until this node is awake.
   axi_to_noc #(
-      .NumCols(NumCols),
-      .NumRows(NumRows)
+    .NumCols(NumCols),
+    .NumRows(NumRows)
   ) u_axi_to_noc (
-      .clk_i          (clk),
-      .rst_ni,
-      .s_axi_awvalid_i(s_axi_host_awvalid_i && awake_q),
-      .s_axi_awready_o(s_axi_awready),
-      .s_axi_awid_i   (s_axi_host_awid_i),
-      .s_axi_awaddr_i (s_axi_host_awaddr_i),
-      .s_axi_awlen_i  (s_axi_host_awlen_i),
-      .s_axi_awsize_i (s_axi_host_awsize_i),
-      .s_axi_awburst_i(axi_pkg::burst_e'(s_axi_host_awburst_i)),
-      .s_axi_wvalid_i (s_axi_host_wvalid_i && awake_q),
-      .s_axi_wready_o (s_axi_wready),
-      .s_axi_wdata_i  (s_axi_host_wdata_i),
-      .s_axi_wstrb_i  (s_axi_host_wstrb_i),
-      .s_axi_wlast_i  (s_axi_host_wlast_i),
-      .s_axi_bvalid_o (s_axi_host_bvalid_o),
-      .s_axi_bready_i (s_axi_host_bready_i),
-      .s_axi_bid_o    (s_axi_host_bid_o),
-      .s_axi_bresp_o  (s_axi_bresp),
-      .s_axi_arvalid_i(s_axi_host_arvalid_i && awake_q),
-      .s_axi_arready_o(s_axi_arready),
-      .s_axi_arid_i   (s_axi_host_arid_i),
-      .s_axi_araddr_i (s_axi_host_araddr_i),
-      .s_axi_arlen_i  (s_axi_host_arlen_i),
-      .s_axi_arsize_i (s_axi_host_arsize_i),
-      .s_axi_arburst_i(axi_pkg::burst_e'(s_axi_host_arburst_i)),
-      .s_axi_rvalid_o (s_axi_host_rvalid_o),
-      .s_axi_rready_i (s_axi_host_rready_i),
-      .s_axi_rid_o    (s_axi_host_rid_o),
-      .s_axi_rdata_o  (s_axi_host_rdata_o),
-      .s_axi_rresp_o  (s_axi_rresp),
-      .s_axi_rlast_o  (s_axi_host_rlast_o),
-      .req_valid_o    (req_in_valid[SenderHost]),
-      .req_ready_i    (req_in_ready[SenderHost]),
-      .req_o          (req_in[SenderHost]),
-      .rsp_valid_i    (rsp_out_valid[SenderHost]),
-      .rsp_ready_o    (rsp_out_ready[SenderHost]),
-      .rsp_i          (rsp_out[SenderHost]),
-      .busy_o         (host_busy)
+    .clk_i          (clk),
+    .rst_ni,
+    .s_axi_awvalid_i(s_axi_host_awvalid_i && awake_q),
+    .s_axi_awready_o(s_axi_awready),
+    .s_axi_awid_i   (s_axi_host_awid_i),
+    .s_axi_awaddr_i (s_axi_host_awaddr_i),
+    .s_axi_awlen_i  (s_axi_host_awlen_i),
+    .s_axi_awsize_i (s_axi_host_awsize_i),
+    .s_axi_awburst_i(axi_pkg::burst_e'(s_axi_host_awburst_i)),
+    .s_axi_wvalid_i (s_axi_host_wvalid_i && awake_q),
+    .s_axi_wready_o (s_axi_wready),
+    .s_axi_wdata_i  (s_axi_host_wdata_i),
+    .s_axi_wstrb_i  (s_axi_host_wstrb_i),
+    .s_axi_wlast_i  (s_axi_host_wlast_i),
+    .s_axi_bvalid_o (s_axi_host_bvalid_o),
+    .s_axi_bready_i (s_axi_host_bready_i),
+    .s_axi_bid_o    (s_axi_host_bid_o),
+    .s_axi_bresp_o  (s_axi_bresp),
+    .s_axi_arvalid_i(s_axi_host_arvalid_i && awake_q),
+    .s_axi_arready_o(s_axi_arready),
+    .s_axi_arid_i   (s_axi_host_arid_i),
+    .s_axi_araddr_i (s_axi_host_araddr_i),
+    .s_axi_arlen_i  (s_axi_host_arlen_i),
+    .s_axi_arsize_i (s_axi_host_arsize_i),
+    .s_axi_arburst_i(axi_pkg::burst_e'(s_axi_host_arburst_i)),
+    .s_axi_rvalid_o (s_axi_host_rvalid_o),
+    .s_axi_rready_i (s_axi_host_rready_i),
+    .s_axi_rid_o    (s_axi_host_rid_o),
+    .s_axi_rdata_o  (s_axi_host_rdata_o),
+    .s_axi_rresp_o  (s_axi_rresp),
+    .s_axi_rlast_o  (s_axi_host_rlast_o),
+    .req_valid_o    (req_in_valid[SenderHost]),
+    .req_ready_i    (req_in_ready[SenderHost]),
+    .req_o          (req_in[SenderHost]),
+    .rsp_valid_i    (rsp_out_valid[SenderHost]),
+    .rsp_ready_o    (rsp_out_ready[SenderHost]),
+    .rsp_i          (rsp_out[SenderHost]),
+    .busy_o         (host_busy)
   );
 
   assign s_axi_host_awready_o = s_axi_awready && awake_q;
@@ -346,53 +346,53 @@ module io_node
   assign s_axi_host_rresp_o = s_axi_rresp;
 
   noc_to_axi #(
-      .X    (0),
-      .Y    (0),
-      .Base (HostMemBase),
-      .Bytes(HostMemBytes)
+    .X    (0),
+    .Y    (0),
+    .Base (HostMemBase),
+    .Bytes(HostMemBytes)
   ) u_noc_to_axi (
-      .clk_i             (clk),
-      .rst_ni,
-      .req_valid_i       (req_out_valid[AnsweringHostMem]),
-      .req_ready_o       (req_out_ready[AnsweringHostMem]),
-      .req_i             (req_out[AnsweringHostMem]),
-      .rsp_valid_o       (rsp_in_valid[AnsweringHostMem]),
-      .rsp_ready_i       (rsp_in_ready[AnsweringHostMem]),
-      .rsp_o             (rsp_in[AnsweringHostMem]),
-      .m_axi_awvalid_o   (m_axi_host_awvalid_o),
-      .m_axi_awready_i   (m_axi_host_awready_i),
-      .m_axi_awid_o      (m_axi_host_awid_o),
-      .m_axi_awaddr_o    (m_axi_host_awaddr_o),
-      .m_axi_awlen_o     (m_axi_host_awlen_o),
-      .m_axi_awsize_o    (m_axi_host_awsize_o),
-      .m_axi_awburst_o   (m_axi_awburst),
-      .m_axi_wvalid_o    (m_axi_host_wvalid_o),
-      .m_axi_wready_i    (m_axi_host_wready_i),
-      .m_axi_wdata_o     (m_axi_host_wdata_o),
-      .m_axi_wstrb_o     (m_axi_host_wstrb_o),
-      .m_axi_wlast_o     (m_axi_host_wlast_o),
-      .m_axi_bvalid_i    (m_axi_host_bvalid_i && awake_q),
-      .m_axi_bready_o    (m_axi_bready),
-      .m_axi_bid_i       (m_axi_host_bid_i),
-      .m_axi_bresp_i     (axi_pkg::resp_e'(m_axi_host_bresp_i)),
-      .m_axi_arvalid_o   (m_axi_host_arvalid_o),
-      .m_axi_arready_i   (m_axi_host_arready_i),
-      .m_axi_arid_o      (m_axi_host_arid_o),
-      .m_axi_araddr_o    (m_axi_host_araddr_o),
-      .m_axi_arlen_o     (m_axi_host_arlen_o),
-      .m_axi_arsize_o    (m_axi_host_arsize_o),
-      .m_axi_arburst_o   (m_axi_arburst),
-      .m_axi_rvalid_i    (m_axi_host_rvalid_i && awake_q),
-      .m_axi_rready_o    (m_axi_rready),
-      .m_axi_rid_i       (m_axi_host_rid_i),
-      .m_axi_rdata_i     (m_axi_host_rdata_i),
-      .m_axi_rresp_i     (axi_pkg::resp_e'(m_axi_host_rresp_i)),
-      .m_axi_rlast_i     (m_axi_host_rlast_i),
-      .busy_o            (host_mem_busy),
-      .stat_read_beats_o (stat_read_beats_o),
-      .stat_write_beats_o(stat_write_beats_o),
-      .stat_req_stalls_o (stat_req_stalls_o),
-      .stat_rsp_stalls_o (stat_rsp_stalls_o)
+    .clk_i             (clk),
+    .rst_ni,
+    .req_valid_i       (req_out_valid[AnsweringHostMem]),
+    .req_ready_o       (req_out_ready[AnsweringHostMem]),
+    .req_i             (req_out[AnsweringHostMem]),
+    .rsp_valid_o       (rsp_in_valid[AnsweringHostMem]),
+    .rsp_ready_i       (rsp_in_ready[AnsweringHostMem]),
+    .rsp_o             (rsp_in[AnsweringHostMem]),
+    .m_axi_awvalid_o   (m_axi_host_awvalid_o),
+    .m_axi_awready_i   (m_axi_host_awready_i),
+    .m_axi_awid_o      (m_axi_host_awid_o),
+    .m_axi_awaddr_o    (m_axi_host_awaddr_o),
+    .m_axi_awlen_o     (m_axi_host_awlen_o),
+    .m_axi_awsize_o    (m_axi_host_awsize_o),
+    .m_axi_awburst_o   (m_axi_awburst),
+    .m_axi_wvalid_o    (m_axi_host_wvalid_o),
+    .m_axi_wready_i    (m_axi_host_wready_i),
+    .m_axi_wdata_o     (m_axi_host_wdata_o),
+    .m_axi_wstrb_o     (m_axi_host_wstrb_o),
+    .m_axi_wlast_o     (m_axi_host_wlast_o),
+    .m_axi_bvalid_i    (m_axi_host_bvalid_i && awake_q),
+    .m_axi_bready_o    (m_axi_bready),
+    .m_axi_bid_i       (m_axi_host_bid_i),
+    .m_axi_bresp_i     (axi_pkg::resp_e'(m_axi_host_bresp_i)),
+    .m_axi_arvalid_o   (m_axi_host_arvalid_o),
+    .m_axi_arready_i   (m_axi_host_arready_i),
+    .m_axi_arid_o      (m_axi_host_arid_o),
+    .m_axi_araddr_o    (m_axi_host_araddr_o),
+    .m_axi_arlen_o     (m_axi_host_arlen_o),
+    .m_axi_arsize_o    (m_axi_host_arsize_o),
+    .m_axi_arburst_o   (m_axi_arburst),
+    .m_axi_rvalid_i    (m_axi_host_rvalid_i && awake_q),
+    .m_axi_rready_o    (m_axi_rready),
+    .m_axi_rid_i       (m_axi_host_rid_i),
+    .m_axi_rdata_i     (m_axi_host_rdata_i),
+    .m_axi_rresp_i     (axi_pkg::resp_e'(m_axi_host_rresp_i)),
+    .m_axi_rlast_i     (m_axi_host_rlast_i),
+    .busy_o            (host_mem_busy),
+    .stat_read_beats_o (stat_read_beats_o),
+    .stat_write_beats_o(stat_write_beats_o),
+    .stat_req_stalls_o (stat_req_stalls_o),
+    .stat_rsp_stalls_o (stat_rsp_stalls_o)
   );
 
   assign m_axi_host_awburst_o = m_axi_awburst;

@@ -151,8 +151,10 @@ class IoDut : public Dut<Vio_node> {
       step();
       if (ar) m.s_axi_host_arvalid_i = 0;
       if (!done) continue;
-      if (resp) *resp = r;
-      else if (r != 0) throw std::runtime_error("RRESP");
+      if (resp)
+        *resp = r;
+      else if (r != 0)
+        throw std::runtime_error("RRESP");
       return value;
     }
     throw Timeout("no R");
@@ -174,10 +176,10 @@ class IoDut : public Dut<Vio_node> {
   MeshPort mesh_port;
   std::deque<Flit> responses;  // of this node to tiles
   uint64_t busy_cycles = 0;
-  uint64_t irq_at = 0;          // first cycle of the interrupt
-  uint64_t last_write_at = 0;   // cycle of the last B of host memory
-  int write_delay = 0;          // of B; 0: random
-  uint64_t bad_page = ~0ull;    // 4 KiB of host memory that answer SLVERR
+  uint64_t irq_at = 0;         // first cycle of the interrupt
+  uint64_t last_write_at = 0;  // cycle of the last B of host memory
+  int write_delay = 0;         // of B; 0: random
+  uint64_t bad_page = ~0ull;   // 4 KiB of host memory that answer SLVERR
 
  private:
   MeshPort::Serve serve() {
@@ -197,8 +199,10 @@ class IoDut : public Dut<Vio_node> {
   }
 
   unsigned serve_memory(const Flit& head, Bytes& data) {
-    if (head.op == SYSTOLE_NOC_OP_READ) data = memory.read(head.address(), head.length());
-    else memory.write(head.address(), data);
+    if (head.op == SYSTOLE_NOC_OP_READ)
+      data = memory.read(head.address(), head.length());
+    else
+      memory.write(head.address(), data);
     return SYSTOLE_ERR_OK;
   }
 
@@ -209,8 +213,10 @@ class IoDut : public Dut<Vio_node> {
       uint32_t value;
       std::memcpy(&value, &data[i], 4);
       const auto at = static_cast<uint32_t>(offset + i);
-      if (head.op == SYSTOLE_NOC_OP_READ) value = read_register(tile, at);
-      else write_register(tile, at, value);
+      if (head.op == SYSTOLE_NOC_OP_READ)
+        value = read_register(tile, at);
+      else
+        write_register(tile, at, value);
       std::memcpy(&data[i], &value, 4);
     }
     return SYSTOLE_ERR_OK;
@@ -352,8 +358,8 @@ class IoDut : public Dut<Vio_node> {
     }
     if (m.m_axi_host_awvalid_o && m.m_axi_host_awready_i) {
       const int delay = write_delay ? write_delay : static_cast<int>(uniform(rng_, 1, 60));
-      writes_.push_back({m.m_axi_host_awaddr_o, m.m_axi_host_awlen_o + 1u, delay,
-                         m.m_axi_host_awid_o});
+      writes_.push_back(
+          {m.m_axi_host_awaddr_o, m.m_axi_host_awlen_o + 1u, delay, m.m_axi_host_awid_o});
     }
     if (m.m_axi_host_wvalid_o && m.m_axi_host_wready_i)
       beats_.push_back({bytes_of(m.m_axi_host_wdata_o.m_storage, 32), m.m_axi_host_wstrb_o});
@@ -575,8 +581,9 @@ class Driver {
 
 // -------------------------------------------------------------------------------- without firmware
 
-TEST_CASE("io_node lets the host reach RAM and registers, and answers what is not there with an error",
-          "[io_node]") {
+TEST_CASE(
+    "io_node lets the host reach RAM and registers, and answers what is not there with an error",
+    "[io_node]") {
   IoDut dut;
   CHECK(dut.io(SYSTOLE_IO_ID) == 0x5359534C);
   CHECK(dut.io(SYSTOLE_IO_MESH) == (kCols | kRows << 8));
@@ -590,9 +597,10 @@ TEST_CASE("io_node lets the host reach RAM and registers, and answers what is no
     CHECK(dut.host_read32(SYSTOLE_CORE_RAM_BASE + 1001 + i) == word);
   }
   unsigned resp = 0;
-  const std::vector<uint64_t> holes{0x00300000,          SYSTOLE_CORE_RAM_BASE + 0x10000,
-                                    0x0500'0000'0000,    tile_base({7, 0}),
-                                    tile_base({1, 5}),   SYSTOLE_DRAM_BASE + 5 * SYSTOLE_DRAM_CHANNEL_BYTES};
+  const std::vector<uint64_t> holes{
+      0x00300000,        SYSTOLE_CORE_RAM_BASE + 0x10000,
+      0x0500'0000'0000,  tile_base({7, 0}),
+      tile_base({1, 5}), SYSTOLE_DRAM_BASE + 5 * SYSTOLE_DRAM_CHANNEL_BYTES};
   for (const uint64_t address : holes) {
     dut.host_read32(address, &resp);
     CHECK(resp >= 2);
@@ -630,8 +638,8 @@ TEST_CASE("io_node answers tiles: RAM, registers, host memory, errors", "[io_nod
     for (const auto& [offset, length] : {std::pair{0u, 512u}, {5u, 507u}, {31u, 2u}, {60u, 100u}}) {
       Bytes data(length);
       for (unsigned i = 0; i < length; ++i) data[i] = static_cast<uint8_t>(i * 7 + offset);
-      const auto ack = ask(request_packet(SYSTOLE_NOC_OP_WRITE, tile, 0x15, base + offset, length,
-                                          data.data()));
+      const auto ack =
+          ask(request_packet(SYSTOLE_NOC_OP_WRITE, tile, 0x15, base + offset, length, data.data()));
       CHECK(ack.size() == 1);
       CHECK(ack.front().err == SYSTOLE_ERR_OK);
       CHECK(ack.front().op == SYSTOLE_NOC_OP_ACK);
@@ -657,8 +665,8 @@ TEST_CASE("io_node answers tiles: RAM, registers, host memory, errors", "[io_nod
   CHECK(dut.io(SYSTOLE_IO_RING_LO) == 0x111);
   CHECK(dut.io(SYSTOLE_IO_RING_HI) == 0x222);
   CHECK(dut.io(SYSTOLE_IO_RING_ENTRIES) == 0x10);
-  const auto both = ask(request_packet(SYSTOLE_NOC_OP_READ, tile, 0x15,
-                                       kIoRegs + SYSTOLE_IO_RING_LO, 16));
+  const auto both =
+      ask(request_packet(SYSTOLE_NOC_OP_READ, tile, 0x15, kIoRegs + SYSTOLE_IO_RING_LO, 16));
   CHECK(both.size() == 2);
   CHECK(both[0].payload[5] == 0x111);
   CHECK(both[0].payload[7] == 0x10);
@@ -863,10 +871,10 @@ TEST_CASE("firmware refuses bad requests and goes on", "[io_node]") {
   CHECK(driver.call(request).status == SYSTOLE_STATUS_BAD_REQUEST);
   for (const auto& [x, y] : {std::pair{0u, 0u}, {0u, 1u}, {kCols, 0u}, {1u, kRows}, {2u, 1u}}) {
     INFO("tile " << x << "," << y << " for tile 0");
-    const auto spoiled = driver.load_request([&, x = x, y = y](unsigned i, Programs&,
-                                                               systole_tile_entry& e) {
-      if (i == 0) e.x = static_cast<uint8_t>(x), e.y = static_cast<uint8_t>(y);
-    });
+    const auto spoiled =
+        driver.load_request([&, x = x, y = y](unsigned i, Programs&, systole_tile_entry& e) {
+          if (i == 0) e.x = static_cast<uint8_t>(x), e.y = static_cast<uint8_t>(y);
+        });
     CHECK(driver.call(spoiled).status == SYSTOLE_STATUS_BAD_REQUEST);
   }
   // Nothing behind this address: the chip is told so by the bus.
