@@ -14,7 +14,8 @@
 //     information: Opcode its first word, Reserved the number of the word, ProgramRange the address,
 //     SemOverflow (of a local post) the mask of the semaphores. A
 //     fault of the unit belongs to the oldest command that the unit has not done.
-//   - `stop_i` ends issue and fetch; remote posts of retired commands still leave.
+//   - `stop_i` ends issue and fetch; remote posts of retired commands still leave. While
+//     `aborted_i` nothing retires.
 // Latency: 7 cycles from one fetch's start to the command's being ready, one more for each parameter;
 // the next command is fetched while one waits or runs, and issues in the cycle after the one before it.
 `include "assert.svh"
@@ -32,6 +33,7 @@ module sequencer
     // launch and end, from the registers
     input  logic               launch_i,
     input  logic               stop_i,
+    input  logic               aborted_i,
     input  logic               clear_i,
     input  spad_addr_t         program_i,
     input  logic        [31:0] inputs_i,
@@ -387,7 +389,7 @@ module sequencer
 
   // Commands that the unit has done behind an internal one that has not yet retired: done_q of them.
   assign head = under_way_q[head_q];
-  assign retire_o = count_q != '0 && (head.internal || done_i || done_q != '0);
+  assign retire_o = count_q != '0 && !aborted_i && (head.internal || done_i || done_q != '0);
   assign retire_unit = retire_o && !head.internal;
   assign posted = done_q != '0 ? posted_q[0] : done_posted_i;
   assign retire_pc_o = head.pc;

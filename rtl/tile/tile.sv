@@ -46,7 +46,7 @@ module tile
     output logic                 fault_o
 );
   // --------------------------------------------------------------------- units and sequencers
-  logic launch, stop, clear, abort;
+  logic launch, stop, clear, abort, aborted;
   spad_addr_t program_addr[NumUnits];
   logic [31:0] inputs;
   logic [31:0] param[NumParams];
@@ -92,6 +92,7 @@ module tile
       .rst_ni,
       .launch_i(launch),
       .stop_i(stop),
+      .aborted_i(aborted),
       .clear_i(clear),
       .program_i(program_addr[u]),
       .inputs_i(inputs),
@@ -472,6 +473,7 @@ module tile
     .fault_valid_i(seq_fault_valid),
     .fault_i(seq_fault),
     .fault_pc_i(seq_fault_pc),
+    .aborted_o(aborted),
     .abort_o(abort),
     .unit_busy_i(unit_busy),
     .sem_overflow_i(sem_overflow),

@@ -9,7 +9,7 @@
 //     left, else EndSemaphore (information: the mask). Either sends the tile event.
 //   - The first fault wins; of one cycle's, sequencers in the order of units, then remote posts, then the
 //     network's, then launch and end. A fault stops the sequencers (`stop_o`) until clear; abort does too,
-//     and tells the units (`abort_o`).
+//     tells the units (`abort_o`, one cycle), and from then on nothing retires (`aborted_o`).
 //   - Clear waits until units and posts are quiet, then takes all back to rest. Counters stay until the
 //     next launch.
 //   - While a tile runs, each unit is in one state a cycle, so its eight counters add up to CYCLES.
@@ -59,6 +59,7 @@ module tile_regs
     input  logic        [      NumUnits-1:0] fault_valid_i,
     input  unit_fault_t                      fault_i      [ NumUnits],
     input  pc_t                              fault_pc_i   [ NumUnits],
+    output logic                             aborted_o,
     // units
     output logic                             abort_o,
     input  logic        [      NumUnits-1:0] unit_busy_i,
@@ -105,7 +106,7 @@ module tile_regs
   assign write = reg_req_i && reg_we_i;
 
   // --------------------------------------------------------------------- launch, end, fault
-  logic running_q, done_q, fault_q, abort_q, clear_wait_q;
+  logic running_q, done_q, fault_q, abort_q, abort_begins_q, clear_wait_q;
   logic event_q, event_fault_q;
   logic control, launch_write, clear_write, abort_write;
   logic quiet;
@@ -121,7 +122,8 @@ module tile_regs
       sem_nonzero_i == '0;
   assign clear_o = clear_wait_q && quiet;
   assign stop_o = fault_q || abort_q;
-  assign abort_o = abort_q;
+  assign abort_o = abort_begins_q;
+  assign aborted_o = abort_q;
   assign finish = running_q && !stop_o && ended_i == '1 && quiet;
 
   // The first fault of this cycle.
@@ -131,7 +133,7 @@ module tile_regs
   pc_t fault_pc;
 
   always_comb begin
-    fault = fault_valid_i != '0 || post_fault_valid_i || sem_overflow_i;
+    fault = (fault_valid_i != '0 && !abort_q) || post_fault_valid_i || sem_overflow_i;
     fault_record = '{code: FaultNone, info: '0};
     fault_unit = UnitLoad;
     fault_pc = '0;
@@ -173,6 +175,7 @@ module tile_regs
       done_q <= 1'b0;
       fault_q <= 1'b0;
       abort_q <= 1'b0;
+      abort_begins_q <= 1'b0;
       clear_wait_q <= 1'b0;
       event_q <= 1'b0;
       event_fault_q <= 1'b0;
@@ -184,6 +187,7 @@ module tile_regs
       if (clear_o) clear_wait_q <= 1'b0;
       if (clear_write) clear_wait_q <= 1'b1;
       if (abort_write) abort_q <= 1'b1;
+      abort_begins_q <= abort_write;
       if (launch_o) begin
         running_q <= 1'b1;
         done_q <= 1'b0;

@@ -234,7 +234,7 @@ module tile_target
             if (req.last) begin
               post_o = packet_q.post_en;
               answer = 1'b1;
-                in_state_d = InHead;
+              in_state_d = InHead;
             end
           end
         end

@@ -278,6 +278,11 @@ TEST_CASE("tile_regs: abort stops all until clear", "[tile_regs]") {
   dut.control(ABORT);
   REQUIRE(dut->stop_o == 1);
   REQUIRE(dut->abort_o == 1);
+  REQUIRE(dut->aborted_o == 1);
+  dut.tick();
+  dut.settle();
+  REQUIRE(dut->abort_o == 0);
+  dut.fault(0, Fault::Response, 0, 0);
   dut->seq_busy_i = 0;
   dut.ticks(5);
   REQUIRE(dut->event_valid_o == 0);
@@ -285,7 +290,7 @@ TEST_CASE("tile_regs: abort stops all until clear", "[tile_regs]") {
   dut.tick();
   dut.settle();
   REQUIRE(dut->stop_o == 0);
-  REQUIRE(dut->abort_o == 0);
+  REQUIRE(dut->aborted_o == 0);
   dut.expect_status(false, false, false);
 }
 
