@@ -63,6 +63,7 @@ module sequencer
     output logic        cmd_valid_o,
     input  logic        cmd_ready_i,
     output command_t    cmd_o,
+    output pc_t         cmd_pc_o,
     input  logic        done_i,
     input  logic        done_posted_i,
     input  logic        fault_valid_i,
@@ -339,6 +340,7 @@ module sequencer
   assign take_mask_o = next_q.wait_mask;
   assign cmd_valid_o = may_issue && !internal && (taken_q || take_gnt_i);
   assign cmd_o = next_q;
+  assign cmd_pc_o = next_pc_q;
   assign issue = may_issue && (taken_q || take_gnt_i) && (internal || cmd_ready_i);
   assign advance = fetch_state_q == FetchReady && (!next_valid_q || issue);
 

@@ -8,6 +8,7 @@
 //     the command wrote is in the memories, and nothing that waits for its posts has begun. Every command
 //     of a program retires once, in order, End, Nop and Loop too. `post_taken_o`: a post from the network
 //     was counted; `post_with_data_o`: it came with the last beat of a write of `post_src_o`.
+//     `begin_o[u]`: unit u took a command.
 module tile
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -37,6 +38,8 @@ module tile
     output flit_t rsp_o,
 
     // trace, for the simulation
+    output logic  [NumUnits-1:0] begin_o,
+    output pc_t                  begin_pc_o      [NumUnits],
     output logic  [NumUnits-1:0] retire_o,
     output pc_t                  retire_pc_o     [NumUnits],
     output logic                 post_taken_o,
@@ -73,6 +76,7 @@ module tile
 
   logic [NumUnits-1:0] cmd_valid, cmd_ready, done, done_posted, unit_fault_valid;
   command_t cmd[NumUnits];
+  pc_t cmd_pc[NumUnits];
   unit_fault_t unit_fault[NumUnits];
   unit_state_e unit_state[NumUnits];
 
@@ -116,6 +120,7 @@ module tile
       .cmd_valid_o(cmd_valid[u]),
       .cmd_ready_i(cmd_ready[u]),
       .cmd_o(cmd[u]),
+      .cmd_pc_o(cmd_pc[u]),
       .done_i(done[u]),
       .done_posted_i(done_posted[u]),
       .fault_valid_i(unit_fault_valid[u]),
@@ -487,18 +492,21 @@ module tile
   );
 
   // ----------------------------------------------------------------------------------- trace
-  logic [NumUnits-1:0] retire_q;
+  logic [NumUnits-1:0] begin_q, retire_q;
+  pc_t begin_pc_q[NumUnits];
   pc_t retire_pc_q[NumUnits];
   logic post_taken_q, post_with_data_q, launch_q, fault_q;
   node_t post_src_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
+      begin_q <= '0;
       retire_q <= '0;
       post_taken_q <= 1'b0;
       launch_q <= 1'b0;
       fault_q <= 1'b0;
     end else begin
+      begin_q <= cmd_valid & cmd_ready;
       retire_q <= retire;
       post_taken_q <= sem_post && !sem_overflow;
       launch_q <= launch;
@@ -508,11 +516,14 @@ module tile
 
   // Valid with the flags: unreset.
   always_ff @(posedge clk_i) begin
+    for (int unsigned u = 0; u < NumUnits; u++) begin_pc_q[u] <= cmd_pc[u];
     for (int unsigned u = 0; u < NumUnits; u++) retire_pc_q[u] <= retire_pc[u];
     post_src_q <= sem_src;
     post_with_data_q <= sem_with_data;
   end
 
+  assign begin_o = begin_q;
+  assign begin_pc_o = begin_pc_q;
   assign retire_o = retire_q;
   assign retire_pc_o = retire_pc_q;
   assign post_taken_o = post_taken_q;
@@ -521,6 +532,6 @@ module tile
   assign launch_o = launch_q;
   assign fault_o = fault_q;
 
-  assign busy_o = regs_busy || ni_busy || unit_busy != '0 || retire_q != '0 || post_taken_q || launch_q ||
+  assign busy_o = regs_busy || ni_busy || unit_busy != '0 || begin_q != '0 || retire_q != '0 || post_taken_q || launch_q ||
       fault_q;
 endmodule
