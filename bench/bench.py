@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Runs every benchmark and writes build/bench.json: one object a figure with name, value, unit, command.
+
+Figures that depend on the machine are ratios or medians of runs made side by side. Run by `make bench`, which has
+built what is measured; FIGURES limits the run to the named groups."""
+
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+BUILD = "build"
+REACH = {
+    "sim_vs_native_gemm": ("at most", 20),
+    "gemm256_tile_utilization": ("at least", 0.97),
+    "gemm_chip_bound_fraction": ("at least", 0.85),
+    "noc_cycles_per_hop": ("at most", 1),
+    "noc_stream_flits_per_cycle": ("at least", 0.99),
+    "edit_to_unit_verdict_s": ("at most", 15),
+    "edit_to_sim_verdict_s": ("at most", 60),
+    "firmware_awake_fraction": ("at most", 0.10),
+}
+figures = []
+
+
+def add(name, value, unit, command):
+    figures.append({"name": name, "value": value, "unit": unit, "command": command})
+    print(f"  {name:34} {value:<12.6g} {unit:14} {verdict(name, value)}", flush=True)
+
+
+def verdict(name, value):
+    if name not in REACH:
+        return ""
+    word, bound = REACH[name]
+    good = value <= bound if word == "at most" else value >= bound
+    return f"{word} {bound}: {'reached' if good else 'MISSED'}"
+
+
+def output_of(command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"bench: {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def add_printed(command):
+    """Figures that a benchmark program prints as JSON lines."""
+    for line in output_of(command).splitlines():
+        if line.startswith("{"):
+            figure = json.loads(line)
+            add(figure["name"], figure["value"], figure["unit"], " ".join(command))
+
+
+def gemm():
+    add_printed([f"{BUILD}/bench/gemm_chip", "small"])
+    add_printed([f"{BUILD}/bench/gemm_tile", "tiny"])
+
+
+def noc():
+    """The mesh's test prints what it measures."""
+    command = ["make", "-s", "test-noc_mesh"]
+    units = {"noc_cycles_per_hop": "cycles", "noc_zero_load_constant": "cycles", "noc_stream_flits_per_cycle": "flits/cycle"}
+    text = output_of(command)
+    for name, unit in units.items():
+        found = re.search(rf"^{name} ([0-9.]+)", text, re.MULTILINE)
+        if not found:
+            sys.exit(f"bench: {' '.join(command)} did not print {name}")
+        add(name, float(found.group(1)), unit, " ".join(command))
+
+
+def firmware():
+    """A steady stream of digits, requests of 32 inputs."""
+    models = "tests/models/digits"
+    report = f"{BUILD}/bench/digits.json"
+    command = [f"{BUILD}/systole", "run", f"{models}/cnn.onnx", "--input", f"{models}/cnn_images.npy", "--quiet",
+               "--no-check", "--lockstep", "off", "--json", report]
+    output_of(command)
+    with open(report) as file:
+        run = json.load(file)
+    shown = " ".join(command)
+    add("firmware_awake_fraction", run["core_awake_cycles"] / run["chip_cycles"], "fraction", shown)
+    requests = (run["inputs"] + 31) // 32
+    add("firmware_awake_cycles_per_request", run["core_awake_cycles"] / requests, "cycles", shown)
+
+
+# ---- from an edit to its verdict ---------------------------------------------------------------------------------
+EDIT_FILE = "rtl/matrix/accumulators.sv"
+EDIT_FROM = "mem_q[row_q] = psum_i;"
+
+
+def copy_of_tree(folder):
+    """The files that git tracks, so that an edit does not touch the tree; builds fill the same compiler cache."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in output_of(["git", "ls-files"]).splitlines():
+        if os.path.exists(name):
+            os.makedirs(os.path.join(folder, os.path.dirname(name)), exist_ok=True)
+            shutil.copy2(name, os.path.join(folder, name))
+    os.symlink(os.path.abspath(".venv"), os.path.join(folder, ".venv"))
+
+
+def edit(folder):
+    """One line that no build has seen: the verdict must be red."""
+    path = os.path.join(folder, EDIT_FILE)
+    with open(os.path.join(EDIT_FILE)) as file:
+        text = file.read()
+    if EDIT_FROM not in text:
+        sys.exit(f"bench: {EDIT_FILE} has no line to edit")
+    wrong = f"begin mem_q[row_q] = psum_i; mem_q[row_q][3] = psum_i[3] + 32'd{random.randrange(1, 1 << 30)}; end"
+    with open(path, "w") as file:
+        file.write(text.replace(EDIT_FROM, wrong))
+
+
+def seconds_to_verdict(folder, goal):
+    edit(folder)
+    start = time.monotonic()
+    done = subprocess.run(["make", "-s", "-j2", goal], cwd=folder, capture_output=True, text=True)
+    elapsed = time.monotonic() - start
+    if done.returncode == 0:
+        sys.exit(f"bench: make {goal} passed with a wrong accumulator")
+    return elapsed
+
+
+def edits():
+    folder = f"{BUILD}/bench/edit"
+    copy_of_tree(folder)
+    for goal, name in (("test-accumulators", "edit_to_unit_verdict_s"), ("sim", "edit_to_sim_verdict_s")):
+        shutil.copy2(EDIT_FILE, os.path.join(folder, EDIT_FILE))
+        output_of(["make", "-s", "-j2", goal], cwd=folder)
+        times = [seconds_to_verdict(folder, goal) for _ in range(3)]
+        add(name, statistics.median(times), "s", f"make bench FIGURES=edits ({goal} after an edit of {EDIT_FILE})")
+    shutil.rmtree(folder)
+
+
+GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "edits": edits}
+
+
+def main():
+    wanted = sys.argv[1:] or list(GROUPS)
+    for name in wanted:
+        if name not in GROUPS:
+            sys.exit(f"bench: unknown group {name}: expected {', '.join(GROUPS)}")
+    for name in wanted:
+        GROUPS[name]()
+    path = f"{BUILD}/bench.json"
+    old = []
+    if os.path.exists(path) and len(wanted) < len(GROUPS):
+        with open(path) as file:
+            old = [f for f in json.load(file) if f["name"] not in {g["name"] for g in figures}]
+    with open(path, "w") as file:
+        json.dump(old + figures, file, indent=1)
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()
