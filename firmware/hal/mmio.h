@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#ifdef SYSTOLE_MMIO_MOCK
+#ifndef __riscv
 
 #ifdef __cplusplus
 extern "C" {
