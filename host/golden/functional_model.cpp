@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "host/command/error.hpp"
 
@@ -198,6 +199,11 @@ std::optional<TileFault> FunctionalModel::run(
       }
     }
   }
+  return leftover();
+}
+
+/// After the last command: an error when units still wait, a fault when semaphores are not zero.
+std::optional<TileFault> FunctionalModel::leftover() const {
   if (!all_ended()) throw Error("every unit waits: deadlock", "functional model" + waits());
   for (const auto& [place, tile] : tiles_) {
     for (unsigned i = 0; i < spec::NumSemaphores; ++i) {
@@ -207,6 +213,79 @@ std::optional<TileFault> FunctionalModel::run(
     }
   }
   return std::nullopt;
+}
+
+// ------------------------------------------------------------------------------- in a random order
+
+/// The unit's next command takes its tokens and is under way.
+bool FunctionalModel::start_next(Node node, spec::Unit unit) {
+  Tile& state = tile(node);
+  Unit& u = state.units[index_of(unit)];
+  const std::size_t most = unit == spec::Unit::Vector ? 1 : 4;
+  if (u.ended || u.flying.size() >= most) return false;
+  if (!u.flying.empty() && u.flying.back().step.is_end()) return false;
+  const Step step = look_ahead(node, unit, 0);
+  if (step.fault == spec::Fault::None && !ready(state, step)) return false;
+  take(state, step);
+  u.ahead.pop_front();
+  u.took_effect.pop_front();
+  u.flying.push_back({step, false});
+  return true;
+}
+
+/// One command under way takes effect: any of loads and stores, else the first.
+bool FunctionalModel::perform_any(Node node, spec::Unit unit, uint64_t choice,
+                                  std::optional<TileFault>& fault) {
+  Unit& u = tile(node).units[index_of(unit)];
+  std::vector<Unit::Flight*> waiting;
+  for (Unit::Flight& flight : u.flying) {
+    if (!flight.performed) waiting.push_back(&flight);
+  }
+  if (waiting.empty()) return false;
+  const bool any = unit == spec::Unit::Load || unit == spec::Unit::Store;
+  Unit::Flight& flight = *waiting[any ? choice % waiting.size() : 0];
+  perform(node, unit, flight.step, fault);
+  flight.performed = true;
+  return true;
+}
+
+bool FunctionalModel::retire_first(Node node, spec::Unit unit, std::optional<TileFault>& fault) {
+  Unit& u = tile(node).units[index_of(unit)];
+  if (u.flying.empty() || !u.flying.front().performed) return false;
+  const Step step = u.flying.front().step;
+  u.flying.pop_front();
+  fault = post(node, unit, step);
+  u.ended = step.is_end();
+  return true;
+}
+
+std::optional<TileFault> FunctionalModel::run_disordered(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::pair<Node, spec::Unit>> units;
+  for (const auto& entry : tiles_) {
+    for (const spec::Unit unit : kUnits) {
+      units.push_back({{entry.first.first, entry.first.second}, unit});
+    }
+  }
+  std::optional<TileFault> fault;
+  const auto act = [&](const std::pair<Node, spec::Unit>& at, uint64_t action) {
+    const auto [node, unit] = at;
+    if (action % 3 == 0) return start_next(node, unit);
+    if (action % 3 == 1) return perform_any(node, unit, random(), fault);
+    return retire_first(node, unit, fault);
+  };
+  for (;;) {
+    // A random action; when many in a row were impossible, the first that is possible.
+    bool done = false;
+    for (int tries = 0; tries < 16 && !done; ++tries) {
+      done = act(units[random() % units.size()], random());
+    }
+    for (std::size_t i = 0; i < units.size() && !done; ++i) {
+      for (uint64_t action = 0; action < 3 && !done; ++action) done = act(units[i], action);
+    }
+    if (fault) return fault;
+    if (!done) return leftover();
+  }
 }
 
 // ------------------------------------------------------------------------------------- in lockstep

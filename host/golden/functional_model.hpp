@@ -64,6 +64,12 @@ class FunctionalModel {
   /// Error with who waits for what. `observer` sees every command that took effect.
   std::optional<TileFault> run(const std::function<void(const Executed&)>& observer = {});
 
+  /// As run(), but in a random order that the semaphores allow, with several commands of a unit
+  /// under way at a time where the chip may have that: loads and stores take effect in any order
+  /// between their start and their retirement. Programs that lack a semaphore give wrong results
+  /// for some seeds.
+  std::optional<TileFault> run_disordered(uint64_t seed);
+
   // ---- in lockstep
   /// The next command of a unit that has not taken effect takes effect now, semaphores unasked. At
   /// End: nullopt.
@@ -80,6 +86,11 @@ class FunctionalModel {
     std::deque<Step> ahead;        // fetched and not yet retired
     std::deque<bool> took_effect;  // of these: by a post that travelled
     bool ended = true;
+    struct Flight {
+      Step step;
+      bool performed = false;
+    };
+    std::deque<Flight> flying;  // run_disordered: started and not yet retired
   };
   struct Tile {
     std::array<Unit, spec::NumUnits> units;
@@ -96,6 +107,10 @@ class FunctionalModel {
   std::optional<TileFault> post(Node node, spec::Unit unit, const Step& step);
   bool step_unit(Node node, spec::Unit unit, std::optional<TileFault>& fault,
                  const std::function<void(const Executed&)>& observer);
+  bool start_next(Node node, spec::Unit unit);
+  bool perform_any(Node node, spec::Unit unit, uint64_t choice, std::optional<TileFault>& fault);
+  bool retire_first(Node node, spec::Unit unit, std::optional<TileFault>& fault);
+  std::optional<TileFault> leftover() const;
   bool all_ended() const;
   std::string waits() const;
 

@@ -1,0 +1,118 @@
+// What every emitter works with: the schedule, the memories, the constants, and where each value
+// lies.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/compile/memory.hpp"
+#include "host/compile/schedule.hpp"
+#include "host/compile/view.hpp"
+#include "host/graph/graph.hpp"
+
+namespace systole::compile {
+
+/// Bytes of global memory. The address of a part of a record is the offset in the input or output
+/// record; the launch parameter that moves from record to record is added by the command.
+struct Buffer {
+  enum class Space { Dram, Input, Output };
+  Space space = Space::Dram;
+  Address address = 0;
+};
+
+/// A value in global memory.
+struct Stored {
+  std::string name;
+  DataType type = DataType::S8;
+  Shape shape;
+  Buffer buffer;
+  View view;
+  int epoch = -1;  // barrier epoch in which it was written; -1: before the launch
+
+  int64_t elements() const { return element_count(shape); }
+  int64_t element_bytes() const { return static_cast<int64_t>(element_size(type)); }
+};
+
+/// A block between global memory and scratchpad: runs are found, however many levels there are.
+struct BlockLevel {
+  int64_t count = 1;
+  int64_t global_stride = 0;  // bytes
+  int64_t local_stride = 0;
+};
+
+/// How memories are divided.
+struct Budget {
+  uint32_t program = 0;   // bytes for commands, at address 0
+  uint32_t resident = 0;  // bytes for what stays loaded, behind them
+  Address record_base = spec::HostMemBase;
+};
+
+class Context {
+ public:
+  Context(const ChipConfig& config, unsigned tiles, Budget budget);
+
+  unsigned tiles() const { return schedule.tiles(); }
+  /// Bytes of each scratchpad for data that comes and goes.
+  int64_t working_bytes() const { return working_bytes_; }
+
+  // ---- order between tiles
+  /// Starts an operator that reads `inputs`: a barrier when one of them was written since the last.
+  /// `prefetch` emits loads of constants, which need not wait for it.
+  void begin(const std::vector<const Stored*>& inputs, const std::function<void()>& prefetch = {});
+  int epoch() const { return epoch_; }
+
+  // ---- memory
+  Stored allocate(const std::string& name, DataType type, const Shape& shape, View view);
+  Block scratch(unsigned tile, int64_t bytes) {
+    return scratchpads_[tile].allocate(bytes, node_name);
+  }
+  /// At the end of the scratchpad that the operator before did not use.
+  Block scratch_at_end(unsigned tile, int64_t bytes) {
+    return scratchpads_[tile].allocate_at_end(bytes, operators_ % 2 == 0, node_name);
+  }
+  void rewind(unsigned tile) { scratchpads_[tile].rewind(); }
+  /// Bytes in DRAM, known now.
+  Address constant(std::vector<uint8_t> bytes);
+  /// A place for `bytes` that are loaded once a launch; 0 when the budget has no room for it.
+  uint32_t reserve_resident(unsigned tile, int64_t bytes);
+  uint32_t resident_used() const;
+
+  // ---- commands
+  void load(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
+            std::vector<BlockLevel> levels);
+  void store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
+             std::vector<BlockLevel> levels);
+  void load_resident(unsigned tile, Address address, uint32_t local, int64_t bytes);
+  /// Writes `value` over runs of `run` bytes.
+  void fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, int64_t count = 1,
+            int64_t stride = 0);
+
+  Schedule schedule;
+  Dram dram;
+  std::vector<Segment> segments;
+  std::string node_name;  // of the operator being emitted, for errors
+
+ private:
+  template <typename Command>
+  void transfer(unsigned tile, spec::Unit unit, const Buffer& buffer, int64_t offset,
+                uint32_t local, int64_t run, std::vector<BlockLevel> levels);
+
+  Address record_base_;
+  std::vector<Scratchpad> scratchpads_;
+  std::vector<uint32_t> resident_next_;
+  uint32_t resident_begin_ = 0;
+  uint32_t resident_end_ = 0;
+  int64_t working_bytes_ = 0;
+  int epoch_ = 0;
+  int operators_ = 0;
+};
+
+/// Items [first, second) of `count` for part `part` of `parts`, as even as possible.
+std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts);
+
+spec::Vtype vector_type(DataType type);
+uint32_t float_bits(float value);
+
+}  // namespace systole::compile

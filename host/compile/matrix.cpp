@@ -1,0 +1,567 @@
+#include "host/compile/matrix.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "host/command/error.hpp"
+#include "host/compile/kernel_plan.hpp"
+
+namespace systole::compile {
+namespace {
+
+constexpr int64_t kColumns = spec::ArrayCols;
+constexpr int64_t kDepth = spec::ArrayDepth;
+constexpr int64_t kBlockBytes = kColumns * kDepth;
+constexpr int64_t kHalf = spec::AccHalfRows;
+
+/// Which part of the output a tile makes: rows of all images [g0, g1), blocks of channels [b0, b1).
+struct Share {
+  int64_t g0 = 0, g1 = 0, b0 = 0, b1 = 0;
+  bool empty() const { return g0 >= g1 || b0 >= b1; }
+};
+
+/// How a tile walks its share.
+struct Tiling {
+  bool stream = false;  // weights are loaded for every use, not once
+  int64_t rows = 1;     // output rows of a chunk, whose input slab is held
+  int64_t columns = 1;  // output columns of a chunk
+  int64_t panel = 1;    // blocks of channels whose output is held before it is stored
+  int64_t group = 1;    // stream: blocks of channels loaded together
+  int64_t steps = 0;    // stream: k steps loaded together
+  bool rewind = false;  // blocks so large that they must lie side by side
+};
+
+class MatrixEmitter {
+ public:
+  MatrixEmitter(Context& context, const MatrixOperator& op) : context_(context), op_(op) {}
+  void emit();
+
+ private:
+  void flatten();
+  void plan();
+  void split_weights();
+  void partition();
+  std::vector<uint8_t> pack(const Share& share) const;
+  int64_t first_channel(int64_t block) const;
+  SlabShape slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
+  int64_t slab_bytes(int64_t rows) const;
+  int64_t slack() const;
+  int64_t out_bytes(int64_t rows, int64_t columns, int64_t blocks) const;
+  Tiling choose_tiling(const Share& share, int64_t memory, bool weights_held) const;
+  void emit_tile(unsigned tile, const Share& share);
+  void emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n, int64_t oy0,
+                  int64_t oy1, int64_t ox0, int64_t ox1);
+  void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0, int64_t b1,
+                 uint32_t weights, int64_t pixel0, int64_t pixels, int64_t width, const Slab& slab,
+                 uint32_t out, int64_t out_channels);
+  void matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0, int64_t b1,
+              uint32_t weights, int64_t weight_nstride, uint32_t act, int64_t row0, int64_t rows,
+              int64_t width, const Slab& slab, int64_t acc, uint32_t bias);
+  void drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels, int64_t acc,
+             uint32_t multipliers, uint32_t out, int64_t out_channels);
+
+  /// What a tile holds while it works on the operator.
+  struct Held {
+    Block block;        // when not resident
+    uint32_t bias = 0;  // 64 bytes a block of channels, then the multipliers
+    uint32_t multipliers = 0;
+    uint32_t weights = 0;  // 0: streamed
+    Address source = 0;    // of the weights in DRAM
+  };
+  Held hold(unsigned tile, const Share& share);
+
+  Context& context_;
+  MatrixOperator op_;
+  bool signed_x_ = true;
+  int64_t blocks_ = 0;    // of 16 output channels
+  int64_t in_group_ = 0;  // input channels of a group
+  int64_t out_group_ = 0;
+  int64_t window_ = 0;  // input channels that a block of output channels sees
+  int64_t span_ = 0;    // input columns of a slab with all output columns
+  int64_t column0_ = 0;
+  KernelPlan plan_;
+  int64_t steps_ = 0;  // of all parts
+  int64_t parts_ = 1;  // weights are a sum of so many 8-bit matrices
+  bool signed_w_ = true;
+  std::vector<int32_t> values_;  // weights minus zero point, [m][tap][channel of the group]
+  std::vector<Share> shares_;
+  std::map<std::pair<int64_t, int64_t>, Address> packed_;
+  std::vector<Held> held_;
+  unsigned half_ = 0;
+};
+
+// A pointwise convolution sees no rows: its pixels are one long column.
+void MatrixEmitter::flatten() {
+  const bool pointwise = op_.kh == 1 && op_.kw == 1 && op_.sh == 1 && op_.sw == 1 && op_.top == 0 &&
+                         op_.left == 0 && op_.in.h == op_.out.h && op_.in.w == op_.out.w;
+  if (!pointwise) return;
+  for (Image* image : {&op_.in, &op_.out}) {
+    image->h *= image->n * image->w;
+    image->n = image->w = 1;
+  }
+}
+
+int64_t MatrixEmitter::first_channel(int64_t block) const {
+  return block * kColumns / out_group_ * in_group_;
+}
+
+void MatrixEmitter::plan() {
+  blocks_ = divide_up(op_.out.c, kColumns);
+  in_group_ = op_.in.c / op_.group;
+  out_group_ = op_.out.c / op_.group;
+  for (int64_t b = 0; b < blocks_; ++b) {
+    const int64_t last = std::min((b + 1) * kColumns, op_.out.c) - 1;
+    window_ = std::max(window_, (last / out_group_ + 1) * in_group_ - first_channel(b));
+  }
+  column0_ = -op_.left;
+  const int64_t needed = (op_.out.w - 1) * op_.sw + (op_.kw - 1) * op_.dw + 1;
+  span_ = needed;
+  // Whole rows are one run of memory.
+  if (op_.left == 0 && needed < op_.in.w) span_ = op_.in.w;
+  // Rows that don't fit are cut into columns.
+  const int64_t lines = (op_.kh - 1) * op_.dh + 1;
+  const int64_t limit = context_.working_bytes() * 2 / 5;
+  if (lines * span_ * op_.in.c > limit) {
+    int64_t columns = op_.out.w;
+    do {
+      columns = divide_up(columns, 2);
+      span_ = (columns - 1) * op_.sw + (op_.kw - 1) * op_.dw + 1;
+    } while (columns > 1 && lines * span_ * op_.in.c > limit);
+  }
+  KernelShape shape;
+  shape.kh = op_.kh;
+  shape.kw = op_.kw;
+  shape.channels = window_;
+  shape.row_stride = op_.dh * span_ * op_.in.c;
+  shape.column_stride = op_.dw * op_.in.c;
+  const int64_t pixels = op_.out.n * op_.out.h * op_.out.w;
+  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels / context_.tiles(), 1, kHalf));
+}
+
+void MatrixEmitter::split_weights() {
+  const int64_t taps = op_.kh * op_.kw;
+  values_.resize(static_cast<std::size_t>(op_.out.c * taps * in_group_));
+  int32_t low = 0, high = 0;
+  std::size_t at = 0;
+  for (int64_t m = 0; m < op_.out.c; ++m) {
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < op_.kh; ++i) {
+      for (int64_t j = 0; j < op_.kw; ++j) {
+        for (int64_t c = 0; c < in_group_; ++c) {
+          const int32_t w = op_.weight(m, c, i, j);
+          values_[at++] = w;
+          sum += static_cast<uint32_t>(w);
+          low = std::min(low, w);
+          high = std::max(high, w);
+        }
+      }
+    }
+    // sum of (x - xz) * w = sum of x * w, minus xz * sum of w; padding holds xz.
+    auto& bias = op_.bias[static_cast<std::size_t>(m)];
+    bias = static_cast<int32_t>(static_cast<uint32_t>(bias) -
+                                static_cast<uint32_t>(op_.x.zero_point) * sum);
+  }
+  signed_w_ = low < 0 || high <= 127;
+  if (!signed_w_) return;
+  while (low < -128 * parts_ || high > 127 * parts_) ++parts_;
+}
+
+int32_t part_of(int32_t value, int64_t part) {
+  for (int64_t p = 0; p < part; ++p) value -= std::clamp(value, -128, 127);
+  return std::clamp(value, -128, 127);
+}
+
+/// Splits output rows over `tr` groups of tiles and channels over `tn` tiles of each.
+void MatrixEmitter::partition() {
+  const int64_t tiles = context_.tiles();
+  const int64_t all_rows = op_.out.n * op_.out.h;
+  double best = 0;
+  int64_t best_r = 0, best_n = 0;
+  for (int64_t tn = 1; tn <= std::min(tiles, blocks_); ++tn) {
+    const int64_t tr = std::min(tiles / tn, all_rows);
+    const int64_t rows = divide_up(all_rows, tr);
+    const int64_t blocks = divide_up(blocks_, tn);
+    const int64_t pixels = rows * op_.out.w;
+    const int64_t streamed = std::max(pixels, 8 * divide_up(pixels, kHalf));
+    const double matrix = static_cast<double>(blocks * steps_ * streamed);
+    const double slab = static_cast<double>((rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1) *
+                        static_cast<double>(op_.in.w * op_.in.c);
+    double weights = static_cast<double>(blocks * steps_ * kBlockBytes);
+    // What does not fit beside the other is loaded again for every piece of the other.
+    const double room = 0.6 * static_cast<double>(context_.working_bytes());
+    if (weights + slab > 1.4 * room) weights *= std::ceil(slab / room);
+    const double dram = static_cast<double>(tr * tn) * (slab + weights) / 22.0;
+    const double link = (slab + weights) / 28.0;
+    const double cost = std::max({matrix, dram, link}) + 0.3 * std::min(matrix, dram) + 0.01 * link;
+    if (best_r == 0 || cost < best) {
+      best = cost;
+      best_r = tr;
+      best_n = tn;
+    }
+  }
+  for (int64_t t = 0; t < tiles; ++t) {
+    Share one;
+    if (t < best_r * best_n) {
+      std::tie(one.g0, one.g1) = share(all_rows, t / best_n, best_r);
+      std::tie(one.b0, one.b1) = share(blocks_, t % best_n, best_n);
+    }
+    shares_.push_back(one);
+  }
+}
+
+/// Biases, multipliers, then weight blocks [block][part][step].
+std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
+  const int64_t blocks = share.b1 - share.b0;
+  std::vector<uint8_t> out(static_cast<std::size_t>(blocks * (128 + steps_ * kBlockBytes)));
+  const int64_t taps = op_.kh * op_.kw;
+  for (int64_t b = share.b0; b < share.b1; ++b) {
+    const int64_t channel0 = first_channel(b);
+    for (int64_t n = 0; n < kColumns; ++n) {
+      const int64_t m = b * kColumns + n;
+      if (m >= op_.out.c) break;
+      const std::size_t at = static_cast<std::size_t>((b - share.b0) * 64 + n * 4);
+      std::memcpy(&out[at], &op_.bias[static_cast<std::size_t>(m)], 4);
+      std::memcpy(&out[at + static_cast<std::size_t>(blocks * 64)],
+                  &op_.multiplier[static_cast<std::size_t>(m)], 4);
+      const int64_t shift = channel0 - m / out_group_ * in_group_;
+      const int32_t* values = &values_[static_cast<std::size_t>(m * taps * in_group_)];
+      for (int64_t part = 0; part < parts_; ++part) {
+        uint8_t* to =
+            &out[static_cast<std::size_t>(blocks * 128 + (b - share.b0) * steps_ * kBlockBytes +
+                                          part * plan_.steps * kBlockBytes + n)];
+        for (std::size_t lane = 0; lane < plan_.lanes.size(); ++lane) {
+          const int32_t tap = plan_.lanes[lane];
+          if (tap < 0) continue;
+          const int64_t c = tap % window_ + shift;
+          if (c < 0 || c >= in_group_) continue;
+          const int32_t value = values[tap / window_ * in_group_ + c];
+          to[lane * kColumns] = static_cast<uint8_t>(signed_w_ ? part_of(value, part) : value);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+SlabShape MatrixEmitter::slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const {
+  SlabShape shape;
+  shape.n = n;
+  shape.y0 = oy0 * op_.sh - op_.top;
+  shape.y1 = (oy1 - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1 - op_.top;
+  shape.x0 = ox0 * op_.sw + column0_;
+  shape.x1 = shape.x0 + span_;
+  return shape;
+}
+
+int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
+  const int64_t lines = (rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1;
+  return round_up(lines * span_ * op_.in.c + slack(), 64);
+}
+
+/// Bytes that steps may read behind the last line of a slab.
+int64_t MatrixEmitter::slack() const {
+  const int64_t width = std::min(op_.out.w, (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1);
+  const int64_t behind = (span_ * ((op_.kh - 1) * op_.dh + 1) - (width - 1) * op_.sw) * op_.in.c;
+  return std::max<int64_t>(0, plan_.end() + op_.in.c - behind) + 32;
+}
+
+int64_t MatrixEmitter::out_bytes(int64_t rows, int64_t columns, int64_t blocks) const {
+  return round_up(rows * columns * std::min(blocks * kColumns, op_.out.c), 64);
+}
+
+Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool weights_held) const {
+  const int64_t rows = share.g1 - share.g0;
+  const int64_t blocks = share.b1 - share.b0;
+  Tiling tiling;
+  // Columns: those that one slab's width holds.
+  const int64_t kernel = (op_.kw - 1) * op_.dw + 1;
+  tiling.columns = std::min(op_.out.w, (span_ - kernel) / op_.sw + 1);
+  tiling.panel = blocks;
+  tiling.steps = steps_;
+  if (weights_held) {
+    // Two chunks at a time where the share has more than one; a few where it is large.
+    const auto bytes = [&](int64_t r) {
+      return slab_bytes(r) + out_bytes(r, tiling.columns, tiling.panel);
+    };
+    int64_t chunks = std::clamp<int64_t>(bytes(rows) / 16384, 1, std::min<int64_t>(rows, 4));
+    for (;; ++chunks) {
+      tiling.rows = divide_up(rows, chunks);
+      const int64_t copies = chunks == 1 ? 1 : 2;
+      tiling.rewind = 2 * bytes(tiling.rows) > memory;
+      if (copies * bytes(tiling.rows) <= memory) return tiling;
+      if (tiling.rows == 1) break;
+    }
+    while (tiling.panel > 1 && bytes(1) + out_bytes(1, tiling.columns, tiling.panel) > memory) {
+      tiling.panel = divide_up(tiling.panel, 2);
+    }
+    tiling.rows = 1;
+    tiling.rewind = true;
+    return tiling;
+  }
+  tiling.stream = true;
+  tiling.rewind = true;
+  // Weights in buffers of at most an eighth of the memory, two or three of them; output panels of
+  // eight blocks; what is left holds rows of input.
+  const int64_t slot = std::max<int64_t>(memory / 8 / kBlockBytes, 1);
+  tiling.panel = std::min<int64_t>(blocks, 8);
+  if (steps_ > slot) {
+    tiling.steps = slot;
+    tiling.group = 1;
+  } else {
+    tiling.group = std::clamp<int64_t>(slot / steps_, 1, tiling.panel);
+  }
+  const int64_t buffers =
+      (tiling.steps < steps_ ? tiling.steps : tiling.group * steps_) * kBlockBytes * 2;
+  for (int64_t chunks = 1;; ++chunks) {
+    tiling.rows = divide_up(rows, chunks);
+    const int64_t needed = buffers + slab_bytes(tiling.rows) +
+                           2 * out_bytes(tiling.rows, tiling.columns, tiling.panel);
+    if (needed <= memory || tiling.rows == 1) break;
+  }
+  // Few rows: groups that fill half of the accumulators.
+  const int64_t pixels = std::min(kHalf, tiling.rows * tiling.columns);
+  tiling.group = std::min(tiling.group, std::max<int64_t>(1, kHalf / pixels));
+  return tiling;
+}
+
+MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
+  const int64_t blocks = share.b1 - share.b0;
+  const int64_t scales = blocks * 128;
+  const int64_t weights = blocks * steps_ * kBlockBytes;
+  const auto key = std::make_pair(share.b0, share.b1);
+  if (packed_.find(key) == packed_.end()) packed_[key] = context_.constant(pack(share));
+  const Address source = packed_[key];
+  Held held;
+  held.source = source + static_cast<Address>(scales);
+  if (const uint32_t at = context_.reserve_resident(tile, scales + weights)) {
+    context_.load_resident(tile, source, at, scales + weights);
+    held.bias = at;
+    held.weights = at + static_cast<uint32_t>(scales);
+  } else {
+    const bool all = scales + weights <= context_.working_bytes() / 2;
+    const int64_t bytes = all ? scales + weights : scales;
+    held.block = context_.scratch_at_end(tile, bytes);
+    held.bias = held.block.address();
+    held.weights = all ? held.bias + static_cast<uint32_t>(scales) : 0;
+    context_.load(tile, {Buffer::Space::Dram, source}, 0, held.bias, bytes, {});
+  }
+  held.multipliers = held.bias + static_cast<uint32_t>(blocks * 64);
+  return held;
+}
+
+void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0,
+                           int64_t b1, uint32_t weights, int64_t weight_nstride, uint32_t act,
+                           int64_t row0, int64_t rows, int64_t width, const Slab& slab, int64_t acc,
+                           uint32_t bias) {
+  // Rows are pixels row0 .. row0+rows of lines of `width` pixels, from `act` on.
+  spec::MatmulCommand c;
+  const int64_t pixel = op_.sw * op_.in.c;
+  const int64_t line = op_.sh * slab.pitch;
+  const int64_t y = row0 / width, x = row0 % width;
+  c.act = act + static_cast<uint32_t>(y * line + x * pixel + segment.offset);
+  c.act_signed = signed_x_;
+  c.wgt_signed = signed_w_;
+  c.row_mode = segment.mode;
+  c.weight_mode = spec::WeightMode::Packed;
+  c.init = first ? spec::AccInit::Bias : spec::AccInit::Accumulate;
+  c.run_stride = static_cast<int32_t>(segment.run_stride);
+  c.len = static_cast<uint8_t>(segment.len);
+  c.len_last = static_cast<uint8_t>(segment.len_last);
+  if (rows <= width - x) {
+    c.rcount0 = static_cast<uint16_t>(rows);
+    c.rcount1 = 1;
+  } else {
+    c.rcount0 = static_cast<uint16_t>(width);
+    c.rcount1 = static_cast<uint16_t>(rows / width);
+  }
+  c.rcount2 = 1;
+  c.rstride0 = static_cast<int32_t>(pixel);
+  c.rstride1 = static_cast<int32_t>(line);
+  c.ncount = static_cast<uint16_t>(b1 - b0);
+  c.kcount0 = static_cast<uint16_t>(segment.count[0]);
+  c.kcount1 = static_cast<uint16_t>(segment.count[1]);
+  c.kcount2 = static_cast<uint16_t>(segment.count[2]);
+  c.kstride0 = static_cast<int32_t>(segment.stride[0]);
+  c.kstride1 = static_cast<int32_t>(segment.stride[1]);
+  c.kstride2 = static_cast<int32_t>(segment.stride[2]);
+  c.act += static_cast<uint32_t>(first_channel(b0));
+  c.act_nstride = static_cast<int32_t>(b1 - b0 > 1 ? first_channel(b0 + 1) - first_channel(b0) : 0);
+  c.wgt = weights;
+  c.wgt_kstride = kBlockBytes;
+  c.wgt_nstride = static_cast<int32_t>(b1 - b0 > 1 ? weight_nstride : 0);
+  c.bias = first ? bias : 0;
+  c.acc = static_cast<uint16_t>(acc);
+  c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
+  context_.schedule.emit(tile, spec::Unit::Matrix, c);
+}
+
+void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels,
+                          int64_t acc, uint32_t multipliers, uint32_t out, int64_t out_channels) {
+  spec::VectorCommand c;
+  c.a_type = spec::Vtype::Acc;
+  c.d_type = vector_type(op_.out.stored->type);
+  c.op = spec::Vop::Mul;
+  c.tail_dim = 3;
+  c.lanes = static_cast<uint8_t>(kColumns);
+  c.lanes_last =
+      static_cast<uint8_t>(b1 == blocks_ ? op_.out.c - (blocks_ - 1) * kColumns : kColumns);
+  c.a_base = static_cast<uint32_t>(acc);
+  c.d_base = out;
+  c.count0 = static_cast<uint16_t>(pixels);
+  c.count1 = c.count2 = 1;
+  c.count3 = static_cast<uint16_t>(b1 - b0);
+  c.a_stride0 = 1;
+  c.a_stride3 = static_cast<int32_t>(pixels);
+  c.d_stride0 = static_cast<int32_t>(out_channels);
+  c.d_stride3 = static_cast<int32_t>(kColumns);
+  c.wcount0 = c.wcount1 = 1;
+  const float scale = op_.multiplier.front();
+  const bool same = std::all_of(op_.multiplier.begin(), op_.multiplier.end(),
+                                [&](float m) { return float_bits(m) == float_bits(scale); });
+  c.s_vector = !same;
+  c.s = same ? float_bits(scale) : multipliers + static_cast<uint32_t>(64 * (b0 - share.b0));
+  c.zp = static_cast<int16_t>(op_.y.zero_point);
+  c.lo = static_cast<int16_t>(op_.clamp.lo);
+  c.hi = static_cast<int16_t>(op_.clamp.hi);
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+}
+
+/// Pixels [pixel0, pixel0 + pixels) of the chunk, blocks [b0, b1): sum and drain.
+void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0,
+                              int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
+                              int64_t width, const Slab& slab, uint32_t out, int64_t out_channels) {
+  const Held& held = held_[tile];
+  const int64_t acc = (half_++ % 2) * kHalf;
+  const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
+  bool first = true;
+  const bool pieces = tiling.stream && tiling.steps < steps_;
+  for (int64_t part = 0; part < parts_; ++part) {
+    const auto segments = pieces ? cut(plan_.segments, tiling.steps) : plan_.segments;
+    for (const KernelSegment& segment : segments) {
+      const int64_t step = part * plan_.steps + segment.first_step;
+      Block piece;
+      uint32_t at = weights + static_cast<uint32_t>(step * kBlockBytes);
+      if (pieces) {
+        const int64_t bytes = segment.steps() * kBlockBytes;
+        piece = context_.scratch(tile, bytes);
+        at = piece.address();
+        context_.load(tile, {Buffer::Space::Dram, held.source},
+                      ((b0 - share.b0) * steps_ + step) * kBlockBytes, at, bytes, {});
+      }
+      matmul(tile, segment, first, b0, b1, at, steps_ * kBlockBytes, slab.address(), pixel0, pixels,
+             width, slab, acc, bias);
+      first = false;
+    }
+  }
+  drain(tile, share, b0, b1, pixels, acc, held.multipliers,
+        out + static_cast<uint32_t>(pixel0 * out_channels), out_channels);
+}
+
+void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n,
+                               int64_t oy0, int64_t oy1, int64_t ox0, int64_t ox1) {
+  const Held& held = held_[tile];
+  const int64_t width = ox1 - ox0;
+  const int64_t pixels = (oy1 - oy0) * width;
+  if (tiling.rewind) context_.rewind(tile);
+  const Slab slab = load_slab(context_, tile, op_.in, slab_shape(n, oy0, oy1, ox0),
+                              static_cast<uint8_t>(op_.x.zero_point), slack());
+  // Commands take whole lines, or pieces of one.
+  int64_t rows = width <= kHalf ? std::min(kHalf / width, oy1 - oy0) * width : kHalf;
+  if (width <= kHalf) {
+    const int64_t lines = rows / width;
+    rows = divide_up(oy1 - oy0, divide_up(oy1 - oy0, lines)) * width;
+  }
+  for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling.panel) {
+    const int64_t p1 = std::min(p0 + tiling.panel, share.b1);
+    const int64_t channel0 = p0 * kColumns;
+    const int64_t channels = std::min(p1 * kColumns, op_.out.c) - channel0;
+    const Block out = context_.scratch(tile, pixels * channels);
+    int64_t group = std::clamp<int64_t>(kHalf / rows, 1, p1 - p0);
+    if (tiling.stream) group = std::min(group, tiling.group);
+    for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
+      b1 = std::min(b0 + group, p1);
+      // Blocks of one command start at evenly spaced input channels.
+      while (b1 - b0 > 2 && [&] {
+        const int64_t step = first_channel(b0 + 1) - first_channel(b0);
+        for (int64_t b = b0 + 1; b < b1; ++b) {
+          if (first_channel(b) - first_channel(b - 1) != step) return true;
+        }
+        return false;
+      }()) {
+        --b1;
+      }
+      Block loaded;
+      uint32_t weights =
+          held.weights == 0
+              ? 0
+              : held.weights + static_cast<uint32_t>((b0 - share.b0) * steps_ * kBlockBytes);
+      if (tiling.stream && tiling.steps >= steps_) {
+        const int64_t bytes = (b1 - b0) * steps_ * kBlockBytes;
+        loaded = context_.scratch(tile, bytes);
+        weights = loaded.address();
+        context_.load(tile, {Buffer::Space::Dram, held.source},
+                      (b0 - share.b0) * steps_ * kBlockBytes, weights, bytes, {});
+      }
+      for (int64_t y = 0; y < oy1 - oy0;) {
+        // A line longer than a command, or as many lines as fit.
+        const int64_t lines = width <= kHalf ? std::min(rows / width, oy1 - oy0 - y) : 1;
+        for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
+          const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
+          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,
+                    out.address() + static_cast<uint32_t>(b0 * kColumns - channel0), channels);
+        }
+        y += lines;
+      }
+    }
+    const int64_t pixel = op_.out.c;
+    const int64_t offset = ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0;
+    context_.store(tile, op_.out.stored->buffer, offset, out.address(), channels,
+                   {{width, pixel, channels}, {oy1 - oy0, op_.out.w * pixel, width * channels}});
+  }
+}
+
+void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
+  const Held& held = held_[tile];
+  const int64_t memory = context_.working_bytes() - (held.block ? held.block.bytes() : 0) - 1024;
+  const Tiling tiling = choose_tiling(share, memory, held.weights != 0);
+  half_ = 0;
+  for (int64_t g = share.g0; g < share.g1;) {
+    const int64_t n = g / op_.out.h;
+    const int64_t oy0 = g % op_.out.h;
+    // The rest of this image in even chunks.
+    const int64_t left = std::min(op_.out.h - oy0, share.g1 - g);
+    const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
+    for (int64_t ox = 0; ox < op_.out.w; ox += tiling.columns) {
+      emit_chunk(tile, share, tiling, n, oy0, oy0 + rows, ox,
+                 std::min(ox + tiling.columns, op_.out.w));
+    }
+    g += rows;
+  }
+}
+
+void MatrixEmitter::emit() {
+  signed_x_ = op_.in.stored->type == DataType::S8;
+  flatten();
+  plan();
+  split_weights();
+  steps_ = plan_.steps * parts_;
+  partition();
+  held_.resize(context_.tiles());
+  context_.begin({op_.in.stored}, [&] {
+    for (unsigned t = 0; t < context_.tiles(); ++t) {
+      if (!shares_[t].empty()) held_[t] = hold(t, shares_[t]);
+    }
+  });
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    if (!shares_[t].empty()) emit_tile(t, shares_[t]);
+  }
+}
+
+}  // namespace
+
+void emit_matrix(Context& context, const MatrixOperator& op) { MatrixEmitter(context, op).emit(); }
+
+}  // namespace systole::compile

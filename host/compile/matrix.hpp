@@ -1,0 +1,27 @@
+// Convolution with constant weights, and multiplication by a constant matrix as a convolution of
+// 1x1: the matrix unit sums, the vector unit requantizes.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "host/compile/slab.hpp"
+
+namespace systole::compile {
+
+struct MatrixOperator {
+  Image in, out;
+  int64_t kh = 1, kw = 1, sh = 1, sw = 1, dh = 1, dw = 1;
+  int64_t top = 0, left = 0;  // padding; that of the other sides follows from out
+  int64_t group = 1;
+  graph::QuantParams x, y;
+  graph::Clamp clamp;
+  /// Weight minus zero point of output channel m, channel c of its group, tap (i, j).
+  std::function<int32_t(int64_t m, int64_t c, int64_t i, int64_t j)> weight;
+  std::vector<int32_t> bias;
+  std::vector<float> multiplier;
+};
+
+void emit_matrix(Context& context, const MatrixOperator& op);
+
+}  // namespace systole::compile

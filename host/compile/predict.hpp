@@ -1,0 +1,16 @@
+// How many cycles each layer will take.
+#pragma once
+
+#include <vector>
+
+#include "host/compile/schedule.hpp"
+
+namespace systole::compile {
+
+/// Cycles that a unit is busy with a command when nothing stands in its way.
+uint64_t command_cycles(const spec::CommandWords& words);
+
+/// Fills in predicted_cycles: of the tile and unit that a layer keeps busy longest.
+void predict(const Schedule& schedule, std::vector<Layer>& layers);
+
+}  // namespace systole::compile

@@ -1,0 +1,111 @@
+// The programs of all tiles under construction.
+//
+// Emitters add commands in an order in which, executed one after another, they would be right. The
+// schedule finds out which of them must wait for which (host/compile/access.hpp) and makes that so
+// with semaphores: one for every ordered pair of units of a tile. The units may then run as far
+// apart as those allow. Commands of one unit retire in order, so one token says "retired up to
+// here"; what a unit knows of the others is kept as vector clocks, and no token is spent on what is
+// known.
+//
+// Memory outside the tile (DRAM, host memory, other tiles) is ordered by barriers only.
+//
+// A tile's program is a prologue (once a launch), then a body (once an input). Every body ends with
+// a barrier.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "host/compile/access.hpp"
+#include "host/compile/compiled_model.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+
+namespace systole::compile {
+
+/// Column x, row y of a compute tile.
+struct Place {
+  unsigned x = 0;
+  unsigned y = 0;
+};
+
+class Schedule {
+ public:
+  explicit Schedule(std::vector<Place> places);
+
+  unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
+  Place place(unsigned tile) const { return tiles_[tile].place; }
+
+  /// Commands emitted from here on belong to this layer (index into CompiledModel::layers).
+  void set_layer(int layer) { layer_ = layer; }
+
+  template <typename Command>
+  void emit(unsigned tile, spec::Unit unit, const Command& command) {
+    add(tile, unit, command.encode());
+  }
+  /// A load that runs once a launch, before the first input.
+  void emit_prologue(unsigned tile, const spec::LoadCommand& command);
+
+  /// What was emitted on any tile before arrive() happens before what is emitted on any tile after
+  /// the await() that follows. What stands between them is ordered by neither.
+  void arrive();
+  void await();
+
+  /// Ends the programs. Emits nothing after it.
+  void finish();
+
+  /// Bytes of the largest tile's commands.
+  uint32_t image_bytes() const;
+  /// The tile's commands from scratchpad address `local` on; no windows.
+  TileProgram assemble(unsigned tile, uint32_t local) const;
+
+  /// Calls body(tile, unit, words, layer) for every command of the body, in order of emission.
+  template <typename Body>
+  void for_each_body_command(Body body) const {
+    for (unsigned t = 0; t < tiles(); ++t) {
+      for (unsigned u = 0; u < spec::NumUnits; ++u) {
+        for (const Command& c : tiles_[t].units[u])
+          body(t, static_cast<spec::Unit>(u), c.words, c.layer);
+      }
+    }
+  }
+
+ private:
+  using Clock =
+      std::array<std::size_t, spec::NumUnits>;  // commands of each unit known to be retired
+
+  struct Command {
+    spec::CommandWords words{};
+    Access access;
+    Clock known{};  // when it starts
+    uint16_t wait = 0;
+    uint16_t post = 0;
+    unsigned posted = 0;  // bit v: a command of unit v takes a token of this one
+    int layer = -1;
+  };
+
+  struct Tile {
+    Place place;
+    std::vector<spec::LoadCommand> prologue;
+    std::vector<int> prologue_layers;
+    std::array<std::vector<Command>, spec::NumUnits> units;
+    std::array<Clock, spec::NumUnits> known{};
+    // Load commands (count) that the unit's next command must see retired: the last await().
+    std::array<std::size_t, spec::NumUnits> released{};
+    // tokens[u][v]: tokens of unit u taken by unit v so far, as the command index taking each.
+    std::array<std::array<std::vector<std::size_t>, spec::NumUnits>, spec::NumUnits> tokens;
+  };
+
+  void add(unsigned tile, spec::Unit unit, const spec::CommandWords& words);
+  void depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count);
+  void nop(unsigned tile, spec::Unit unit, uint16_t wait);
+  void post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore);
+  std::vector<Command> finished(const Tile& tile, unsigned unit) const;
+
+  std::vector<Tile> tiles_;
+  int layer_ = -1;
+  unsigned barrier_ = 0;  // which semaphore the next one uses
+  bool arrived_ = false;
+};
+
+}  // namespace systole::compile

@@ -1,0 +1,44 @@
+#include "host/compile/slab.hpp"
+
+#include <algorithm>
+
+namespace systole::compile {
+
+Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
+               uint8_t pad, int64_t slack) {
+  const int64_t rows = shape.y1 - shape.y0;
+  const int64_t columns = shape.x1 - shape.x0;
+  Slab slab;
+  slab.pitch = columns * image.c;
+  slab.block = context.scratch(tile, rows * slab.pitch + slack);
+  const uint32_t base = slab.address();
+
+  const int64_t top = std::clamp<int64_t>(-shape.y0, 0, rows);
+  const int64_t bottom = std::clamp<int64_t>(shape.y1 - image.h, 0, rows - top);
+  const int64_t left = std::clamp<int64_t>(-shape.x0, 0, columns);
+  const int64_t right = std::clamp<int64_t>(shape.x1 - image.w, 0, columns - left);
+  const int64_t inside_rows = rows - top - bottom;
+  const int64_t inside_columns = columns - left - right;
+  if (inside_rows == 0 || inside_columns == 0) {
+    context.fill(tile, pad, base, rows * slab.pitch);
+    return slab;
+  }
+  // Everything before the first inner byte, between two inner rows, and behind the last one.
+  const auto at = [&](int64_t row, int64_t column) {
+    return base + static_cast<uint32_t>(row * slab.pitch + column * image.c);
+  };
+  context.fill(tile, pad, base, top * slab.pitch + left * image.c);
+  if (left + right > 0) {
+    context.fill(tile, pad, at(top, left + inside_columns), (left + right) * image.c,
+                 inside_rows - 1, slab.pitch);
+  }
+  context.fill(tile, pad, at(top + inside_rows - 1, left + inside_columns),
+               right * image.c + bottom * slab.pitch);
+  const int64_t offset =
+      ((shape.n * image.h + shape.y0 + top) * image.w + shape.x0 + left) * image.c;
+  context.load(tile, image.stored->buffer, offset, at(top, left), inside_columns * image.c,
+               {{inside_rows, image.w * image.c, slab.pitch}});
+  return slab;
+}
+
+}  // namespace systole::compile

@@ -1,0 +1,33 @@
+// Images in memory, and pieces of them in a scratchpad.
+#pragma once
+
+#include "host/compile/context.hpp"
+
+namespace systole::compile {
+
+/// A value of bytes as [N][H][W][C], dense.
+struct Image {
+  const Stored* stored = nullptr;
+  int64_t n = 1, h = 1, w = 1, c = 1;
+};
+
+/// Rows [y0, y1), columns [x0, x1) and all channels of one image of a batch; coordinates outside
+/// the image are padding.
+struct SlabShape {
+  int64_t n = 0;
+  int64_t y0 = 0, y1 = 0;
+  int64_t x0 = 0, x1 = 0;
+};
+
+/// In the scratchpad: [y1 - y0][x1 - x0][C], dense.
+struct Slab {
+  Block block;
+  int64_t pitch = 0;  // bytes from row to row
+  uint32_t address() const { return block.address(); }
+};
+
+/// Loads a slab, padding filled with `pad`. `slack` bytes behind it are readable.
+Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
+               uint8_t pad, int64_t slack);
+
+}  // namespace systole::compile
