@@ -52,6 +52,7 @@ module core_dma
   localparam int unsigned CountBits = $clog2(CoreRamBytes) + 1;
   typedef logic [SlotBits-1:0] slot_t;
   typedef logic [CountBits-1:0] count_t;
+  typedef logic [CoreRamWordBits:0] offset_t;  // in words, from the first; below it: large numbers
 
   typedef enum logic [2:0] {
     StIdle,
@@ -66,12 +67,13 @@ module core_dma
   logic to_ram_q;
   addr_t remote_q;  // next byte on the other side
   count_t left_q;  // bytes that no packet covers yet
-  ram_word_t ram_q;  // word in RAM of the next byte
-  ram_word_t ram_first_q, ram_last_q;  // all words that this move may write
+  ram_word_t ram_first_q;  // in RAM, the first word of this move
+  offset_t ram_words_q;  // its words
+  offset_t ram_q;  // of them, the next one
 
   // A packet under way.
   logic [NumSlots-1:0] slot_busy_q, slot_taken, slot_ended;
-  ram_word_t slot_word_q[NumSlots];  // RAM word of lane 0 of the next data flit
+  offset_t slot_offset_q[NumSlots];  // where lane 0 of the next data flit belongs
   slot_t free_slot, rsp_slot;
   logic slot_free;
 
@@ -134,26 +136,24 @@ module core_dma
   // ---------------------------------------------------------------------------------- RAM
   // Data lie on the grid of the other side; in RAM the same window starts at any word.
   logic rsp_writes;
-  ram_word_t rsp_word;
+  offset_t rsp_offset;
 
   assign rsp_slot = rsp_i.tag[SlotBits-1:0];
   assign rsp_writes = rsp_valid_i && rsp_i.op == NocOpReadData && rsp_i.err == ErrOk;
-  assign rsp_word = slot_word_q[rsp_slot];
+  assign rsp_offset = slot_offset_q[rsp_slot];
   assign rsp_ready_o = !rsp_writes || ram_gnt_i;
 
   always_comb begin
     ram_be_o = '1;
     for (int l = 0; l < 8; l++) begin
-      ram_word_t word;
-      word = rsp_word + ram_word_t'(l);
-      // The words before the first and behind the last of this move, modulo the RAM.
-      if (word - ram_first_q > ram_last_q - ram_first_q) ram_be_o[4*l+:4] = '0;
+      // Words of the grid's 32 bytes before the first and behind the last of this move.
+      if (rsp_offset + offset_t'(l) >= ram_words_q) ram_be_o[4*l+:4] = '0;
     end
   end
 
   assign ram_req_o = rsp_writes || state_q == StReadRam;
   assign ram_we_o = rsp_writes;
-  assign ram_word_o = rsp_writes ? rsp_word : ram_q;
+  assign ram_word_o = ram_first_q + ram_word_t'(rsp_writes ? rsp_offset : ram_q);
   assign ram_wdata_o = rsp_i.payload;
 
   assign slot_taken = req_valid_o && req_ready_i && req_o.head ? NumSlots'(1) << free_slot : '0;
@@ -196,9 +196,9 @@ module core_dma
       to_ram_q <= dst_local;
       remote_q <= dst_local ? src_i : dst_i;
       left_q <= count_t'(len_i);
-      ram_q <= ram_word_t'((dst_local ? dst_i : src_i) >> 2);
       ram_first_q <= ram_word_t'((dst_local ? dst_i : src_i) >> 2);
-      ram_last_q <= ram_word_t'((dst_local ? dst_last : src_last) >> 2);
+      ram_words_q <= offset_t'(len_i >> 2);
+      ram_q <= '0;
     end
     if (|slot_taken) begin
       remote_q <= remote_q + addr_t'(chunk);
@@ -206,16 +206,16 @@ module core_dma
       packet_dst_q <= req_o.dst;
       packet_slot_q <= free_slot;
       beats_q <= 5'({1'b0, (10'({lead, 2'b00}) + chunk + 10'd31) >> 5});
-      slot_word_q[free_slot] <= ram_q - ram_word_t'(lead);
+      slot_offset_q[free_slot] <= ram_q - offset_t'(lead);
       // Writes walk through RAM flit by flit, reads packet by packet.
-      if (to_ram_q) ram_q <= ram_q + ram_word_t'(chunk[9:2]);
-      else ram_q <= ram_q - ram_word_t'(lead);
+      if (to_ram_q) ram_q <= ram_q + offset_t'(chunk[9:2]);
+      else ram_q <= ram_q - offset_t'(lead);
     end
-    if (rsp_writes && ram_gnt_i) slot_word_q[rsp_slot] <= rsp_word + ram_word_t'(8);
+    if (rsp_writes && ram_gnt_i) slot_offset_q[rsp_slot] <= rsp_offset + offset_t'(8);
     if (state_q == StCapture) data_q <= ram_rdata_i;
     if (state_q == StData && req_ready_i) begin
       beats_q <= beats_q - 5'd1;
-      ram_q <= ram_q + ram_word_t'(8);
+      ram_q <= ram_q + offset_t'(8);
     end
   end
 

@@ -15,9 +15,6 @@ package core_pkg;
   typedef logic [CoreRamWordBits-1:0] ram_word_t;  // word address in the core RAM
   typedef logic [9:0] reg_word_t;  // word address in the io registers
 
-  // Interrupt sources, in the order of the bits of CORE_IRQ.
-  localparam int unsigned NumCoreIrqs = 6;
-
   // Byte address within the io node's 32-bit map.
   function automatic logic in_ram(addr_t addr);
     return addr >> (CoreRamWordBits + 2) == addr_t'(CoreRamBase) >> (CoreRamWordBits + 2);

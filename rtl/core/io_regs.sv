@@ -74,6 +74,7 @@ module io_regs
     logic join_end;
     logic doorbell;
   } irq_t;
+  localparam int unsigned NumCoreIrqs = $bits(irq_t);
 
   logic fetch_enable_q, host_irq_q, timer_armed_q;
   logic [31:0] doorbell_q, ring_lo_q, ring_entries_q, completion_lo_q, fw_panic_q;

@@ -190,6 +190,8 @@ class MeshPort {
 
   bool idle() const { return pending_.empty() && current_.empty() && !in_packet_; }
   uint64_t packets() const { return packets_; }
+  /// Packets begun and not yet answered to the last flit.
+  std::size_t under_way() const { return pending_.size() + !current_.empty() + in_packet_; }
 
  private:
   struct Pending {
