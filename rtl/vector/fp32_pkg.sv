@@ -206,15 +206,14 @@ package fp32_pkg;
   endfunction
 
   // clamp(to_int(value) + zero_point, low, high) with a saturating sum; all three are signed and
-  // within -128..255, and low <= high. Large magnitudes are cut to 2^23, far outside the clamp.
+  // within -256..255; low wins over high. Large magnitudes are cut to 2^23, far outside the clamp.
   function automatic logic [31:0] quantize(logic [31:0] value, logic [31:0] zero_point,
                                            logic [31:0] low, logic [31:0] high);
     logic [31:0] mag, sum;
     mag = value[30:23] < 8'd150 ? round_mag(value[30:0]) : 32'h0080_0000;
     mag = is_nan(value[30:0]) ? '0 : mag;
     sum = (value[31] ? -mag : mag) + zero_point;
-    sum = $signed(sum) < $signed(low) ? low : sum;
-    return $signed(sum) > $signed(high) ? high : sum;
+    return $signed(sum) < $signed(low) ? low : $signed(sum) > $signed(high) ? high : sum;
   endfunction
 
   // ---------------------------------------------------------------------------------------------

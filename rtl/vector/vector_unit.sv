@@ -1,16 +1,19 @@
 // The vector unit: runs Vector commands, one pass after the other.
 //
 // Fetches groups of up to 16 elements of a and b (scratchpad, or a row of accumulators for a), feeds the
-// lanes, writes what leaves them. 8-bit and accumulator operands: a group a cycle; 32-bit ones of more than 8
-// lanes: two cycles a group, on the port that they use (two reads, one write).
-// s, t and c vectors are fetched at the start of a pass and at each step of its outermost dimension, when the
-// lanes are empty.
+// lanes, writes what leaves them. 8-bit and accumulator operands: a group a cycle; 32-bit ones of more
+// than 8 lanes: two cycles a group on the port that they use (two reads, one write).
 //
-// Contract: passes do not overlap; done_o comes in the cycle in which the last write is in the memory.
-// Addresses are checked as they are made: an access outside the scratchpad or the accumulators is
-// Fault.Operand with the word of its base as info, and ends the pass; so are operands that make no sense,
-// before any access.
-// Timing: 6 to 13 cycles from a group's fetch to its write; about 16 from one pass's start to its done.
+// Contract
+//   - Passes do not overlap; `done_o` comes in the cycle in which the last write is in the memory.
+//   - A command that makes no sense, or whose operands leave the scratchpad or the accumulators, writes
+//     nothing and raises Fault.Operand (`fault_valid_o`, one cycle) with the command word as info.
+//   - After a fault, and on `abort_i`, the unit drops what it has not asked for, keeps each request on
+//     offer until it is granted, lowers `busy_o`, and takes a new command when abort_i is low. An abort
+//     ends in neither done nor fault.
+//   - Groups are read ahead of the writes of those before: a pass in place must write each group where
+//     it read that group.
+// Latency: rtl/vector/README.md.
 
 `include "assert.svh"
 
@@ -35,63 +38,81 @@ module vector_unit
     output logic        busy_o,
 
     // scratchpad: a and held operands, b, d
-    output logic               va_req_o,
-    output spad_read_t         va_o,
-    input  logic               va_gnt_i,
-    input  logic       [255:0] va_rdata_i,
-    output logic               vb_req_o,
-    output spad_read_t         vb_o,
-    input  logic               vb_gnt_i,
-    input  logic       [255:0] vb_rdata_i,
-    output logic               vd_req_o,
-    output spad_write_t        vd_o,
-    input  logic               vd_gnt_i,
+    output logic                va_req_o,
+    output spad_read_t          va_o,
+    input  logic                va_gnt_i,
+    input  logic        [255:0] va_rdata_i,
+    output logic                vb_req_o,
+    output spad_read_t          vb_o,
+    input  logic                vb_gnt_i,
+    input  logic        [255:0] vb_rdata_i,
+    output logic                vd_req_o,
+    output spad_write_t         vd_o,
+    input  logic                vd_gnt_i,
 
     // accumulators
     output logic                   vacc_req_o,
     output acc_row_t               vacc_row_o,
     input  logic                   vacc_gnt_i,
-    input  logic signed [31:0]     vacc_data_i[ArrayCols]
+    input  logic signed     [31:0] vacc_data_i[ArrayCols]
 );
 
-  localparam int unsigned OutDepth = 16;
-
-  typedef logic [31:0] lanes_t[Lanes];
-
-  typedef enum logic [2:0] {
+  typedef enum logic [1:0] {
     StIdle,
     StCheck,
-    StHold,   // fetch s, t, c
-    StRun,
-    StDrain,  // all fetched
-    StFault
+    StRun,   // fetch groups
+    StDrain  // nothing more to fetch
   } state_e;
-
-  // What a port's data belong to, a cycle after the grant.
-  typedef enum logic [2:0] {
-    ToNone,
-    ToLow,   // words 0 to 7
-    ToHigh,  // words 8 to 15
-    ToAcc
-  } target_e;
 
   state_e state_d, state_q;
   cmd_vector_t cmd_q;
-  unit_fault_t fault_d, fault_q;
+  logic start;
+  logic quit, quit_q;  // the pass is given up
 
-  // -------------------------------------------------------------------------------- the groups
-  logic agen_load, agen_advance, group_valid, group_first, group_last, block_end;
-  logic [31:0] a_addr, b_addr, d_addr;
-  logic [ 4:0] lanes;
-  logic [11:0] block;
+  always_ff @(posedge clk_i) begin
+    if (cmd_ready_o && cmd_valid_i) cmd_q <= cmd_vector_t'(cmd_i);
+  end
+
+  // --------------------------------------------------------------------------------- the check
+  logic checked, out_of_range;
+  logic [4:0] sense_word, bad_word;
+
+  vector_check u_check (
+    .clk_i,
+    .rst_ni,
+    .cmd_i       (cmd_q),
+    .start_i     (state_q == StCheck),
+    .sense_word_o(sense_word),
+    .checked_o   (checked),
+    .bad_word_o  (bad_word)
+  );
+  assign start = state_q == StCheck && sense_word == '0 && !quit;
+  assign out_of_range = checked && bad_word != '0;
+
+  // Of the pass, set at its start.
+  logic a_acc_q, a_word_q, b_word_q, d_word_q, uses_b_q;
+  always_ff @(posedge clk_i) begin
+    if (start) begin
+      a_acc_q <= cmd_q.a_type == VtypeAcc;
+      a_word_q <= cmd_q.a_type != VtypeAcc && !is_byte(cmd_q.a_type);
+      b_word_q <= !is_byte(cmd_q.b_type);
+      d_word_q <= !is_byte(cmd_q.d_type);
+      uses_b_q <= cmd_q.b_type != VtypeNone;
+    end
+  end
+
+  // ------------------------------------------------------------------- groups and held operands
+  logic advance, group_valid, group_first, group_last, block_end, pass_end;
+  spad_addr_t a_addr, b_addr, d_addr;
+  logic [4:0] lanes;
 
   vector_agen u_agen (
     .clk_i,
     .rst_ni,
-    .load_i     (agen_load),
-    .clear_i    (state_q == StFault || abort_i),
+    .load_i     (start),
+    .clear_i    (quit),
     .cmd_i      (cmd_q),
-    .advance_i  (agen_advance),
+    .advance_i  (advance),
     .valid_o    (group_valid),
     .a_o        (a_addr),
     .b_o        (b_addr),
@@ -100,350 +121,221 @@ module vector_unit
     .first_o    (group_first),
     .last_o     (group_last),
     .block_end_o(block_end),
-    .block_o    (block)
+    .end_o      (pass_end)
   );
 
-  // ----------------------------------------------------------------- checks: command, addresses
-  function automatic logic outside(logic [31:0] addr, vtype_e vtype, logic [4:0] n);
-    logic [18:0] behind;
-    if (vtype == VtypeAcc) return addr[31:9] != '0;
-    behind = {1'b0, addr[17:0]} + (is_byte(vtype) ? 19'(n) : {12'b0, n, 2'b0});
-    return addr[31:18] != '0 || behind > 19'(ScratchpadBytes) || (!is_byte(vtype) && addr[1:0] != '0);
-  endfunction
+  logic held_ready, held_set, held_req, held_gnt, half_valid;
+  logic [1:0] set_busy;
+  spad_read_t held_window;
+  held_half_t half;
 
-  function automatic logic bad_vector(logic vector, logic [31:0] addr, logic [15:0] count);
-    return vector && (addr[3:0] != '0 || {1'b0, addr} + {11'b0, count, 6'b0} > 33'(ScratchpadBytes));
-  endfunction
-
-  logic [7:0] bad_word;  // of the command; 0: none
-  always_comb begin
-    bad_word = '0;
-    if (bad_vector(cmd_q.c_vector, cmd_q.c, cmd_q.count3)) bad_word = 8'd29;
-    if (bad_vector(cmd_q.t_vector, cmd_q.t, cmd_q.count3)) bad_word = 8'd28;
-    if (bad_vector(cmd_q.s_vector, cmd_q.s, cmd_q.count3)) bad_word = 8'd27;
-    if (cmd_q.wcount0 == '0 || cmd_q.wcount1 == '0 ||
-        (cmd_q.reduce == VreduceNone && (cmd_q.wcount0 != 16'd1 || cmd_q.wcount1 != 16'd1))) begin
-      bad_word = 8'd24;
-    end
-    if (cmd_q.count2 == '0 || cmd_q.count3 == '0) bad_word = 8'd11;
-    if (cmd_q.count0 == '0 || cmd_q.count1 == '0) bad_word = 8'd10;
-    if (cmd_q.lanes == '0 || cmd_q.lanes > 5'd16 || cmd_q.lanes_last == '0 ||
-        cmd_q.lanes_last > 5'd16) begin
-      bad_word = 8'd5;
-    end
-    if (cmd_q.a_type == VtypeNone || cmd_q.a_type > VtypeAcc || cmd_q.b_type > VtypeF32 ||
-        cmd_q.d_type == VtypeNone || cmd_q.d_type > VtypeF32 || cmd_q.op > VopMin ||
-        cmd_q.act > VactClip || cmd_q.reduce > VreduceMax ||
-        (cmd_q.act == VactClip && cmd_q.op != VopMul) ||
-        ((cmd_q.op == VopMax || cmd_q.op == VopMin) && cmd_q.b_type == VtypeNone) ||
-        ((cmd_q.op == VopMul || cmd_q.op == VopDiv) && cmd_q.b_type != VtypeNone)) begin
-      bad_word = 8'd4;
-    end
-  end
-
-  logic [7:0] bad_address;  // word of the base whose address left the memory; 0: none
-  always_comb begin
-    bad_address = '0;
-    if (outside(d_addr, cmd_q.d_type, lanes)) bad_address = 8'd9;
-    if (cmd_q.b_type != VtypeNone && outside(b_addr, cmd_q.b_type, lanes)) bad_address = 8'd8;
-    if (outside(a_addr, cmd_q.a_type, lanes)) bad_address = 8'd7;
-  end
+  vector_held u_held (
+    .clk_i,
+    .rst_ni,
+    .cmd_i       (cmd_q),
+    .start_i     (start),
+    .stop_i      (quit),
+    .block_end_i (advance && block_end),
+    .ready_o     (held_ready),
+    .use_set_o   (held_set),
+    .req_o       (held_req),
+    .window_o    (held_window),
+    .gnt_i       (held_gnt),
+    .set_busy_i  (set_busy),
+    .half_valid_o(half_valid),
+    .half_o      (half)
+  );
 
   // --------------------------------------------------------------------------------- the fetch
-  // Room for results: a group that ends a window takes a place, a write gives it back.
-  logic [4:0] room_q;
-  logic take_room, give_room, can_issue;
-  logic a_wide, b_wide, a_acc, uses_b;
-  logic [1:0] a_got_q, b_got_q;  // halves of the offered group that have been granted
-  logic a_ready, b_ready;        // the whole operand is granted by the end of this cycle
-  target_e a_to_d, a_to_q, b_to_d, b_to_q;
+  // The operands of the offered group are asked for on their ports until both are granted, a 32-bit
+  // one of more than 8 lanes in two halves. A refused request stays: held operands, which go first
+  // on the port of a, wait for it.
+  logic has_room, may_fetch;
+  logic a_high_q, b_high_q;  // the first half is granted
+  logic a_got_q, b_got_q;  // all is granted
+  logic a_wait_q, b_wait_q, acc_wait_q;  // a request was refused
+  logic a_turn, a_gnt, b_gnt, acc_gnt, a_whole, b_whole;
+  target_e a_to_q, b_to_q;
 
-  assign a_acc = cmd_q.a_type == VtypeAcc;
-  assign a_wide = !is_byte(cmd_q.a_type) && !a_acc && lanes > 5'd8;
-  assign b_wide = !is_byte(cmd_q.b_type) && lanes > 5'd8;
-  assign uses_b = cmd_q.b_type != VtypeNone;
-  assign can_issue = state_q == StRun && group_valid && bad_address == '0 && room_q != '0 && !abort_i;
-
-  function automatic spad_read_t window(spad_addr_t addr, vtype_e vtype, logic [4:0] n, logic high);
-    spad_read_t w;
-    w.addr = addr + (high ? 18'd32 : 18'd0);
-    if (is_byte(vtype)) w.len = 6'(n);
-    else if (high) w.len = {n - 5'd8, 2'b0} [5:0];
-    else w.len = n > 5'd8 ? 6'd32 : 6'({n, 2'b0});
-    return w;
-  endfunction
-
-  // s, t and c: two halves each, in order, those that are vectors.
-  logic [2:0] is_vector, held_done_q;
-  logic [1:0] held;  // the one that is fetched: 0 s, 1 t, 2 c
-  logic held_high_q, hold_req, hold_all;
-  spad_addr_t held_base;
-  assign is_vector = {cmd_q.c_vector, cmd_q.t_vector, cmd_q.s_vector};
-  assign hold_all = (held_done_q | ~is_vector) == '1;
-  assign held = !held_done_q[0] && is_vector[0] ? 2'd0 : !held_done_q[1] && is_vector[1] ? 2'd1 : 2'd2;
-  assign held_base = 18'(held == 2'd0 ? cmd_q.s : held == 2'd1 ? cmd_q.t : cmd_q.c);
-  assign hold_req = state_q == StHold && !hold_all && !lanes_busy && !abort_i;
-
-  always_comb begin
-    va_req_o = hold_req || (can_issue && !a_acc && !(a_got_q[0] && (a_got_q[1] || !a_wide)));
-    va_o = window(a_addr[17:0], cmd_q.a_type, lanes, a_got_q[0]);
-    if (state_q == StHold) begin
-      va_o.addr = held_base + {block[11:0], 6'b0} + (held_high_q ? 18'd32 : 18'd0);
-      va_o.len  = 6'd32;
-    end
-    vacc_req_o = can_issue && a_acc && !a_got_q[0];
-    vacc_row_o = a_addr[8:0];
-    vb_req_o = can_issue && uses_b && !(b_got_q[0] && (b_got_q[1] || !b_wide));
-    vb_o = window(b_addr[17:0], cmd_q.b_type, lanes, b_got_q[0]);
-  end
-
-  logic a_gnt, b_gnt;
-  assign a_gnt = (va_req_o && va_gnt_i && state_q == StRun) || (vacc_req_o && vacc_gnt_i);
+  assign may_fetch = group_valid && !quit && has_room && held_ready;
+  assign a_turn = a_wait_q || !held_req;
+  assign a_gnt = va_req_o && va_gnt_i && a_turn;
   assign b_gnt = vb_req_o && vb_gnt_i;
-  assign a_ready = (a_gnt && (!a_wide || a_got_q[0])) || (a_got_q[0] && (!a_wide || a_got_q[1]));
-  assign b_ready = !uses_b || (b_gnt && (!b_wide || b_got_q[0])) ||
-      (b_got_q[0] && (!b_wide || b_got_q[1]));
-  assign agen_advance = can_issue && a_ready && b_ready;
-  assign take_room = agen_advance && group_last;
+  assign acc_gnt = vacc_req_o && vacc_gnt_i;
+  assign held_gnt = va_gnt_i && !a_turn;
 
   always_comb begin
-    a_to_d = ToNone;
-    b_to_d = ToNone;
-    if (a_gnt) a_to_d = a_acc ? ToAcc : a_got_q[0] ? ToHigh : ToLow;
-    if (b_gnt) b_to_d = b_got_q[0] ? ToHigh : ToLow;
-  end
-
-  // ------------------------------------------------------------- what the ports return: stage 0
-  lanes_t a_raw_q, b_raw_q, s_q, t_q, c_q;
-  logic ready_q, raw_valid_q;
-  group_t ready_group_q, raw_group_q;
-  logic [1:0] held_q;      // what came back in this cycle belongs to
-  logic hold_gnt_q, held_high_back_q;
-
-  always_ff @(posedge clk_i) begin
-    unique case (a_to_q)
-      ToLow:   for (int i = 0; i < 8; i++) a_raw_q[i] <= va_rdata_i[32*i+:32];
-      ToHigh:  for (int i = 0; i < 8; i++) a_raw_q[8+i] <= va_rdata_i[32*i+:32];
-      ToAcc:   for (int i = 0; i < Lanes; i++) a_raw_q[i] <= vacc_data_i[i];
-      default: ;
-    endcase
-    unique case (b_to_q)
-      ToLow:   for (int i = 0; i < 8; i++) b_raw_q[i] <= vb_rdata_i[32*i+:32];
-      ToHigh:  for (int i = 0; i < 8; i++) b_raw_q[8+i] <= vb_rdata_i[32*i+:32];
-      default: ;
-    endcase
-    if (ready_q) raw_group_q <= ready_group_q;
-    if (agen_advance) ready_group_q <= '{'{d_addr[17:0], lanes}, group_first, group_last};
-  end
-
-  // Scalars are set at the start of a pass, vectors as they come.
-  always_ff @(posedge clk_i) begin
-    if (state_q == StCheck) begin
-      for (int i = 0; i < Lanes; i++) begin
-        s_q[i] <= cmd_q.s;
-        t_q[i] <= cmd_q.t;
-        c_q[i] <= cmd_q.c;
+    va_req_o = held_req;
+    vb_req_o = 1'b0;
+    vacc_req_o = 1'b0;
+    va_o = held_window;
+    vb_o = '0;
+    vacc_row_o = '0;
+    a_whole = 1'b0;
+    b_whole = 1'b0;
+    if (may_fetch || a_wait_q || b_wait_q || acc_wait_q) begin
+      if (a_wait_q || (may_fetch && a_turn && !a_acc_q && !a_got_q)) begin
+        va_req_o = 1'b1;
+        va_o = window(a_addr, lanes, a_word_q, a_high_q);
       end
-    end else if (hold_gnt_q) begin
-      for (int i = 0; i < 8; i++) begin
-        unique case ({held_q, held_high_back_q})
-          3'b000:  s_q[i] <= va_rdata_i[32*i+:32];
-          3'b001:  s_q[8+i] <= va_rdata_i[32*i+:32];
-          3'b010:  t_q[i] <= va_rdata_i[32*i+:32];
-          3'b011:  t_q[8+i] <= va_rdata_i[32*i+:32];
-          3'b100:  c_q[i] <= va_rdata_i[32*i+:32];
-          default: c_q[8+i] <= va_rdata_i[32*i+:32];
-        endcase
+      if (b_wait_q || (may_fetch && uses_b_q && !b_got_q)) begin
+        vb_req_o = 1'b1;
+        vb_o = window(b_addr, lanes, b_word_q, b_high_q);
+      end
+      if (acc_wait_q || (may_fetch && a_acc_q && !a_got_q)) begin
+        vacc_req_o = 1'b1;
+        vacc_row_o = a_addr[8:0];
+      end
+      a_whole = a_got_q || acc_gnt || (a_gnt && (a_high_q || !a_word_q || lanes <= 5'd8));
+      b_whole = b_got_q || !uses_b_q || (b_gnt && (b_high_q || !b_word_q || lanes <= 5'd8));
+    end
+  end
+
+  assign advance = may_fetch && a_whole && b_whole;
+
+  logic ready_q;  // the last operand of a group comes in
+  group_t ready_group_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      ready_q <= 1'b0;
+      a_to_q <= ToNone;
+      b_to_q <= ToNone;
+      a_high_q <= 1'b0;
+      b_high_q <= 1'b0;
+      a_got_q <= 1'b0;
+      b_got_q <= 1'b0;
+      a_wait_q <= 1'b0;
+      b_wait_q <= 1'b0;
+      acc_wait_q <= 1'b0;
+    end else begin
+      ready_q <= advance;
+      a_to_q <= acc_gnt ? ToAcc : !a_gnt ? ToNone : a_high_q ? ToHigh : ToLow;
+      b_to_q <= !b_gnt ? ToNone : b_high_q ? ToHigh : ToLow;
+      a_wait_q <= va_req_o && a_turn && !va_gnt_i;
+      b_wait_q <= vb_req_o && !vb_gnt_i;
+      acc_wait_q <= vacc_req_o && !vacc_gnt_i;
+      if (advance || start) begin
+        a_high_q <= 1'b0;
+        b_high_q <= 1'b0;
+        a_got_q <= 1'b0;
+        b_got_q <= 1'b0;
+      end else if (may_fetch) begin
+        a_high_q <= a_high_q || a_gnt;
+        b_high_q <= b_high_q || b_gnt;
+        a_got_q <= a_whole;
+        b_got_q <= b_whole;
       end
     end
   end
 
-  // --------------------------------------------------------------------------------- the lanes
-  logic out_valid, lanes_active, lanes_busy;
-  result_place_t out_place;
-  lanes_t out_data;
+  always_ff @(posedge clk_i) begin
+    if (advance) ready_group_q <= '{first: group_first, last: group_last, odd_set: held_set};
+  end
+
+  // ---------------------------------------------------------------------- the lanes, the writes
+  logic out_valid, lanes_busy, results_empty, dropping;
+  logic [31:0] out_data[Lanes];
 
   vector_lanes u_lanes (
     .clk_i,
     .rst_ni,
-    .cmd_i  (cmd_q),
-    .s_i    (s_q),
-    .t_i    (t_q),
-    .c_i    (c_q),
-    .valid_i(raw_valid_q),
-    .group_i(raw_group_q),
-    .a_i    (a_raw_q),
-    .b_i    (b_raw_q),
-    .valid_o(out_valid),
-    .place_o(out_place),
-    .d_o    (out_data),
-    .busy_o (lanes_active)
+    .cmd_i       (cmd_q),
+    .scalars_i   (start),
+    .a_to_i      (a_to_q),
+    .b_to_i      (b_to_q),
+    .held_valid_i(half_valid),
+    .held_i      (half),
+    .va_rdata_i,
+    .vb_rdata_i,
+    .vacc_data_i,
+    .valid_i     (ready_q),
+    .group_i     (ready_group_q),
+    .valid_o     (out_valid),
+    .d_o         (out_data),
+    .busy_o      (lanes_busy),
+    .set_busy_o  (set_busy)
   );
-  assign lanes_busy = lanes_active || raw_valid_q || ready_q;
 
-  // -------------------------------------------------------------------------------- the writes
-  typedef struct packed {
-    spad_addr_t addr;
-    logic [4:0] lanes;
-    logic [511:0] data;
-  } result_t;
-  result_t result_in, result;
-  logic result_valid, result_pop, high_half_q, two_halves;
-  logic [4:0] unused_count;
-  logic unused_ready;
-
-  always_comb begin
-    result_in = '0;
-    if (out_valid) begin
-      result_in.addr  = out_place.addr;
-      result_in.lanes = out_place.lanes;
-      for (int i = 0; i < Lanes; i++) result_in.data[32*i+:32] = out_data[i];
-    end
-  end
-
-  fifo #(
-    .T    (result_t),
-    .Depth(OutDepth)
-  ) u_results (
+  vector_results u_results (
     .clk_i,
     .rst_ni,
-    .valid_i(out_valid),
-    .ready_o(unused_ready),
-    .data_i (result_in),
-    .valid_o(result_valid),
-    .ready_i(result_pop),
-    .data_o (result),
-    .count_o(unused_count)
+    .word_i       (d_word_q),
+    .hold_i       (quit || !checked),
+    .drop_i       (dropping),
+    .has_room_o   (has_room),
+    .empty_o      (results_empty),
+    .place_valid_i(advance && group_last),
+    .place_i      ('{addr: d_addr, lanes: lanes}),
+    .valid_i      (out_valid),
+    .data_i       (out_data),
+    .vd_req_o,
+    .vd_o,
+    .vd_gnt_i
   );
 
-  assign two_halves = !is_byte(cmd_q.d_type) && result.lanes > 5'd8;
-  assign vd_req_o = result_valid;
-  spad_read_t vd_window;
-  assign vd_window = window(result.addr, cmd_q.d_type, result.lanes, high_half_q);
-  always_comb begin
-    vd_o = '0;
-    if (result_valid) begin
-      vd_o.addr = vd_window.addr;
-      vd_o.len  = vd_window.len;
-      vd_o.data = high_half_q ? result.data[511:256] : result.data[255:0];
-    end
-  end
-  assign result_pop = vd_req_o && vd_gnt_i && (!two_halves || high_half_q);
-  assign give_room = result_pop;
-
   // ----------------------------------------------------------------------------------- control
-  logic empty, finished, done_q;
-  assign empty = room_q == 5'(OutDepth) && !lanes_busy;
+  logic in_pass, fails, raise, refused, moved;
+  logic [4:0] fault_word_q;
+  logic fault_valid_q;
+
+  assign in_pass = state_q == StRun || state_q == StDrain;
+  assign fails = in_pass && out_of_range && !quit_q;
+  assign quit = quit_q || abort_i || fails;
+  assign refused = (va_req_o && !va_gnt_i) || (vb_req_o && !vb_gnt_i) ||
+      (vacc_req_o && !vacc_gnt_i) || (vd_req_o && !vd_gnt_i);
+  assign moved = advance || held_gnt || (vd_req_o && vd_gnt_i);
+  assign raise = !abort_i && (fails || (state_q == StCheck && sense_word != '0));
 
   always_comb begin
-    state_d  = state_q;
-    fault_d  = fault_q;
-    finished = 1'b0;
+    state_d = state_q;
+    dropping = 1'b0;
+    done_o = 1'b0;
     unique case (state_q)
-      StIdle:  if (cmd_valid_i) state_d = StCheck;
-      StCheck: begin
-        state_d = is_vector == '0 ? StRun : StHold;
-        if (bad_word != '0) begin
-          state_d = StFault;
-          fault_d = '{code: FaultOperand, info: AddrBits'(bad_word)};
+      StIdle: if (cmd_valid_i && cmd_ready_o) state_d = StCheck;
+      StCheck: state_d = start ? StRun : StIdle;
+      StRun: if (quit ? !refused : advance && pass_end) state_d = StDrain;
+      default: begin
+        if (!lanes_busy) begin
+          dropping = quit;
+          if (results_empty) begin
+            state_d = StIdle;
+            done_o  = !quit;
+          end
         end
       end
-      StHold:  if (hold_all && !hold_gnt_q) state_d = StRun;
-      StRun: begin
-        if (group_valid && bad_address != '0) begin
-          state_d = StFault;
-          fault_d = '{code: FaultOperand, info: AddrBits'(bad_address)};
-        end else if (agen_advance && block_end && is_vector != '0) begin
-          state_d = StHold;
-        end else if (!group_valid) begin
-          state_d = StDrain;
-        end
-      end
-      StDrain: begin
-        if (empty) begin
-          state_d  = StIdle;
-          finished = 1'b1;
-        end
-      end
-      default: ;
     endcase
-    // The last block has no next one to hold operands for.
-    if (state_q == StHold && !group_valid) state_d = StDrain;
-    if (abort_i && (state_q == StCheck || state_q == StHold || state_q == StRun)) state_d = StDrain;
   end
-
-  assign cmd_ready_o = state_q == StIdle && !abort_i;
-  assign agen_load = state_q == StCheck && bad_word == '0;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       state_q <= StIdle;
-      fault_q <= '{code: FaultNone, info: '0};
-      room_q <= 5'(OutDepth);
-      a_got_q <= '0;
-      b_got_q <= '0;
-      a_to_q <= ToNone;
-      b_to_q <= ToNone;
-      ready_q <= 1'b0;
-      raw_valid_q <= 1'b0;
-      held_done_q <= '0;
-      held_high_q <= 1'b0;
-      hold_gnt_q <= 1'b0;
-      held_q <= '0;
-      held_high_back_q <= 1'b0;
-      high_half_q <= 1'b0;
-      done_q <= 1'b0;
+      quit_q <= 1'b0;
+      fault_valid_q <= 1'b0;
+      fault_word_q <= '0;
     end else begin
       state_q <= state_d;
-      fault_q <= fault_d;
-      done_q <= finished && !abort_i;
-      room_q <= room_q - 5'(take_room) + 5'(give_room);
-      a_to_q <= a_to_d;
-      b_to_q <= b_to_d;
-      ready_q <= agen_advance;
-      raw_valid_q <= ready_q;
-      if (agen_advance || state_q != StRun) begin
-        a_got_q <= '0;
-        b_got_q <= '0;
-      end else begin
-        if (a_gnt) a_got_q <= {a_got_q[0], 1'b1};
-        if (b_gnt) b_got_q <= {b_got_q[0], 1'b1};
-      end
-      hold_gnt_q <= hold_req && va_gnt_i;
-      held_q <= held;
-      held_high_back_q <= held_high_q;
-      if (state_q != StHold) begin
-        held_done_q <= '0;
-        held_high_q <= 1'b0;
-      end else if (hold_req && va_gnt_i) begin
-        held_high_q <= !held_high_q;
-        if (held_high_q) held_done_q[held] <= 1'b1;
-      end
-      if (vd_req_o && vd_gnt_i) high_half_q <= two_halves && !high_half_q;
+      quit_q <= quit && in_pass;
+      fault_valid_q <= raise;
+      if (raise) fault_word_q <= fails ? bad_word : sense_word;
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (cmd_ready_o && cmd_valid_i) cmd_q <= cmd_vector_t'(cmd_i);
-  end
+  assign cmd_ready_o = state_q == StIdle && !fault_valid_q && !abort_i;
+  assign fault_valid_o = fault_valid_q && !abort_i;
+  assign fault_o = '{code: FaultOperand, info: AddrBits'(fault_word_q)};
+  assign busy_o = state_q != StIdle || fault_valid_q;
 
-  assign done_o = done_q;
-  assign fault_valid_o = state_q == StFault;
-  assign fault_o = fault_q;
-  assign busy_o = (state_q != StIdle && state_q != StFault) || !empty || done_q;
-
-  logic refused, moved;
-  assign refused = (va_req_o && !va_gnt_i) || (vb_req_o && !vb_gnt_i) || (vd_req_o && !vd_gnt_i) ||
-      (vacc_req_o && !vacc_gnt_i);
-  assign moved = agen_advance || (hold_req && va_gnt_i) || (vd_req_o && vd_gnt_i);
   always_comb begin
     state_o = UnitStateBusy;
-    if (state_q == StIdle && !done_q) state_o = UnitStateIdle;
+    if (state_q == StIdle) state_o = UnitStateIdle;
     else if (refused && !moved) state_o = UnitStateScratchpad;
   end
 
-  `ASSERT(RoomInRange_A, room_q <= 5'(OutDepth))
-  `ASSERT(ResultsHaveRoom_A, !out_valid || unused_ready)
-  `ASSERT(HeldSteadyInUse_A, !(hold_gnt_q && lanes_busy))
+  `ASSERT(QuietAtRest_A, in_pass || !(lanes_busy || refused || group_valid))
+  `ASSERT(EmptyAtRest_A, in_pass || results_empty)
+  `ASSERT(ReadHeldA_A, !$past(va_req_o && !va_gnt_i) || (va_req_o && $stable(va_o)))
+  `ASSERT(ReadHeldB_A, !$past(vb_req_o && !vb_gnt_i) || (vb_req_o && $stable(vb_o)))
+  `ASSERT(CheckedBeforeWrite_A, !vd_req_o || (checked && bad_word == '0))
 
 endmodule
