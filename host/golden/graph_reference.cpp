@@ -147,46 +147,51 @@ class Executor {
     }
   }
 
-  void run(const graph::QGemm& op, const Node& node, Tensor& output) const {
-    const auto x = integers(input(node, 0));
-    const auto w = integers(op.weights);
-    const auto rows = static_cast<size_t>(output.shape()[0]);
-    const auto columns = static_cast<size_t>(output.shape()[1]);
-    const auto depth = static_cast<size_t>(op.weights.shape()[0]);
+  // out[m][n] of one product of centered operands a [rows, depth] and b [depth, columns]; the
+  // columns are the inner loop, so that the host's vector unit sums them side by side.
+  template <typename Op>
+  static void multiply(const Op& op, const int32_t* a, const int32_t* b, size_t rows, size_t depth,
+                       size_t columns, Tensor& output, int64_t first) {
+    std::vector<int32_t> acc(columns);
     for (size_t m = 0; m < rows; ++m) {
-      for (size_t n = 0; n < columns; ++n) {
-        int32_t acc = op.bias[n];
-        for (size_t k = 0; k < depth; ++k) {
-          acc = multiply_accumulate(acc, x[m * depth + k] - op.x.zero_point,
-                                    w[k * columns + n] - op.w_zero_point[n]);
+      std::copy(op.bias.begin(), op.bias.end(), acc.begin());
+      for (size_t k = 0; k < depth; ++k) {
+        for (size_t n = 0; n < columns; ++n) {
+          acc[n] = multiply_accumulate(acc[n], a[m * depth + k], b[k * columns + n]);
         }
-        put(output, static_cast<int64_t>(m * columns + n),
-            requantize_accumulator(acc, op.multiplier[n], op.y.zero_point, op.clamp));
+      }
+      for (size_t n = 0; n < columns; ++n) {
+        put(output, first++,
+            requantize_accumulator(acc[n], op.multiplier[n], op.y.zero_point, op.clamp));
       }
     }
   }
 
+  // Elements without their zero points, one for each index of the last dimension or one for all.
+  static std::vector<int32_t> centered(const Tensor& tensor, const std::vector<int32_t>& zero) {
+    std::vector<int32_t> result = integers(tensor);
+    for (size_t i = 0; i < result.size(); ++i) result[i] -= zero[i % zero.size()];
+    return result;
+  }
+
+  void run(const graph::QGemm& op, const Node& node, Tensor& output) const {
+    const auto x = centered(input(node, 0), {op.x.zero_point});
+    const auto w = centered(op.weights, op.w_zero_point);
+    multiply(op, x.data(), w.data(), static_cast<size_t>(output.shape()[0]),
+             static_cast<size_t>(op.weights.shape()[0]), static_cast<size_t>(output.shape()[1]),
+             output, 0);
+  }
+
   void run(const graph::QMatMul& op, const Node& node, Tensor& output) const {
-    const auto a = integers(input(node, 0));
-    const auto b = integers(input(node, 1));
+    const auto a = centered(input(node, 0), {op.a.zero_point});
+    const auto b = centered(input(node, 1), op.b_zero_point);
     const auto rows = static_cast<size_t>(output.shape()[1]);
     const auto columns = static_cast<size_t>(output.shape()[2]);
     const auto depth = static_cast<size_t>(input(node, 0).shape()[2]);
-    int64_t i = 0;
     for (size_t p = 0; p < op.a_batch.size(); ++p) {
-      const int32_t* first = a.data() + static_cast<size_t>(op.a_batch[p]) * rows * depth;
-      const int32_t* second = b.data() + static_cast<size_t>(op.b_batch[p]) * depth * columns;
-      for (size_t m = 0; m < rows; ++m) {
-        for (size_t n = 0; n < columns; ++n) {
-          int32_t acc = op.bias[n];
-          for (size_t k = 0; k < depth; ++k) {
-            acc = multiply_accumulate(acc, first[m * depth + k] - op.a.zero_point,
-                                      second[k * columns + n] - op.b_zero_point[n]);
-          }
-          put(output, i++,
-              requantize_accumulator(acc, op.multiplier[n], op.y.zero_point, op.clamp));
-        }
-      }
+      multiply(op, a.data() + static_cast<size_t>(op.a_batch[p]) * rows * depth,
+               b.data() + static_cast<size_t>(op.b_batch[p]) * depth * columns, rows, depth,
+               columns, output, static_cast<int64_t>(p * rows * columns));
     }
   }
 
