@@ -570,7 +570,7 @@ module axi_to_noc
   assign read_sent = send_read && send_ready;
   assign data_take = send_data && send_ready;
   assign write_go = packet_valid && write_room &&
-      (packet.bytes == '0 ? !send_data : send_head && send_ready);
+      (packet.bytes == '0 || (send_head && send_ready));
   assign packet_take = write_go;
 
   always_comb begin

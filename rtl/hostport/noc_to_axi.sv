@@ -419,8 +419,9 @@ module noc_to_axi
   end
 
   // ---------------------------------------------------------------------------------------- counters
-  // A write is pending until its response left u_b, a read until its last beat left u_r.
-  assign busy_o = state_q != TakeHead || read_pending || write_pending || refused_valid_q;
+  // A write is pending from its head flit until its response left u_b, a read until its last beat left u_r;
+  // a refused request's data flits are dropped as they come.
+  assign busy_o = read_pending || write_pending || refused_valid_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin

@@ -315,6 +315,18 @@ TEST_CASE("noc_to_axi takes no more than it can hold while responses are blocked
   dut.run_until_responses(60, 3000);
 }
 
+TEST_CASE("noc_to_axi's acknowledgements do not wait for a stream of reads to end",
+          "[noc_to_axi]") {
+  MemDut dut;
+  for (int i = 0; i < 3; ++i) dut.read(kBase + 512 * i, 512, 1);
+  dut.write(kBase + 4096, {1}, 2);
+  for (int i = 0; i < 20; ++i) dut.read(kBase + 512 * i, 512, 1);
+  dut.run_until_responses(24);
+  const auto found = std::find_if(dut.responses.begin(), dut.responses.end(),
+                                  [&](const auto& flits) { return flits[0].tag == 2; });
+  CHECK(found - dut.responses.begin() <= 3);
+}
+
 TEST_CASE("noc_to_axi moves a beat a cycle each way, and both at once", "[noc_to_axi]") {
   const int packets = 64;
   const auto cycles_for = [&](bool reads, bool writes) {
