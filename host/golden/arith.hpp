@@ -22,7 +22,8 @@ inline int32_t saturate(float value, int32_t zero_point, graph::Clamp clamp) {
   return binary32::quantize(value, zero_point, clamp.lo, clamp.hi);
 }
 
-// QuantizeLinear: sat(rne(x / s) + zp). Measured. Multiplying by 1/s differs in ties.
+// QuantizeLinear: sat(rne(x / s) + zp). Measured. Multiplying by 1/s differs in ties. A NaN gives
+// zp here and the lowest integer there.
 inline int32_t quantize(float x, float scale, int32_t zero_point, graph::Clamp clamp) {
   return saturate(quotient(x, scale), zero_point, clamp);
 }
