@@ -9,7 +9,9 @@
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
 #include "host/compile/map.hpp"
+#include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
+#include "host/compile/pool.hpp"
 #include "host/compile/predict.hpp"
 #include "host/golden/arith.hpp"
 
@@ -49,6 +51,7 @@ class Compiler {
   void operator()(const Node& node, const graph::Reshape& op);
   void operator()(const Node& node, const graph::Transpose& op);
 
+  void emit_pool_node(const Node& node, PoolOperator pool);
   const Stored& stored(ValueId id) const;
   /// The value under another layout, moved there when it has a different one.
   Stored with_view(const Stored& from, const View& view);
@@ -56,7 +59,6 @@ class Compiler {
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
   void define(const Node& node, Stored value);
-  [[noreturn]] void unsupported(const Node& node, const std::string& reason) const;
 
   const Graph& graph_;
   ChipConfig config_;
@@ -68,10 +70,6 @@ class Compiler {
   uint32_t input_record_ = 0, output_record_ = 0;
   std::vector<Layer> layers_;
 };
-
-void Compiler::unsupported(const Node& node, const std::string& reason) const {
-  throw Error(reason, graph::operator_name(node.op) + " " + node.name);
-}
 
 Binding bind(const graph::Value& value, uint32_t& record) {
   Binding binding;
@@ -203,15 +201,25 @@ void Compiler::operator()(const Node& node, const graph::Quantize& op) {
   MapPass pass;
   pass.command = division(op.scale[0]);
   set_codes(pass.command, op.zero_point[0], op.clamp);
+  map.passes = {pass};
   if (op.scale.size() > 1) {
-    for (const int32_t zp : op.zero_point) {
-      if (zp != op.zero_point[0]) unsupported(node, "zero points that differ by channel");
-    }
+    // Round first, then add the channel's zero point: whole numbers, exact in binary32 as far as
+    // they are not clamped.
     map.channel_axis = op.axis;
     pass.s = op.scale;
     for (const float scale : op.scale) pass.t.push_back(golden::quotient(1.0f, scale));
+    pass.to_temporary = true;
+    pass.temporary = spec::Vtype::S32;
+    set_codes(pass.command, 0, {0, 0});
+    MapPass offset;
+    offset.a = MapPass::Operand::Temporary;
+    offset.temporary = spec::Vtype::S32;
+    offset.command.op = spec::Vop::Fma;
+    offset.command.s = float_bits(1.0f);
+    for (const int32_t zp : op.zero_point) offset.c.push_back(static_cast<float>(zp));
+    set_codes(offset.command, 0, op.clamp);
+    map.passes = {pass, offset};
   }
-  map.passes = {pass};
   emit_map(context_, map);
   to.epoch = context_.epoch();
   define(node, to);
@@ -288,12 +296,8 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
   // The output lies as an operand of its shape does.
   const Stored& like = a.shape == value.shape ? a : b;
   View view = like.shape == value.shape ? like.view : View::row_major(value.shape);
-  if (!common_axes({&view, &a.view}) || a.shape == value.shape) {
-    if (a.shape == value.shape && a.view != view) a = with_view(a, view);
-  }
-  if (b.shape == value.shape && b.view != view) b = with_view(b, view);
-  if (a.shape != value.shape) a = with_view(a, View::row_major(a.shape));
-  if (b.shape != value.shape) b = with_view(b, View::row_major(b.shape));
+  a = with_view(a, a.shape == value.shape ? view : View::row_major(a.shape));
+  b = with_view(b, b.shape == value.shape ? view : View::row_major(b.shape));
   Stored to = make_output(node, view);
   MapOperator map;
   map.first = &a;
@@ -434,24 +438,67 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   define(node, to);
 }
 
-void Compiler::operator()(const Node& node, const graph::QMatMul&) {
-  unsupported(node, "not supported by the compiler");
+void Compiler::operator()(const Node& node, const graph::QMatMul& op) {
+  const graph::Value& value = graph_.output_of(node);
+  Stored a = stored(node.inputs[0]);
+  Stored b = stored(node.inputs[1]);
+  a = with_view(a, View::row_major(a.shape));
+  b = with_view(b, View::row_major(b.shape));
+  Stored to = make_output(node, View::row_major(value.shape));
+  emit_matmul(context_, {&a, &b, &to, &op});
+  to.epoch = context_.epoch();
+  define(node, to);
 }
 
 // ------------------------------------------------------------------------------------------- pools
 
-void Compiler::operator()(const Node& node, const graph::QMaxPool&) {
-  unsupported(node, "not supported by the compiler");
-}
-void Compiler::operator()(const Node& node, const graph::QAveragePool&) {
-  unsupported(node, "not supported by the compiler");
-}
-void Compiler::operator()(const Node& node, const graph::QGlobalAveragePool&) {
-  unsupported(node, "not supported by the compiler");
+void Compiler::operator()(const Node& node, const graph::QMaxPool& op) {
+  const graph::Value& value = graph_.output_of(node);
+  const int32_t lowest = value.type == DataType::S8 ? -128 : 0;
+  PoolOperator pool;
+  pool.window = op.window;
+  pool.pad = lowest;
+  pool.clamp = {lowest, lowest + 255};
+  emit_pool_node(node, pool);
 }
 
-// -----------------------------------------------------------------------------------------
-// assembly
+void Compiler::operator()(const Node& node, const graph::QAveragePool& op) {
+  PoolOperator pool;
+  pool.kind = PoolOperator::Kind::Average;
+  pool.window = op.window;
+  pool.pad = op.x.zero_point;
+  pool.count_include_pad = op.count_include_pad;
+  pool.rounding = op.rounding;
+  pool.x = op.x;
+  pool.y = op.y;
+  pool.clamp = op.clamp;
+  emit_pool_node(node, pool);
+}
+
+void Compiler::operator()(const Node& node, const graph::QGlobalAveragePool& op) {
+  const graph::Value& x = graph_.value(node.inputs[0]);
+  PoolOperator pool;
+  pool.kind = PoolOperator::Kind::Global;
+  pool.window.kernel = {x.shape[2], x.shape[3]};
+  pool.x = op.x;
+  pool.y = op.y;
+  pool.pad = op.x.zero_point;
+  pool.clamp = op.clamp;
+  emit_pool_node(node, pool);
+}
+
+void Compiler::emit_pool_node(const Node& node, PoolOperator pool) {
+  const Stored& x = stored(node.inputs[0]);
+  const Stored in = with_view(x, View::channels_last(x.shape));
+  Stored to = make_output(node, View::channels_last(graph_.output_of(node).shape));
+  pool.in = image(in);
+  pool.out = image(to);
+  emit_pool(context_, pool);
+  to.epoch = context_.epoch();
+  define(node, to);
+}
+
+// ---------------------------------------------------------------------------------------- assembly
 
 void Compiler::emit(const Node& node) {
   context_.node_name = graph::operator_name(node.op) + " " + node.name;

@@ -111,22 +111,25 @@ std::vector<WalkAxis> MapEmitter::split(int by, int64_t wanted) const {
     return axes[a].stride[by] > axes[b].stride[by];
   });
   const int64_t budget = std::min(kMaxBoxBytes, context_.working_bytes() / 4);
-  int64_t boxes = 1;
+  int64_t boxes = 1;  // along the axes before this one
   for (const std::size_t i : order) {
     WalkAxis& axis = axes[i];
     const bool fine_lanes = axis.stride[kOut] == 1;
-    for (;;) {
-      const int64_t needed = std::max(divide_up(box_bytes(axes), budget), divide_up(wanted, boxes));
-      if (needed <= 1 || axis.box == 1) break;
+    const auto pieces = [&] { return divide_up(axis.extent, axis.box); };
+    while (axis.box > 1 && (box_bytes(axes) > budget || boxes * pieces() < wanted)) {
       const int64_t before = axis.box;
+      const int64_t by_size = pieces() * divide_up(box_bytes(axes), budget);
       axis.box =
-          std::max<int64_t>(1, divide_up(axis.extent, divide_up(axis.extent, before) * needed));
+          std::max<int64_t>(1, divide_up(axis.extent, std::max(by_size, divide_up(wanted, boxes))));
       // Whole vectors, except where a box has less than one.
       if (fine_lanes && axis.box > kLanes) axis.box = round_up(axis.box, kLanes);
       if (fine_lanes && axis.box <= kLanes && per_channel()) axis.box = std::min(kLanes, before);
-      if (axis.box >= before) break;
+      if (axis.box >= before) {
+        axis.box = before;
+        break;
+      }
     }
-    boxes *= divide_up(axis.extent, axis.box);
+    boxes *= pieces();
   }
   return axes;
 }
@@ -372,7 +375,7 @@ void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
           case MapPass::Operand::Second:
             return vector_type(op_.second->type);
           case MapPass::Operand::Temporary:
-            return spec::Vtype::F32;
+            return pass.temporary;
           default:
             return spec::Vtype::None;
         }
@@ -395,7 +398,7 @@ void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
       };
       c.a_type = type(pass.a);
       c.b_type = type(pass.b);
-      c.d_type = pass.to_temporary ? spec::Vtype::F32 : vector_type(op_.output->type);
+      c.d_type = pass.to_temporary ? pass.temporary : vector_type(op_.output->type);
       c.reduce = spec::Vreduce::None;
       c.lanes = static_cast<uint8_t>(lanes);
       c.lanes_last = static_cast<uint8_t>(lanes_last);

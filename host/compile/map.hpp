@@ -17,7 +17,8 @@ struct MapPass {
   enum class Operand { None, First, Second, Temporary };
   Operand a = Operand::First;
   Operand b = Operand::None;
-  bool to_temporary = false;  // binary32, else the output
+  bool to_temporary = false;                 // else the output
+  spec::Vtype temporary = spec::Vtype::F32;  // of the temporary read or written: F32 or S32
   spec::VectorCommand command{};
   // Per-channel values in place of the command's scalars; empty: the scalar.
   std::vector<float> s, t, c;

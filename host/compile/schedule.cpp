@@ -27,6 +27,9 @@ constexpr unsigned kBarrier[3] = {13, 14, 15};
 constexpr unsigned kMaxAllToAll = 4;
 constexpr unsigned kTreeArity = 4;
 
+/// A unit waits for another one before it has posted more tokens than kManyTokens beyond what that
+/// is known to have taken; tokens found to be needed later are spread up to kMaxTokens.
+constexpr std::size_t kManyTokens = 128;
 constexpr std::size_t kMaxTokens = 200;
 
 /// Whether commands of one unit may overlap in time and so need ordering among themselves. Matrix
@@ -67,6 +70,13 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
         break;
       }
     }
+  }
+  // Tokens that may not have been taken yet stay few enough for a counter.
+  for (unsigned v = 0; v < spec::NumUnits; ++v) {
+    const std::vector<std::size_t>& takers = tile.tokens[unit][v];
+    const auto first = std::lower_bound(takers.begin(), takers.end(), tile.known[unit][v]);
+    if (v == unit || takers.end() - first < static_cast<std::ptrdiff_t>(kManyTokens)) continue;
+    needs[v] = std::max(needs[v], takers[takers.size() - kManyTokens / 2] + 1);
   }
   // A dependency that another one implies needs no token.
   for (unsigned u = 0; u < spec::NumUnits; ++u) {

@@ -8,8 +8,9 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
                uint8_t pad, int64_t slack) {
   const int64_t rows = shape.y1 - shape.y0;
   const int64_t columns = shape.x1 - shape.x0;
+  const int64_t pixel = shape.c1 == 0 ? image.c : shape.c1 - shape.c0;
   Slab slab;
-  slab.pitch = columns * image.c;
+  slab.pitch = columns * pixel;
   slab.block = context.scratch(tile, rows * slab.pitch + slack);
   const uint32_t base = slab.address();
 
@@ -25,19 +26,19 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
   }
   // Everything before the first inner byte, between two inner rows, and behind the last one.
   const auto at = [&](int64_t row, int64_t column) {
-    return base + static_cast<uint32_t>(row * slab.pitch + column * image.c);
+    return base + static_cast<uint32_t>(row * slab.pitch + column * pixel);
   };
-  context.fill(tile, pad, base, top * slab.pitch + left * image.c);
+  context.fill(tile, pad, base, top * slab.pitch + left * pixel);
   if (left + right > 0) {
-    context.fill(tile, pad, at(top, left + inside_columns), (left + right) * image.c,
-                 inside_rows - 1, slab.pitch);
+    context.fill(tile, pad, at(top, left + inside_columns), (left + right) * pixel, inside_rows - 1,
+                 slab.pitch);
   }
   context.fill(tile, pad, at(top + inside_rows - 1, left + inside_columns),
-               right * image.c + bottom * slab.pitch);
+               right * pixel + bottom * slab.pitch);
   const int64_t offset =
-      ((shape.n * image.h + shape.y0 + top) * image.w + shape.x0 + left) * image.c;
-  context.load(tile, image.stored->buffer, offset, at(top, left), inside_columns * image.c,
-               {{inside_rows, image.w * image.c, slab.pitch}});
+      ((shape.n * image.h + shape.y0 + top) * image.w + shape.x0 + left) * image.c + shape.c0;
+  context.load(tile, image.stored->buffer, offset, at(top, left), pixel,
+               {{inside_columns, image.c, pixel}, {inside_rows, image.w * image.c, slab.pitch}});
   return slab;
 }
 

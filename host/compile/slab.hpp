@@ -11,15 +11,16 @@ struct Image {
   int64_t n = 1, h = 1, w = 1, c = 1;
 };
 
-/// Rows [y0, y1), columns [x0, x1) and all channels of one image of a batch; coordinates outside
-/// the image are padding.
+/// Rows [y0, y1), columns [x0, x1) and channels [c0, c1) of one image of a batch; coordinates
+/// outside the image are padding. c1 = 0: all channels.
 struct SlabShape {
   int64_t n = 0;
   int64_t y0 = 0, y1 = 0;
   int64_t x0 = 0, x1 = 0;
+  int64_t c0 = 0, c1 = 0;
 };
 
-/// In the scratchpad: [y1 - y0][x1 - x0][C], dense.
+/// In the scratchpad: [y1 - y0][x1 - x0][c1 - c0], dense.
 struct Slab {
   Block block;
   int64_t pitch = 0;  // bytes from row to row

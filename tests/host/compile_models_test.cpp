@@ -28,6 +28,17 @@ std::vector<graph::Tensors> records_of(const graph::Graph& graph, const std::str
   return records;
 }
 
+/// The model up to a Softmax, which is not an operator of Systole yet.
+onnx::Model without_softmax(onnx::Model model) {
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    if (model.nodes[i].op_type != "Softmax") continue;
+    model.outputs.resize(1);
+    model.outputs[0].name = model.nodes[i].inputs.at(0);
+    model.nodes.resize(i);
+  }
+  return model;
+}
+
 void check_digits(const std::string& name) {
   const std::string folder = "tests/models/digits/";
   const graph::Graph graph = graph::build(onnx::load(folder + name + ".onnx"), {});
@@ -42,3 +53,23 @@ void check_digits(const std::string& name) {
 }  // namespace
 
 TEST_CASE("the digits perceptron is bit-exact", "[compile]") { check_digits("mlp"); }
+
+TEST_CASE("the digits convolutional network is bit-exact", "[compile]") { check_digits("cnn"); }
+
+// Networks outside the project: SYSTOLE_DATA names the folder that has mlperf_tiny/<name>.
+TEST_CASE("the MLPerf Tiny networks are bit-exact", "[compile][data]") {
+  const char* data = std::getenv("SYSTOLE_DATA");
+  if (data == nullptr) {
+    WARN("SYSTOLE_DATA is not set: nothing checked");
+    return;
+  }
+  const auto name = GENERATE("ad_autoencoder", "ic_resnet8", "kws_dscnn", "vww_mobilenet");
+  DYNAMIC_SECTION(name) {
+    const std::string folder = std::string(data) + "/mlperf_tiny/" + name + "/";
+    const Tensor image = npy::load(folder + "input_0.npy");
+    const onnx::Model model = without_softmax(onnx::load(folder + "model.onnx"));
+    const graph::Graph graph = graph::build(model, {{model.inputs.at(0).name, image}});
+    test::check_graph(graph, chip_config("small"), 0, records_of(graph, folder + "input_0.npy", 1),
+                      {});
+  }
+}

@@ -1,0 +1,238 @@
+#include "host/compile/matmul.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/command/error.hpp"
+
+namespace systole::compile {
+namespace {
+
+constexpr int64_t kColumns = spec::ArrayCols;
+constexpr int64_t kDepth = spec::ArrayDepth;
+constexpr int64_t kHalf = spec::AccHalfRows;
+
+/// A number as a sum of bytes, each with a sign flag.
+struct SignedByte {
+  int32_t value = 0;
+  bool is_signed = true;
+};
+
+std::vector<SignedByte> bytes_of(int32_t value) {
+  if (value == 0) return {};
+  if (value >= -128 && value <= 127) return {{value, true}};
+  if (value > 0) return {{value, false}};
+  return {{-128, true}, {value + 128, true}};
+}
+
+// sum of (a - za) * (b - zb[n]) over k
+//   = sum of a*b  +  sum of (-za)*b  +  sum of a*(-zb[n])  +  K*za*zb[n].
+// The second sum has a row of constants as activations, the third blocks of constants as weights.
+class MatmulEmitter {
+ public:
+  MatmulEmitter(Context& context, const MatmulOperator& op) : context_(context), io_(op) {}
+  void emit();
+
+ private:
+  struct Piece {
+    int64_t product = 0, m0 = 0, m1 = 0, n0 = 0, n1 = 0;
+  };
+  /// Constants of a tile.
+  struct Held {
+    Block block, row;
+    uint32_t bias = 0, multipliers = 0, zeros = 0;
+  };
+  void make_constants();
+  Held hold(unsigned tile);
+  void emit_piece(unsigned tile, const Held& held, const Piece& piece);
+
+  Context& context_;
+  MatmulOperator io_;
+  int64_t m_ = 0, k_ = 0, n_ = 0, blocks_ = 0;
+  int64_t rows_ = 0, columns_ = 0, depth_ = 0;  // of a piece
+  std::vector<SignedByte> a_zero_;              // -za
+  int64_t zero_parts_ = 0;                      // matrices of 8 bits that add up to -zb
+  Address constants_ = 0;
+  int64_t constant_bytes_ = 0;
+  unsigned half_ = 0;
+};
+
+void MatmulEmitter::make_constants() {
+  const graph::QMatMul& op = *io_.op;
+  a_zero_ = bytes_of(-op.a.zero_point);
+  for (const int32_t zp : op.b_zero_point) {
+    const int64_t parts = zp == 0 ? 0 : zp <= 128 && zp >= -127 ? 1 : 2;
+    zero_parts_ = std::max(zero_parts_, parts);
+  }
+  std::vector<uint8_t> bytes(static_cast<std::size_t>(blocks_ * 128 + zero_parts_ * blocks_ * 512));
+  for (int64_t n = 0; n < n_; ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    const auto product = static_cast<uint32_t>(k_) * static_cast<uint32_t>(op.a.zero_point) *
+                         static_cast<uint32_t>(op.b_zero_point[at]);
+    const uint32_t bias = static_cast<uint32_t>(op.bias[at]) + product;
+    std::memcpy(&bytes[at * 4], &bias, 4);
+    std::memcpy(&bytes[static_cast<std::size_t>(blocks_ * 64) + at * 4], &op.multiplier[at], 4);
+    int32_t left = -op.b_zero_point[at];
+    for (int64_t part = 0; part < zero_parts_; ++part) {
+      const int32_t value = std::clamp(left, -128, 127);
+      left -= value;
+      for (int64_t k = 0; k < kDepth; ++k) {
+        bytes[static_cast<std::size_t>(blocks_ * 128 + (part * blocks_ + n / kColumns) * 512 +
+                                       k * kColumns + n % kColumns)] = static_cast<uint8_t>(value);
+      }
+    }
+  }
+  constant_bytes_ = static_cast<int64_t>(bytes.size());
+  constants_ = context_.constant(std::move(bytes));
+}
+
+MatmulEmitter::Held MatmulEmitter::hold(unsigned tile) {
+  Held held;
+  held.block = context_.scratch_at_end(tile, constant_bytes_);
+  held.bias = held.block.address();
+  held.multipliers = held.bias + static_cast<uint32_t>(blocks_ * 64);
+  held.zeros = held.bias + static_cast<uint32_t>(blocks_ * 128);
+  context_.load(tile, {Buffer::Space::Dram, constants_}, 0, held.bias, constant_bytes_, {});
+  if (!a_zero_.empty()) {
+    held.row = context_.scratch_at_end(tile, static_cast<int64_t>(a_zero_.size()) * 64);
+    for (std::size_t i = 0; i < a_zero_.size(); ++i) {
+      context_.fill(tile, static_cast<uint8_t>(a_zero_[i].value),
+                    held.row.address() + static_cast<uint32_t>(64 * i), 64);
+    }
+  }
+  return held;
+}
+
+void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) {
+  const graph::QMatMul& op = *io_.op;
+  const int64_t rows = p.m1 - p.m0;
+  const int64_t columns = p.n1 - p.n0;
+  const int64_t blocks = divide_up(columns, kColumns);
+  const int64_t block0 = p.n0 / kColumns;
+  const int64_t acc = (half_++ % 2) * kHalf;
+  const auto product = static_cast<std::size_t>(p.product);
+  bool first = true;
+  for (int64_t k0 = 0; k0 < k_; k0 += depth_) {
+    const int64_t depth = std::min(depth_, k_ - k0);
+    const int64_t steps = divide_up(depth, kDepth);
+    const int64_t pitch = round_up(columns, kColumns);
+    const Block a = context_.scratch(tile, rows * depth + kDepth);
+    const Block b = context_.scratch(tile, steps * kDepth * pitch);
+    context_.load(tile, io_.a->buffer, (op.a_batch[product] * m_ + p.m0) * k_ + k0, a.address(),
+                  depth, {{rows, k_, depth}});
+    context_.load(tile, io_.b->buffer, (op.b_batch[product] * k_ + k0) * n_ + p.n0, b.address(),
+                  columns, {{depth, n_, pitch}});
+    spec::MatmulCommand c;
+    c.act = a.address();
+    c.act_signed = io_.a->type == DataType::S8;
+    c.wgt_signed = io_.b->type == DataType::S8;
+    c.weight_mode = spec::WeightMode::KRows;
+    c.init = first ? spec::AccInit::Bias : spec::AccInit::Accumulate;
+    c.bias = first ? held.bias + static_cast<uint32_t>(64 * block0) : 0;
+    c.len = static_cast<uint8_t>(kDepth);
+    c.len_last = static_cast<uint8_t>(depth - (steps - 1) * kDepth);
+    c.rcount0 = static_cast<uint16_t>(rows);
+    c.rcount1 = c.rcount2 = 1;
+    c.rstride0 = static_cast<int32_t>(depth);
+    c.ncount = static_cast<uint16_t>(blocks);
+    c.kcount0 = static_cast<uint16_t>(steps);
+    c.kcount1 = c.kcount2 = 1;
+    c.kstride0 = static_cast<int32_t>(kDepth);
+    c.wgt = b.address();
+    c.wgt_kstride = static_cast<int32_t>(kDepth * pitch);
+    c.wgt_nstride = static_cast<int32_t>(kColumns);
+    c.wgt_run = static_cast<int32_t>(pitch);
+    c.acc = static_cast<uint16_t>(acc);
+    c.acc_nstride = static_cast<uint16_t>(blocks > 1 ? rows : 0);
+    context_.schedule.emit(tile, spec::Unit::Matrix, c);
+    first = false;
+    c.init = spec::AccInit::Accumulate;
+    c.bias = 0;
+    // (-za) * b: the same row of constants for all rows.
+    for (std::size_t i = 0; i < a_zero_.size(); ++i) {
+      spec::MatmulCommand z = c;
+      z.act = held.row.address() + static_cast<uint32_t>(64 * i);
+      z.act_signed = a_zero_[i].is_signed;
+      z.rstride0 = z.kstride0 = 0;
+      context_.schedule.emit(tile, spec::Unit::Matrix, z);
+    }
+    // a * (-zb): the same block of constants for all k.
+    for (int64_t part = 0; part < zero_parts_; ++part) {
+      spec::MatmulCommand z = c;
+      z.wgt = held.zeros + static_cast<uint32_t>((part * blocks_ + block0) * 512);
+      z.wgt_signed = true;
+      z.weight_mode = spec::WeightMode::Packed;
+      z.wgt_kstride = z.wgt_run = 0;
+      z.wgt_nstride = 512;
+      context_.schedule.emit(tile, spec::Unit::Matrix, z);
+    }
+  }
+  const Block out = context_.scratch(tile, rows * columns);
+  spec::VectorCommand c;
+  c.a_type = spec::Vtype::Acc;
+  c.d_type = vector_type(io_.output->type);
+  c.op = spec::Vop::Mul;
+  c.tail_dim = 3;
+  c.lanes = static_cast<uint8_t>(kColumns);
+  c.lanes_last = static_cast<uint8_t>(columns - (blocks - 1) * kColumns);
+  c.a_base = static_cast<uint32_t>(acc);
+  c.d_base = out.address();
+  c.count0 = static_cast<uint16_t>(rows);
+  c.count1 = c.count2 = 1;
+  c.count3 = static_cast<uint16_t>(blocks);
+  c.a_stride0 = 1;
+  c.a_stride3 = static_cast<int32_t>(rows);
+  c.d_stride0 = static_cast<int32_t>(columns);
+  c.d_stride3 = static_cast<int32_t>(kColumns);
+  c.wcount0 = c.wcount1 = 1;
+  c.s_vector = true;
+  c.s = held.multipliers + static_cast<uint32_t>(64 * block0);
+  c.zp = static_cast<int16_t>(op.y.zero_point);
+  c.lo = static_cast<int16_t>(op.clamp.lo);
+  c.hi = static_cast<int16_t>(op.clamp.hi);
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+  context_.store(tile, io_.output->buffer, (p.product * m_ + p.m0) * n_ + p.n0, out.address(),
+                 columns, {{rows, n_, columns}});
+}
+
+void MatmulEmitter::emit() {
+  const graph::QMatMul& op = *io_.op;
+  m_ = io_.a->shape[1];
+  k_ = io_.a->shape[2];
+  n_ = io_.b->shape[2];
+  blocks_ = divide_up(n_, kColumns);
+  const auto products = static_cast<int64_t>(op.a_batch.size());
+  // Pieces of at most 128 rows that fill half of the accumulators; a thousand deep at most, so that
+  // two of both operands fit.
+  rows_ = divide_up(m_, divide_up(m_, 128));
+  columns_ = std::min(kHalf / rows_, blocks_) * kColumns;
+  const int64_t room = context_.working_bytes() / 3 - blocks_ * 128;
+  depth_ = std::min(k_, std::max<int64_t>(room / (rows_ + columns_) / kDepth, 1) * kDepth);
+  make_constants();
+
+  std::vector<Held> held(context_.tiles());
+  context_.begin({io_.a, io_.b}, [&] {
+    for (unsigned t = 0; t < context_.tiles(); ++t) held[t] = hold(t);
+  });
+  std::vector<Piece> pieces;
+  for (int64_t product = 0; product < products; ++product) {
+    for (int64_t m0 = 0; m0 < m_; m0 += rows_) {
+      for (int64_t n0 = 0; n0 < n_; n0 += columns_) {
+        pieces.push_back({product, m0, std::min(m0 + rows_, m_), n0, std::min(n0 + columns_, n_)});
+      }
+    }
+  }
+  const auto count = static_cast<int64_t>(pieces.size());
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    const auto [first, last] = share(count, t, context_.tiles());
+    for (int64_t i = first; i < last; ++i) {
+      emit_piece(t, held[t], pieces[static_cast<std::size_t>(i)]);
+    }
+  }
+}
+
+}  // namespace
+
+void emit_matmul(Context& context, const MatmulOperator& op) { MatmulEmitter(context, op).emit(); }
+
+}  // namespace systole::compile

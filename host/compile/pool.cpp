@@ -1,0 +1,256 @@
+#include "host/compile/pool.hpp"
+
+#include <algorithm>
+
+#include "host/command/error.hpp"
+#include "host/golden/arith.hpp"
+
+namespace systole::compile {
+namespace {
+
+constexpr int64_t kLanes = spec::VectorLanes;
+// Sums of a global average are whole numbers, exact in binary32 below 2^24.
+constexpr int64_t kMaxGlobal = (int64_t{1} << 24) / 255;
+
+/// A piece of the output: rows [y0, y1), columns [x0, x1), channels [c0, c1) of image n.
+struct Piece {
+  int64_t n = 0, y0 = 0, y1 = 0, x0 = 0, x1 = 0, c0 = 0, c1 = 0;
+  int64_t rows() const { return y1 - y0; }
+  int64_t columns() const { return x1 - x0; }
+  int64_t channels() const { return c1 - c0; }
+  int64_t elements() const { return rows() * columns() * channels(); }
+};
+
+class PoolEmitter {
+ public:
+  PoolEmitter(Context& context, const PoolOperator& op) : context_(context), op_(op) {}
+  void emit();
+
+ private:
+  SlabShape slab_shape(const Piece& piece) const;
+  int64_t bytes(const Piece& piece) const;
+  void emit_share(unsigned tile, int64_t g0, int64_t g1, int64_t c0, int64_t c1);
+  void emit_piece(unsigned tile, const Piece& piece);
+  spec::VectorCommand window_pass(const Piece& piece, const Slab& slab, uint32_t to,
+                                  int64_t element_bytes) const;
+  void flat_pass(unsigned tile, spec::VectorCommand c, uint32_t from, uint32_t to, spec::Vtype type,
+                 int64_t elements, int64_t rows, int64_t pitch);
+  void divide_by_counts(unsigned tile, const Piece& piece, uint32_t sums);
+  void set_codes(spec::VectorCommand& c, int32_t zero_point) const;
+
+  Context& context_;
+  PoolOperator op_;
+};
+
+SlabShape PoolEmitter::slab_shape(const Piece& p) const {
+  const graph::Window& w = op_.window;
+  SlabShape shape;
+  shape.n = p.n;
+  shape.y0 = p.y0 * w.stride[0] - w.pads[0];
+  shape.y1 = (p.y1 - 1) * w.stride[0] - w.pads[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
+  shape.x0 = p.x0 * w.stride[1] - w.pads[1];
+  shape.x1 = (p.x1 - 1) * w.stride[1] - w.pads[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+  shape.c0 = p.c0;
+  shape.c1 = p.c1;
+  return shape;
+}
+
+int64_t PoolEmitter::bytes(const Piece& piece) const {
+  const SlabShape s = slab_shape(piece);
+  const int64_t sums = op_.kind == PoolOperator::Kind::Max ? 0 : 4 * piece.elements();
+  return (s.y1 - s.y0) * (s.x1 - s.x0) * piece.channels() + piece.elements() + sums + 256;
+}
+
+void PoolEmitter::set_codes(spec::VectorCommand& c, int32_t zero_point) const {
+  c.zp = static_cast<int16_t>(zero_point);
+  c.lo = static_cast<int16_t>(op_.clamp.lo);
+  c.hi = static_cast<int16_t>(op_.clamp.hi);
+}
+
+/// The reduction over the window: everything but operator and conversion.
+spec::VectorCommand PoolEmitter::window_pass(const Piece& piece, const Slab& slab, uint32_t to,
+                                             int64_t element_bytes) const {
+  const graph::Window& w = op_.window;
+  const int64_t pixel = piece.channels();
+  spec::VectorCommand c;
+  c.a_type = vector_type(op_.in.stored->type);
+  c.op = spec::Vop::Mul;
+  c.s = float_bits(1.0f);
+  c.tail_dim = 2;
+  c.lanes = static_cast<uint8_t>(std::min(kLanes, pixel));
+  c.a_base = slab.address();
+  c.d_base = to;
+  c.count0 = static_cast<uint16_t>(piece.columns());
+  c.count1 = static_cast<uint16_t>(piece.rows());
+  c.count2 = static_cast<uint16_t>(divide_up(pixel, kLanes));
+  c.count3 = 1;
+  c.lanes_last = static_cast<uint8_t>(pixel - (c.count2 - 1) * kLanes);
+  c.a_stride0 = static_cast<int32_t>(w.stride[1] * pixel);
+  c.a_stride1 = static_cast<int32_t>(w.stride[0] * slab.pitch);
+  c.a_stride2 = static_cast<int32_t>(kLanes);
+  c.d_stride0 = static_cast<int32_t>(pixel * element_bytes);
+  c.d_stride1 = static_cast<int32_t>(piece.columns() * pixel * element_bytes);
+  c.d_stride2 = static_cast<int32_t>(kLanes * element_bytes);
+  c.wcount0 = static_cast<uint16_t>(w.kernel[1]);
+  c.wcount1 = static_cast<uint16_t>(w.kernel[0]);
+  c.a_wstride0 = static_cast<int32_t>(w.dilation[1] * pixel);
+  c.a_wstride1 = static_cast<int32_t>(w.dilation[0] * slab.pitch);
+  return c;
+}
+
+/// `rows` rows of `elements` binary32, `pitch` bytes apart, to the same places or to codes.
+void PoolEmitter::flat_pass(unsigned tile, spec::VectorCommand c, uint32_t from, uint32_t to,
+                            spec::Vtype type, int64_t elements, int64_t rows, int64_t pitch) {
+  const int64_t size = type == spec::Vtype::F32 ? 4 : 1;
+  c.a_type = spec::Vtype::F32;
+  c.d_type = type;
+  c.tail_dim = 0;
+  c.lanes = static_cast<uint8_t>(std::min(kLanes, elements));
+  c.count0 = static_cast<uint16_t>(divide_up(elements, kLanes));
+  c.count1 = static_cast<uint16_t>(rows);
+  c.count2 = c.count3 = 1;
+  c.lanes_last = static_cast<uint8_t>(elements - (c.count0 - 1) * kLanes);
+  c.a_base = from;
+  c.d_base = to;
+  c.a_stride0 = static_cast<int32_t>(kLanes * 4);
+  c.d_stride0 = static_cast<int32_t>(kLanes * size);
+  c.a_stride1 = static_cast<int32_t>(pitch);
+  c.d_stride1 = static_cast<int32_t>(pitch / 4 * size);
+  c.wcount0 = c.wcount1 = 1;
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+}
+
+spec::VectorCommand division(float by) {
+  spec::VectorCommand c;
+  c.op = spec::Vop::Div;
+  c.s = float_bits(by);
+  c.t = float_bits(golden::quotient(1.0f, by));
+  return c;
+}
+
+/// Divides sums by the number of elements of their windows: a pass for each rectangle of one count.
+void PoolEmitter::divide_by_counts(unsigned tile, const Piece& piece, uint32_t sums) {
+  const auto count = [&](int64_t y, int64_t x) {
+    return graph::average_divisor(op_.window, op_.count_include_pad, op_.in.h, op_.in.w, y, x);
+  };
+  const auto same_row = [&](int64_t y, int64_t other) {
+    for (int64_t x = piece.x0; x < piece.x1; ++x) {
+      if (count(y, x) != count(other, x)) return false;
+    }
+    return true;
+  };
+  const int64_t pixel = piece.channels();
+  for (int64_t y = piece.y0, y1; y < piece.y1; y = y1) {
+    for (y1 = y + 1; y1 < piece.y1 && same_row(y, y1);) ++y1;
+    for (int64_t x = piece.x0, x1; x < piece.x1; x = x1) {
+      for (x1 = x + 1; x1 < piece.x1 && count(y, x) == count(y, x1);) ++x1;
+      const int64_t offset = ((y - piece.y0) * piece.columns() + x - piece.x0) * pixel * 4;
+      const uint32_t at = sums + static_cast<uint32_t>(offset);
+      flat_pass(tile, division(static_cast<float>(count(y, x))), at, at, spec::Vtype::F32,
+                (x1 - x) * pixel, y1 - y, piece.columns() * pixel * 4);
+    }
+  }
+}
+
+void PoolEmitter::emit_piece(unsigned tile, const Piece& piece) {
+  const Slab slab =
+      load_slab(context_, tile, op_.in, slab_shape(piece), static_cast<uint8_t>(op_.pad), 0);
+  const Block out = context_.scratch(tile, piece.elements());
+  const spec::Vtype codes = vector_type(op_.out.stored->type);
+  if (op_.kind == PoolOperator::Kind::Max) {
+    spec::VectorCommand c = window_pass(piece, slab, out.address(), 1);
+    c.d_type = codes;
+    c.reduce = spec::Vreduce::Max;
+    set_codes(c, 0);
+    context_.schedule.emit(tile, spec::Unit::Vector, c);
+  } else {
+    const Block sums = context_.scratch(tile, 4 * piece.elements());
+    const uint32_t at = sums.address();
+    spec::VectorCommand c = window_pass(piece, slab, at, 4);
+    c.a_zp = static_cast<int16_t>(op_.x.zero_point);
+    c.d_type = spec::Vtype::F32;
+    c.reduce = spec::Vreduce::Sum;
+    if (op_.kind == PoolOperator::Kind::Average) c.s = float_bits(op_.x.scale);
+    context_.schedule.emit(tile, spec::Unit::Vector, c);
+    spec::VectorCommand last;
+    if (op_.kind == PoolOperator::Kind::Global) {
+      last.op = spec::Vop::Mul;
+      last.s = float_bits(golden::global_average_multiplier(op_.x, op_.y, op_.in.h * op_.in.w));
+      set_codes(last, op_.y.zero_point);
+    } else {
+      divide_by_counts(tile, piece, at);
+      last = division(op_.y.scale);
+      set_codes(last, op_.y.zero_point);
+      if (op_.rounding == graph::Rounding::AfterOffset) {
+        flat_pass(tile, division(op_.y.scale), at, at, spec::Vtype::F32, piece.elements(), 1, 0);
+        last = {};
+        last.op = spec::Vop::Fma;
+        last.s = float_bits(1.0f);
+        last.c = float_bits(static_cast<float>(op_.y.zero_point));
+        set_codes(last, 0);
+      }
+    }
+    flat_pass(tile, last, at, out.address(), codes, piece.elements(), 1, 0);
+  }
+  const int64_t pixel = op_.out.c;
+  const int64_t offset =
+      ((piece.n * op_.out.h + piece.y0) * op_.out.w + piece.x0) * pixel + piece.c0;
+  context_.store(tile, op_.out.stored->buffer, offset, out.address(), piece.channels(),
+                 {{piece.columns(), pixel, piece.channels()},
+                  {piece.rows(), op_.out.w * pixel, piece.columns() * piece.channels()}});
+}
+
+void PoolEmitter::emit_share(unsigned tile, int64_t g0, int64_t g1, int64_t c0, int64_t c1) {
+  // Pieces that leave room for two: rows first, then channels, then columns get fewer.
+  const int64_t limit = context_.working_bytes() / 3;
+  const int64_t largest = context_.working_bytes() * 9 / 10;
+  int64_t rows = std::min(g1 - g0, op_.out.h);
+  int64_t channels = c1 - c0;
+  int64_t columns = op_.out.w;
+  const auto needed = [&] { return bytes({0, 0, rows, 0, columns, 0, channels}); };
+  while (rows > 1 && needed() > limit) rows = divide_up(rows, 2);
+  while (channels > kLanes && needed() > limit) {
+    channels = round_up(divide_up(channels, 2), kLanes);
+  }
+  while (columns > 1 && needed() > limit) columns = divide_up(columns, 2);
+  if (needed() > largest) throw Error(kNoRoom, context_.node_name);
+  const bool single = needed() > limit;
+  for (int64_t g = g0; g < g1;) {
+    const int64_t n = g / op_.out.h, y0 = g % op_.out.h;
+    const int64_t left = std::min(op_.out.h - y0, g1 - g);
+    const int64_t take = divide_up(left, divide_up(left, rows));
+    for (int64_t c = c0; c < c1; c += channels) {
+      for (int64_t x = 0; x < op_.out.w; x += columns) {
+        if (single) context_.rewind(tile);
+        emit_piece(tile, {n, y0, y0 + take, x, std::min(x + columns, op_.out.w), c,
+                          std::min(c + channels, c1)});
+      }
+    }
+    g += take;
+  }
+}
+
+void PoolEmitter::emit() {
+  if (op_.kind == PoolOperator::Kind::Global && op_.in.h * op_.in.w > kMaxGlobal) {
+    throw Error("too many pixels for an exact average", context_.node_name,
+                "at most " + std::to_string(kMaxGlobal), std::to_string(op_.in.h * op_.in.w));
+  }
+  // Rows over tiles; channels too where rows are few.
+  const int64_t tiles = context_.tiles();
+  const int64_t all_rows = op_.out.n * op_.out.h;
+  const int64_t blocks = divide_up(op_.out.c, kLanes);
+  const int64_t tr = std::min(tiles, all_rows);
+  const int64_t tn = std::min(std::max<int64_t>(tiles / tr, 1), blocks);
+  context_.begin({op_.in.stored});
+  for (int64_t t = 0; t < tr * tn; ++t) {
+    const auto [g0, g1] = share(all_rows, t / tn, tr);
+    const auto [b0, b1] = share(blocks, t % tn, tn);
+    emit_share(static_cast<unsigned>(t), g0, g1, b0 * kLanes, std::min(b1 * kLanes, op_.out.c));
+  }
+}
+
+}  // namespace
+
+void emit_pool(Context& context, const PoolOperator& op) { PoolEmitter(context, op).emit(); }
+
+}  // namespace systole::compile

@@ -1,0 +1,23 @@
+// Pools, on the vector unit: maximum of codes; average of dequantized values; global average of
+// integers. Sixteen channels a step.
+#pragma once
+
+#include "host/compile/slab.hpp"
+
+namespace systole::compile {
+
+struct PoolOperator {
+  enum class Kind { Max, Average, Global };
+  Kind kind = Kind::Max;
+  Image in, out;
+  graph::Window window;
+  int32_t pad = 0;  // code that padding holds: one that changes nothing
+  bool count_include_pad = false;
+  graph::Rounding rounding = graph::Rounding::AfterOffset;
+  graph::QuantParams x, y;
+  graph::Clamp clamp;
+};
+
+void emit_pool(Context& context, const PoolOperator& op);
+
+}  // namespace systole::compile

@@ -1,0 +1,454 @@
+// Random graphs of every operator: compiled, executed by the functional model in several orders,
+// compared with the graph reference element by element.
+#include <catch2/catch.hpp>
+
+#include "host/golden/arith.hpp"
+#include "tests/host/compile_run.hpp"
+#include "tests/support/seed.hpp"
+
+using namespace systole;
+using test::one_in;
+using test::uniform;
+using Rng = std::mt19937_64;
+
+namespace {
+
+/// Grows a canonical graph node by node.
+class RandomGraph {
+ public:
+  explicit RandomGraph(Rng& rng) : rng_(rng) {}
+
+  graph::ValueId value(DataType type, Shape shape) {
+    const auto id = static_cast<graph::ValueId>(graph.values.size());
+    graph.values.push_back({"v" + std::to_string(id), type, std::move(shape), {}});
+    return id;
+  }
+  graph::ValueId input(DataType type, Shape shape) {
+    const graph::ValueId id = value(type, std::move(shape));
+    graph.inputs.push_back(id);
+    return id;
+  }
+  graph::ValueId add(graph::Operator op, std::vector<graph::ValueId> inputs, DataType type,
+                     Shape shape) {
+    const graph::ValueId out = value(type, std::move(shape));
+    graph.nodes.push_back({"node" + std::to_string(out), std::move(op), std::move(inputs), out});
+    return out;
+  }
+
+  DataType byte_type() { return one_in(rng_, 2) ? DataType::S8 : DataType::U8; }
+  DataType type(graph::ValueId id) { return graph.value(id).type; }
+  const Shape& shape(graph::ValueId id) { return graph.value(id).shape; }
+  float scale() {
+    return std::ldexp(1.0f + 0.01f * static_cast<float>(uniform(rng_, 0, 99)),
+                      static_cast<int>(uniform(rng_, -7, -3)));
+  }
+  int32_t zero_point(DataType type) {
+    if (one_in(rng_, 3)) return 0;
+    return static_cast<int32_t>(type == DataType::S8 ? uniform(rng_, -128, 127)
+                                                     : uniform(rng_, 0, 255));
+  }
+  graph::QuantParams params(DataType type) { return {scale(), zero_point(type)}; }
+  graph::Clamp clamp(DataType type) {
+    graph::Clamp c = type == DataType::S8 ? graph::Clamp{-128, 127} : graph::Clamp{0, 255};
+    if (one_in(rng_, 3)) c.lo += static_cast<int32_t>(uniform(rng_, 0, 100));
+    if (one_in(rng_, 4)) c.hi -= static_cast<int32_t>(uniform(rng_, 0, 100));
+    return c;
+  }
+  Tensor random_tensor(DataType type, const Shape& shape) {
+    Tensor t(type, shape);
+    if (type == DataType::F32) {
+      for (int64_t i = 0; i < t.size(); ++i) {
+        t.data<float>()[i] = static_cast<float>(uniform(rng_, -4000, 4000)) / 256.0f;
+      }
+    } else {
+      for (auto& byte : t.bytes()) byte = static_cast<uint8_t>(uniform(rng_, 0, 255));
+    }
+    return t;
+  }
+
+  graph::ValueId quantize(graph::ValueId x) {
+    const DataType t = byte_type();
+    graph::Quantize op;
+    const Shape s = shape(x);
+    int64_t count = 1;
+    if (s.size() > 1 && one_in(rng_, 4)) {
+      op.axis = uniform(rng_, 0, static_cast<int64_t>(s.size()) - 1);
+      count = s[static_cast<std::size_t>(op.axis)];
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      op.scale.push_back(scale() * 4);
+      op.zero_point.push_back(zero_point(t));
+    }
+    op.clamp = clamp(t);
+    return add(op, {x}, t, s);
+  }
+  graph::ValueId dequantize(graph::ValueId x) {
+    graph::Dequantize op;
+    const Shape s = shape(x);
+    int64_t count = 1;
+    if (s.size() > 1 && one_in(rng_, 3)) {
+      op.axis = uniform(rng_, 0, static_cast<int64_t>(s.size()) - 1);
+      count = s[static_cast<std::size_t>(op.axis)];
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      op.scale.push_back(scale());
+      op.zero_point.push_back(zero_point(type(x)));
+    }
+    op.lo = one_in(rng_, 3) ? 0.0f : -std::numeric_limits<float>::infinity();
+    op.hi = one_in(rng_, 3) ? 2.0f : std::numeric_limits<float>::infinity();
+    return add(op, {x}, DataType::F32, s);
+  }
+  graph::ValueId requantize(graph::ValueId x) {
+    graph::Requantize op;
+    op.x = params(type(x));
+    op.clamp = clamp(type(x));
+    if (one_in(rng_, 3)) {
+      op.y = op.x;
+      return add(op, {x}, type(x), shape(x));
+    }
+    const DataType t = byte_type();
+    op.y = params(t);
+    op.clamp = clamp(t);
+    return add(op, {x}, t, shape(x));
+  }
+
+  template <typename Op>
+  void weights(Op& op, int64_t channels, Shape shape, DataType t, float depth) {
+    op.weights = random_tensor(byte_type(), shape);
+    const bool per_channel = one_in(rng_, 2);
+    const bool zeros = one_in(rng_, 2);
+    for (int64_t m = 0; m < channels; ++m) {
+      if (m == 0 || per_channel) {
+        op.w_scale.push_back(scale());
+        op.w_zero_point.push_back(zeros ? 0 : zero_point(op.weights.type()));
+      } else {
+        op.w_scale.push_back(op.w_scale[0]);
+        op.w_zero_point.push_back(op.w_zero_point[0]);
+      }
+      op.bias.push_back(static_cast<int32_t>(uniform(rng_, -5000, 5000)));
+    }
+    op.y = params(t);
+    op.clamp = clamp(t);
+    op.y.scale = op.x.scale * op.w_scale[0] * 60.0f * std::sqrt(depth);
+    for (const float s : op.w_scale) {
+      op.multiplier.push_back(golden::accumulator_multiplier(op.x.scale, s, op.y.scale));
+    }
+  }
+
+  graph::Window window(int64_t h, int64_t w, int64_t most, bool dilate) {
+    graph::Window win;
+    const int64_t sizes[2] = {h, w};
+    for (int d = 0; d < 2; ++d) {
+      win.dilation[d] = dilate && one_in(rng_, 4) ? uniform(rng_, 1, 3) : 1;
+      win.kernel[d] = uniform(rng_, 1, most);
+      win.stride[d] = uniform(rng_, 1, 3);
+      win.pads[d] = uniform(rng_, 0, win.kernel[d] - 1);
+      win.pads[d + 2] = uniform(rng_, 0, win.kernel[d] - 1);
+      while ((win.kernel[d] - 1) * win.dilation[d] + 1 > sizes[d] + win.pads[d] + win.pads[d + 2]) {
+        if (win.dilation[d] > 1)
+          --win.dilation[d];
+        else if (win.kernel[d] > 1)
+          --win.kernel[d];
+        win.pads[d] = std::min(win.pads[d], win.kernel[d] - 1);
+        win.pads[d + 2] = std::min(win.pads[d + 2], win.kernel[d] - 1);
+      }
+    }
+    return win;
+  }
+  static int64_t out_size(const graph::Window& w, int d, int64_t size) {
+    return (size + w.pads[d] + w.pads[d + 2] - (w.kernel[d] - 1) * w.dilation[d] - 1) /
+               w.stride[d] +
+           1;
+  }
+
+  graph::ValueId conv(graph::ValueId x, int64_t most_channels = 40) {
+    const Shape s = shape(x);
+    graph::QConv op;
+    op.window = window(s[2], s[3], 5, true);
+    if (one_in(rng_, 4)) op.window = graph::Window{};
+    int64_t m = uniform(rng_, 1, most_channels);
+    switch (uniform(rng_, 0, 3)) {
+      case 0:  // depthwise
+        op.group = s[1];
+        m = s[1] * uniform(rng_, 1, 2);
+        break;
+      case 1: {  // some groups
+        op.group = uniform(rng_, 1, s[1]);
+        while (s[1] % op.group != 0) --op.group;
+        m = op.group * uniform(rng_, 1, 9);
+        break;
+      }
+      default:
+        break;
+    }
+    op.x = params(type(x));
+    const DataType t = byte_type();
+    const Shape w = {m, s[1] / op.group, op.window.kernel[0], op.window.kernel[1]};
+    weights(op, m, w, t, static_cast<float>(w[1] * w[2] * w[3]));
+    return add(op, {x}, t, {s[0], m, out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
+  }
+  graph::ValueId gemm(graph::ValueId x, int64_t columns) {
+    const Shape s = shape(x);
+    graph::QGemm op;
+    op.x = params(type(x));
+    const DataType t = byte_type();
+    weights(op, columns, {s[1], columns}, t, static_cast<float>(s[1]));
+    return add(op, {x}, t, {s[0], columns});
+  }
+  graph::ValueId max_pool(graph::ValueId x) {
+    const Shape s = shape(x);
+    graph::QMaxPool op;
+    op.window = window(s[2], s[3], 4, true);
+    return add(op, {x}, type(x),
+               {s[0], s[1], out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
+  }
+  graph::ValueId average_pool(graph::ValueId x) {
+    const Shape s = shape(x);
+    graph::QAveragePool op;
+    op.window = window(s[2], s[3], 4, false);
+    op.count_include_pad = one_in(rng_, 2);
+    op.rounding = one_in(rng_, 2) ? graph::Rounding::AfterOffset : graph::Rounding::BeforeOffset;
+    op.x = params(type(x));
+    const DataType t = byte_type();
+    op.y = params(t);
+    op.clamp = clamp(t);
+    return add(op, {x}, t,
+               {s[0], s[1], out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
+  }
+  graph::ValueId global_pool(graph::ValueId x) {
+    const Shape s = shape(x);
+    graph::QGlobalAveragePool op;
+    op.x = params(type(x));
+    const DataType t = byte_type();
+    op.y = params(t);
+    op.clamp = clamp(t);
+    return add(op, {x}, t, {s[0], s[1], 1, 1});
+  }
+  graph::ValueId add_values(graph::ValueId a, graph::ValueId b, Shape out) {
+    graph::QAdd op;
+    op.a = params(type(a));
+    op.b = params(type(b));
+    const DataType t = byte_type();
+    op.y = params(t);
+    op.rounding = one_in(rng_, 2) ? graph::Rounding::AfterOffset : graph::Rounding::BeforeOffset;
+    op.clamp = clamp(t);
+    return add(op, {a, b}, t, std::move(out));
+  }
+  graph::ValueId constant(Shape s) {
+    const DataType t = byte_type();
+    const graph::ValueId id = value(t, s);
+    graph.values[static_cast<std::size_t>(id)].constant = random_tensor(t, s);
+    return id;
+  }
+  graph::ValueId transpose(graph::ValueId x) {
+    graph::Transpose op;
+    const Shape s = shape(x);
+    for (std::size_t i = 0; i < s.size(); ++i) op.perm.push_back(static_cast<int64_t>(i));
+    std::shuffle(op.perm.begin(), op.perm.end(), rng_);
+    Shape out;
+    for (const int64_t p : op.perm) out.push_back(s[static_cast<std::size_t>(p)]);
+    return add(op, {x}, type(x), out);
+  }
+  graph::ValueId reshape(graph::ValueId x, Shape s) {
+    return add(graph::Reshape{}, {x}, type(x), std::move(s));
+  }
+  void output(graph::ValueId x) { graph.outputs.push_back(x); }
+
+  /// A random operator on a [N, C, H, W] value.
+  graph::ValueId any(graph::ValueId x) {
+    const Shape s = shape(x);
+    switch (uniform(rng_, 0, 9)) {
+      case 0:
+        return requantize(x);
+      case 1:
+        return max_pool(x);
+      case 2:
+        return average_pool(x);
+      case 3: {
+        Shape b = s;
+        for (auto& d : b) d = one_in(rng_, 2) ? 1 : d;
+        return add_values(x, constant(b), s);
+      }
+      case 4:
+        return add_values(x, x, s);
+      case 5:
+        return transpose(x);
+      case 6:
+        return reshape(x, {s[0], s[1] * s[2], s[3], 1});
+      default:
+        return conv(x);
+    }
+  }
+
+  graph::Tensors record() {
+    graph::Tensors tensors;
+    for (const graph::ValueId id : graph.inputs) {
+      tensors[graph.value(id).name] = random_tensor(type(id), shape(id));
+    }
+    return tensors;
+  }
+
+  graph::Graph graph;
+
+ private:
+  Rng& rng_;
+};
+
+/// Checks the graph on a random chip, with one to three records.
+void check(RandomGraph& random, Rng& rng) {
+  const char* const names[] = {"tiny", "small", "small", "medium"};
+  const ChipConfig config = chip_config(names[uniform(rng, 0, 3)]);
+  const auto tiles = static_cast<unsigned>(uniform(rng, 1, config.tiles()));
+  std::vector<graph::Tensors> records;
+  for (int64_t i = uniform(rng, 1, 3); i > 0; --i) records.push_back(random.record());
+  test::check_graph(random.graph, config, tiles, records, {rng() | 1});
+}
+
+Shape random_image(Rng& rng) {
+  return {uniform(rng, 1, 2), uniform(rng, 1, 40), uniform(rng, 1, 17), uniform(rng, 1, 17)};
+}
+
+template <typename Body>
+void repeat(int times, uint64_t stream, Body body) {
+  Rng rng = test::make_rng(stream);
+  for (int i = 0; i < times; ++i) {
+    INFO("graph " << i);
+    RandomGraph random(rng);
+    body(random, rng);
+    check(random, rng);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("conversions between floats and codes are bit-exact", "[compile]") {
+  repeat(30, 1, [](RandomGraph& g, Rng& rng) {
+    Shape shape;
+    for (int64_t i = uniform(rng, 0, 4); i > 0; --i) shape.push_back(uniform(rng, 1, 19));
+    auto x = g.quantize(g.input(DataType::F32, shape));
+    if (one_in(rng, 2)) x = g.requantize(x);
+    g.output(one_in(rng, 3) ? x : g.dequantize(x));
+  });
+}
+
+TEST_CASE("movements of data are bit-exact", "[compile]") {
+  repeat(30, 2, [](RandomGraph& g, Rng& rng) {
+    auto x = g.input(one_in(rng, 3) ? DataType::F32 : g.byte_type(), random_image(rng));
+    for (int64_t i = uniform(rng, 1, 3); i > 0; --i) {
+      const Shape s = g.shape(x);
+      if (one_in(rng, 2)) {
+        x = g.transpose(x);
+      } else {
+        x = g.reshape(x, s.size() == 4 ? Shape{s[0] * s[1], s[2] * s[3]} : Shape{s[1], 1, s[0], 1});
+      }
+    }
+    g.output(x);
+  });
+}
+
+TEST_CASE("convolutions are bit-exact", "[compile]") {
+  repeat(60, 3, [](RandomGraph& g, Rng& rng) {
+    g.output(g.conv(g.input(g.byte_type(), random_image(rng))));
+  });
+}
+
+TEST_CASE("multiplications by constant matrices are bit-exact", "[compile]") {
+  repeat(30, 4, [](RandomGraph& g, Rng& rng) {
+    auto x = g.input(g.byte_type(), {uniform(rng, 1, 40), uniform(rng, 1, 300)});
+    if (one_in(rng, 3)) x = g.transpose(x);
+    g.output(g.gemm(x, uniform(rng, 1, 70)));
+  });
+}
+
+TEST_CASE("a flattened image meets its matrix in the right order", "[compile]") {
+  repeat(20, 5, [](RandomGraph& g, Rng& rng) {
+    auto x = g.conv(g.input(g.byte_type(), random_image(rng)));
+    const Shape s = g.shape(x);
+    x = g.reshape(x, {s[0], s[1] * s[2] * s[3]});
+    x = g.gemm(x, uniform(rng, 1, 40));
+    g.output(g.gemm(x, uniform(rng, 1, 40)));
+  });
+}
+
+TEST_CASE("pools are bit-exact", "[compile]") {
+  repeat(50, 6, [](RandomGraph& g, Rng& rng) {
+    const auto x = g.input(g.byte_type(), random_image(rng));
+    switch (uniform(rng, 0, 2)) {
+      case 0:
+        g.output(g.max_pool(x));
+        break;
+      case 1:
+        g.output(g.average_pool(x));
+        break;
+      default:
+        g.output(g.global_pool(x));
+    }
+  });
+}
+
+TEST_CASE("additions broadcast and are bit-exact", "[compile]") {
+  repeat(40, 7, [](RandomGraph& g, Rng& rng) {
+    const Shape out = random_image(rng);
+    Shape a = out, b = out;
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (one_in(rng, 6)) a[i] = 1;
+      if (a[i] != 1 && one_in(rng, 4)) b[i] = 1;
+    }
+    for (std::size_t i = 0; i < 4 && a == out; ++i) {
+      if (!one_in(rng, 4) || b[0] != 1) break;
+      b.erase(b.begin());
+      if (b.empty()) break;
+    }
+    Shape result;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::size_t skip = 4 - b.size();
+      result.push_back(std::max(a[i], i < skip ? 1 : b[i - skip]));
+    }
+    const auto x = g.input(g.byte_type(), a);
+    const auto y = one_in(rng, 2) ? g.constant(b) : g.input(g.byte_type(), b);
+    g.output(one_in(rng, 2) ? g.add_values(x, y, result) : g.add_values(y, x, result));
+  });
+}
+
+TEST_CASE("products of two values are bit-exact", "[compile]") {
+  repeat(30, 8, [](RandomGraph& g, Rng& rng) {
+    const int64_t k = uniform(rng, 1, 200), n = uniform(rng, 1, 70), m = uniform(rng, 1, 150);
+    const int64_t as = uniform(rng, 1, 2), bs = uniform(rng, 1, 2);
+    const auto a = g.input(g.byte_type(), {as, m, k});
+    const auto b = g.input(g.byte_type(), {bs, k, n});
+    graph::QMatMul op;
+    op.a = g.params(g.type(a));
+    const bool per_column = one_in(rng, 2);
+    for (int64_t i = 0; i < n; ++i) {
+      op.b_scale.push_back(i == 0 || per_column ? g.scale() : op.b_scale[0]);
+      op.b_zero_point.push_back(i == 0 || per_column ? g.zero_point(g.type(b))
+                                                     : op.b_zero_point[0]);
+      op.bias.push_back(static_cast<int32_t>(uniform(rng, -1000, 1000)));
+    }
+    const DataType t = g.byte_type();
+    op.y = g.params(t);
+    op.y.scale = op.a.scale * op.b_scale[0] * 60.0f * std::sqrt(static_cast<float>(k));
+    op.clamp = g.clamp(t);
+    for (const float s : op.b_scale) {
+      op.multiplier.push_back(golden::accumulator_multiplier(op.a.scale, s, op.y.scale));
+    }
+    const int64_t products = std::max(as, bs);
+    for (int64_t p = 0; p < products; ++p) {
+      op.a_batch.push_back(p % as);
+      op.b_batch.push_back(p % bs);
+    }
+    g.output(g.add(op, {a, b}, t, {products, m, n}));
+  });
+}
+
+TEST_CASE("random networks are bit-exact", "[compile]") {
+  repeat(40, 9, [](RandomGraph& g, Rng& rng) {
+    auto x = one_in(rng, 2) ? g.input(g.byte_type(), random_image(rng))
+                            : g.quantize(g.input(DataType::F32, random_image(rng)));
+    for (int64_t i = uniform(rng, 2, 6); i > 0; --i) {
+      x = g.any(x);
+      if (one_in(rng, 6)) g.output(x);
+    }
+    g.output(one_in(rng, 2) ? x : g.dequantize(x));
+  });
+}
