@@ -81,11 +81,8 @@ module noc_router
     flit_t arriving, head_q, second_q;
     ports_t head_route_q, second_route_q;  // one-hot for a packet's first flit, else zero
 
-    if (i == North) assign arriving = north_i;
-    else if (i == East) assign arriving = east_i;
-    else if (i == South) assign arriving = south_i;
-    else if (i == West) assign arriving = west_i;
-    else assign arriving = local_i;
+    assign arriving = i == North ? north_i : i == East ? east_i : i == South ? south_i :
+        i == West ? west_i : local_i;
 
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) begin
@@ -165,14 +162,13 @@ module noc_router
       else if (Feeders[3] && grant[3]) leaving = gen_in[3].head_q;
       else if (Feeders[4] && grant[4]) leaving = gen_in[4].head_q;
     end
-
-    if (o == North) assign north_o = leaving;
-    else if (o == East) assign east_o = leaving;
-    else if (o == South) assign south_o = leaving;
-    else if (o == West) assign west_o = leaving;
-    else assign local_o = leaving;
   end
 
+  assign north_o = gen_out[North].leaving;
+  assign east_o = gen_out[East].leaving;
+  assign south_o = gen_out[South].leaving;
+  assign west_o = gen_out[West].leaving;
+  assign local_o = gen_out[Local].leaving;
   assign valid_o = {
     gen_out[4].grant != '0,
     gen_out[3].grant != '0,
@@ -210,7 +206,12 @@ module noc_router
                 gen_out[4].hold_q;
 
   `ASSERT(OneGrantAnOffer_A, $countones(granted) == $countones(valid_o))
-  `ASSERT(OfferHeld_A, ($past(valid_o & ~ready_i) & ~valid_o) == '0)
+  ports_t waited_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) waited_q <= '0;
+    else waited_q <= valid_o & ~ready_i;
+  end
+  `ASSERT(OfferHeld_A, (waited_q & ~valid_o) == '0)
   `ASSERT(DstInMesh_A, (valid_o & Edges) == '0)
   `ASSERT(PacketHasHead_A, (head_valid_q & ~head_first & ~held) == '0)
 
