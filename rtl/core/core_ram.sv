@@ -52,6 +52,20 @@ module core_ram
   assign data_gnt_o = data_req_i && !wide_req_i;
   assign instr_gnt_o = instr_req_i && !wide_req_i && !(data_req_i && data_bank == instr_bank);
 
+  row_t data_row, instr_row;
+  assign data_row = data_word_i[CoreRamWordBits-1:BankBits];
+  assign instr_row = instr_word_i[CoreRamWordBits-1:BankBits];
+
+  // A word after a write by byte enables.
+  function automatic logic [31:0] merged(logic [31:0] old, logic [3:0] be, logic [31:0] data);
+    if (be == '1) return data;
+    merged = old;
+    if (be[0]) merged[7:0] = data[7:0];
+    if (be[1]) merged[15:8] = data[15:8];
+    if (be[2]) merged[23:16] = data[23:16];
+    if (be[3]) merged[31:24] = data[31:24];
+  endfunction
+
   // Banks below the window's first one hold its words of the next row.
   logic [NumBanks-1:0] wraps;
   assign wraps = ~({NumBanks{1'b1}} << wide_bank);
@@ -61,42 +75,27 @@ module core_ram
     logic [31:0] mem[2**RowBits];
     logic [31:0] rdata_q;
 
-    logic data_here, instr_here, we;
-    logic [3:0] be;
-    row_t row;
-    logic [31:0] wdata;
-    bank_t lane;
+    logic data_here, instr_here;
+    bank_t lane;  // the window's word that lies in this bank
+    row_t wide_row;
 
     assign data_here = data_gnt_o && data_bank == bank_t'(b);
     assign instr_here = instr_gnt_o && instr_bank == bank_t'(b);
-    assign lane = bank_t'(b) - wide_bank;  // the window's word that lies in this bank
+    assign lane = bank_t'(b) - wide_bank;
+    assign wide_row = wide_word_i[CoreRamWordBits-1:BankBits] + row_t'(wraps[b]);
 
-    always_comb begin
-      row = instr_word_i[CoreRamWordBits-1:BankBits];
-      we = 1'b0;
-      be = data_be_i;
-      wdata = data_wdata_i;
-      if (wide_req_i) begin
-        row = wide_word_i[CoreRamWordBits-1:BankBits] + row_t'(wraps[b]);
-        we = wide_we_i;
-        be = wide_be_i[4*lane+:4];
-        wdata = wide_wdata_i[32*lane+:32];
-      end else if (data_here) begin
-        row = data_word_i[CoreRamWordBits-1:BankBits];
-        we = data_we_i;
-      end
-    end
-
+    // One access a cycle. Chosen in the flop, so that a simulation looks at the wide data only where one is.
     always_ff @(posedge clk_i) begin
-      if (we) begin
-        if (&be) mem[row] <= wdata;
-        else begin
-          if (be[0]) mem[row][7:0] <= wdata[7:0];
-          if (be[1]) mem[row][15:8] <= wdata[15:8];
-          if (be[2]) mem[row][23:16] <= wdata[23:16];
-          if (be[3]) mem[row][31:24] <= wdata[31:24];
-        end
-      end else if (wide_req_i || data_here || instr_here) rdata_q <= mem[row];
+      if (wide_req_i) begin
+        if (!wide_we_i) rdata_q <= mem[wide_row];
+        else
+          mem[wide_row] <= merged(mem[wide_row], wide_be_i[4*lane+:4], wide_wdata_i[32*lane+:32]);
+      end else if (data_here) begin
+        if (!data_we_i) rdata_q <= mem[data_row];
+        else mem[data_row] <= merged(mem[data_row], data_be_i, data_wdata_i);
+      end else if (instr_here) begin
+        rdata_q <= mem[instr_row];
+      end
     end
 
     assign bank_rdata[b] = rdata_q;

@@ -7,7 +7,7 @@
 // Contract: pins and the mesh's flits are taken only in cycles in which the node is awake; it wakes in the
 // cycle after one is offered, or when the core's timer expires. All but the cycle counter, the timer's
 // comparison and that decision stops when the core sleeps and nothing is under way.
-// Latency: packets pass the crossbars in the cycle in which they are offered.
+// Latency: packets pass the crossbars in the cycle in which they are offered, one cycle later from the mesh.
 
 `include "assert.svh"
 
@@ -205,9 +205,26 @@ module io_node
     .flit_o  (req_out)
   );
 
-  assign req_in_valid[SenderMesh] = noc_req_valid_i && awake_q;
-  assign noc_req_ready_o = req_in_ready[SenderMesh] && awake_q;
-  assign req_in[SenderMesh] = noc_req_i;
+  // Flits of the mesh come through a queue: logic that hung on awake_q, whose clock never stops, would be
+  // evaluated, in a simulation, while this node sleeps.
+  logic req_queue_ready;
+  logic [1:0] unused_req_count, unused_rsp_count;
+  assign noc_req_ready_o = req_queue_ready && awake_q;
+
+  fifo #(
+    .T(flit_t)
+  ) u_req_queue (
+    .clk_i  (clk),
+    .rst_ni,
+    .valid_i(noc_req_valid_i && awake_q),
+    .ready_o(req_queue_ready),
+    .data_i (noc_req_i),
+    .valid_o(req_in_valid[SenderMesh]),
+    .ready_i(req_in_ready[SenderMesh]),
+    .data_o (req_in[SenderMesh]),
+    .count_o(unused_req_count)
+  );
+
   assign noc_req_valid_o = req_out_valid[AnsweringMesh];
   assign req_out_ready[AnsweringMesh] = noc_req_ready_i;
   assign noc_req_o = req_out[AnsweringMesh];
@@ -247,9 +264,23 @@ module io_node
     .flit_o  (rsp_out)
   );
 
-  assign rsp_in_valid[AnsweringMesh] = noc_rsp_valid_i && awake_q;
-  assign noc_rsp_ready_o = rsp_in_ready[AnsweringMesh] && awake_q;
-  assign rsp_in[AnsweringMesh] = noc_rsp_i;
+  logic rsp_queue_ready;
+  assign noc_rsp_ready_o = rsp_queue_ready && awake_q;
+
+  fifo #(
+    .T(flit_t)
+  ) u_rsp_queue (
+    .clk_i  (clk),
+    .rst_ni,
+    .valid_i(noc_rsp_valid_i && awake_q),
+    .ready_o(rsp_queue_ready),
+    .data_i (noc_rsp_i),
+    .valid_o(rsp_in_valid[AnsweringMesh]),
+    .ready_i(rsp_in_ready[AnsweringMesh]),
+    .data_o (rsp_in[AnsweringMesh]),
+    .count_o(unused_rsp_count)
+  );
+
   assign noc_rsp_valid_o = rsp_out_valid[SenderMesh];
   assign rsp_out_ready[SenderMesh] = noc_rsp_ready_i;
   assign noc_rsp_o = rsp_out[SenderMesh];
