@@ -1,0 +1,262 @@
+#include "sim/chip_tb.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "host/command/error.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+
+namespace systole::sim {
+namespace {
+
+constexpr uint64_t kForever = std::numeric_limits<uint64_t>::max();
+constexpr unsigned kResetCycles = 4;
+constexpr std::size_t kThreadStackBytes = 4 << 20;
+
+std::unique_ptr<VerilatedContext> make_context(const SimulationOptions& options) {
+#ifndef SYSTOLE_RANDOM_RESET
+  if (options.random_reset != 0) {
+    throw Error("random initial state needs the other build", "random_reset",
+                "a library built by make build-<config>-xrand");
+  }
+#endif
+  auto context = std::make_unique<VerilatedContext>();
+  context->randReset(options.random_reset == 0 ? 0 : 2);
+  context->randSeed(static_cast<int>(options.random_reset & 0x7fffffff));
+  context->traceEverOn(options.trace_to > options.trace_from);
+  return context;
+}
+
+AxiPins host_slave_pins(Vsystole_chip& m) {
+  return {
+      {&m.s_axi_host_awvalid_i, &m.s_axi_host_awready_o, &m.s_axi_host_awaddr_i,
+       &m.s_axi_host_awlen_i, &m.s_axi_host_awsize_i, &m.s_axi_host_awburst_i,
+       &m.s_axi_host_awid_i},
+      {&m.s_axi_host_wvalid_i, &m.s_axi_host_wready_o, m.s_axi_host_wdata_i.data(),
+       &m.s_axi_host_wstrb_i, &m.s_axi_host_wlast_i},
+      {&m.s_axi_host_bvalid_o, &m.s_axi_host_bready_i, &m.s_axi_host_bresp_o, &m.s_axi_host_bid_o},
+      {&m.s_axi_host_arvalid_i, &m.s_axi_host_arready_o, &m.s_axi_host_araddr_i,
+       &m.s_axi_host_arlen_i, &m.s_axi_host_arsize_i, &m.s_axi_host_arburst_i,
+       &m.s_axi_host_arid_i},
+      {&m.s_axi_host_rvalid_o, &m.s_axi_host_rready_i, m.s_axi_host_rdata_o.data(),
+       &m.s_axi_host_rresp_o, &m.s_axi_host_rlast_o, &m.s_axi_host_rid_o}};
+}
+
+AxiPins host_memory_pins(Vsystole_chip& m) {
+  return {
+      {&m.m_axi_host_awvalid_o, &m.m_axi_host_awready_i, &m.m_axi_host_awaddr_o,
+       &m.m_axi_host_awlen_o, &m.m_axi_host_awsize_o, &m.m_axi_host_awburst_o,
+       &m.m_axi_host_awid_o},
+      {&m.m_axi_host_wvalid_o, &m.m_axi_host_wready_i, m.m_axi_host_wdata_o.data(),
+       &m.m_axi_host_wstrb_o, &m.m_axi_host_wlast_o},
+      {&m.m_axi_host_bvalid_i, &m.m_axi_host_bready_o, &m.m_axi_host_bresp_i, &m.m_axi_host_bid_i},
+      {&m.m_axi_host_arvalid_o, &m.m_axi_host_arready_i, &m.m_axi_host_araddr_o,
+       &m.m_axi_host_arlen_o, &m.m_axi_host_arsize_o, &m.m_axi_host_arburst_o,
+       &m.m_axi_host_arid_o},
+      {&m.m_axi_host_rvalid_i, &m.m_axi_host_rready_o, m.m_axi_host_rdata_i.data(),
+       &m.m_axi_host_rresp_i, &m.m_axi_host_rlast_i, &m.m_axi_host_rid_i}};
+}
+
+AxiPins dram_pins(Vsystole_chip& m, unsigned c) {
+  return {{&m.m_axi_mem_awvalid_o[c], &m.m_axi_mem_awready_i[c], &m.m_axi_mem_awaddr_o[c],
+           &m.m_axi_mem_awlen_o[c], &m.m_axi_mem_awsize_o[c], &m.m_axi_mem_awburst_o[c],
+           &m.m_axi_mem_awid_o[c]},
+          {&m.m_axi_mem_wvalid_o[c], &m.m_axi_mem_wready_i[c], m.m_axi_mem_wdata_o[c].data(),
+           &m.m_axi_mem_wstrb_o[c], &m.m_axi_mem_wlast_o[c]},
+          {&m.m_axi_mem_bvalid_i[c], &m.m_axi_mem_bready_o[c], &m.m_axi_mem_bresp_i[c],
+           &m.m_axi_mem_bid_i[c]},
+          {&m.m_axi_mem_arvalid_o[c], &m.m_axi_mem_arready_i[c], &m.m_axi_mem_araddr_o[c],
+           &m.m_axi_mem_arlen_o[c], &m.m_axi_mem_arsize_o[c], &m.m_axi_mem_arburst_o[c],
+           &m.m_axi_mem_arid_o[c]},
+          {&m.m_axi_mem_rvalid_i[c], &m.m_axi_mem_rready_o[c], m.m_axi_mem_rdata_i[c].data(),
+           &m.m_axi_mem_rresp_i[c], &m.m_axi_mem_rlast_i[c], &m.m_axi_mem_rid_i[c]}};
+}
+
+}  // namespace
+
+ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
+               const SimulationOptions& options)
+    : sc_module(name),
+      cycles_per_wait_(std::max(1u, options.cycles_per_wait)),
+      watchdog_cycles_(options.watchdog_cycles),
+      context_(make_context(options)),
+      model_(std::make_unique<Vsystole_chip>(context_.get())),
+      host_port_("host_port", host_slave_pins(*model_)),
+      host_memory_port_("host_memory_port", host_memory_pins(*model_)),
+      host_memory_("host_memory", options.host_memory_bytes),
+      driver_("driver") {
+  SC_HAS_PROCESS(ChipTb);
+  SC_THREAD(clock_thread);
+  set_stack_size(kThreadStackBytes);
+  driver_.register_nb_transport_bw(this, &ChipTb::answered);
+  driver_.bind(host_port_.socket);
+  host_memory_port_.socket.bind(host_memory_.socket);
+  for (unsigned c = 0; c < config.channels(); ++c) {
+    dram_ports_.push_back(
+        std::make_unique<AxiSlave>(fmt::format("dram_port{}", c).c_str(), dram_pins(*model_, c)));
+    drams_.push_back(std::make_unique<DramTarget>(
+        fmt::format("dram{}", c).c_str(), dram_parameters(options.dram), spec::DramChannelBytes));
+    dram_ports_.back()->socket.bind(drams_.back()->socket);
+  }
+  if (options.trace_to > options.trace_from) open_trace(options);
+  reset();
+}
+
+ChipTb::~ChipTb() {
+  if (trace_) trace_->close();
+}
+
+void ChipTb::open_trace(const SimulationOptions& options) {
+  trace_from_ = options.trace_from;
+  trace_to_ = options.trace_to;
+  trace_ = std::make_unique<VerilatedFstC>();
+  trace_->set_time_unit("ns");
+  trace_->set_time_resolution("ps");
+  model_->trace(trace_.get(), 99);
+  trace_->open(options.trace_file.c_str());
+  if (!trace_->isOpen()) {
+    throw Error("cannot write the waves", options.trace_file);
+  }
+}
+
+void ChipTb::reset() {
+  model_->rst_ni = 0;
+  for (unsigned i = 0; i < kResetCycles; ++i) {
+    model_->clk_i = 0;
+    model_->eval();
+    model_->clk_i = 1;
+    model_->eval();
+  }
+  model_->rst_ni = 1;
+}
+
+// ----------------------------------------------------------------------------------------- cycles
+
+void ChipTb::dump_waves(int64_t time) {
+  if (cycle_ >= trace_from_ && cycle_ < trace_to_) trace_->dump(static_cast<uint64_t>(time));
+}
+
+/// One cycle; `step` cycles of this wait have passed before.
+void ChipTb::step(unsigned step) {
+  Vsystole_chip& model = *model_;
+  host_port_.drive();
+  host_memory_port_.drive(cycle_);
+  for (auto& port : dram_ports_) port->drive(cycle_);
+
+  model.clk_i = 0;
+  model.eval();
+  const int64_t time = static_cast<int64_t>(cycle_) * kPicosecondsPerCycle;
+  if (trace_) dump_waves(time);
+  bool progress = false;
+  if (model.trace_any_o) {
+    progress = true;
+    if (on_trace && on_trace(cycle_)) stop_ = true;
+  }
+  const auto edge = sc_core::sc_time::from_value(uint64_t{step + 1} * kPicosecondsPerCycle);
+  progress |= host_port_.sample(edge);
+  progress |= host_memory_port_.sample(cycle_, edge);
+  for (auto& port : dram_ports_) progress |= port->sample(cycle_, edge);
+
+  model.clk_i = 1;
+  model.eval();
+  if (trace_) dump_waves(time + kPicosecondsPerCycle / 2);
+  if (progress) last_progress_ = cycle_;
+  if (stop_on_interrupt_ && model.irq_host_o) stop_ = true;
+  if (++cycle_ >= deadline_) check_deadline();
+}
+
+void ChipTb::check_deadline() {
+  if (cycle_ >= stop_cycle_) stop_ = true;
+  const uint64_t patience = last_progress_ + watchdog_cycles_;
+  if (cycle_ >= patience && !stop_) {
+    throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
+                fmt::format("cycle {}", cycle_), "", "\n" + (on_hang ? on_hang() : ""));
+  }
+  deadline_ = std::min(stop_cycle_, patience);
+}
+
+/// Up to cycles_per_wait cycles; returns how many.
+unsigned ChipTb::run_slice() {
+  unsigned done = 0;
+  try {
+    while (done < cycles_per_wait_ && !stop_) step(done++);
+  } catch (const RtlAssertion& assertion) {
+    error_ = std::make_exception_ptr(Error("an assertion of the chip failed",
+                                           fmt::format("cycle {}", cycle_), "", assertion.what()));
+    stop_ = true;
+  } catch (...) {
+    error_ = std::current_exception();
+    stop_ = true;
+  }
+  return done;
+}
+
+void ChipTb::clock_thread() {
+  for (;;) {
+    const unsigned done = run_slice();
+    if (done > 0) wait(done, sc_core::SC_NS);
+    if (stop_) {
+      sc_core::sc_pause();
+      wait(sc_core::SC_ZERO_TIME);
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------- runs
+
+void ChipTb::run(uint64_t max_cycles) {
+  stop_ = false;
+  stop_cycle_ = max_cycles > kForever - cycle_ ? kForever : cycle_ + max_cycles;
+  last_progress_ = cycle_;
+  deadline_ = cycle_;
+  const auto start = std::chrono::steady_clock::now();
+  sc_core::sc_start();
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  wall_seconds_ += wall.count();
+  settle();
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void ChipTb::settle() {
+  const auto now = static_cast<Picoseconds>(cycle_) * kPicosecondsPerCycle;
+  host_memory_.settle(now);
+  for (auto& dram : drams_) dram->settle(now);
+}
+
+tlm::tlm_sync_enum ChipTb::answered(tlm::tlm_generic_payload&, tlm::tlm_phase&, sc_core::sc_time&) {
+  stop_ = true;
+  return tlm::TLM_COMPLETED;
+}
+
+void ChipTb::transact(tlm::tlm_command command, uint64_t address, void* data, std::size_t bytes) {
+  if (bytes == 0) return;
+  tlm::tlm_generic_payload payload;
+  payload.set_command(command);
+  payload.set_address(address);
+  payload.set_data_ptr(static_cast<unsigned char*>(data));
+  payload.set_data_length(static_cast<unsigned>(bytes));
+  payload.set_streaming_width(static_cast<unsigned>(bytes));
+  tlm::tlm_phase phase = tlm::BEGIN_REQ;
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  driver_->nb_transport_fw(payload, phase, delay);
+  stop_on_interrupt_ = false;
+  run(kForever);
+  if (payload.is_response_ok()) return;
+  throw Error(
+      fmt::format("the chip refuses to {}", command == tlm::TLM_READ_COMMAND ? "read" : "write"),
+      fmt::format("address 0x{:012x}", host_port_.error_address()), "OKAY",
+      payload.get_response_status() == tlm::TLM_ADDRESS_ERROR_RESPONSE ? "DECERR" : "SLVERR");
+}
+
+bool ChipTb::run_to_interrupt(uint64_t max_cycles) {
+  if (model_->irq_host_o == 0 && max_cycles > 0) {
+    stop_on_interrupt_ = true;
+    run(max_cycles);
+  }
+  return model_->irq_host_o != 0;
+}
+
+}  // namespace systole::sim

@@ -1,0 +1,104 @@
+// The SystemC testbench of one chip: clock, pins, memories.
+//
+// One thread steps the Verilated model, `cycles_per_wait` cycles a SystemC wait, with the AXI
+// adapters in the loop; it pauses the kernel in exactly the cycle in which what run() was asked for
+// has come, so that no result depends on the step. Cycle 0 is the first after reset; the edge that
+// ends cycle c is at SystemC time (c + 1) ns.
+#pragma once
+
+#include <tlm_utils/simple_initiator_socket.h>
+#include <systemc>
+#include <tlm>
+
+using sc_core::sc_time_stamp;  // Verilator's headers want it in the global namespace
+#include <verilated.h>
+#include <verilated_fst_c.h>
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "Vsystole_chip.h"
+#include "host/driver/simulated_chip.hpp"
+#include "sim/axi_master.hpp"
+#include "sim/axi_slave.hpp"
+#include "sim/memory_targets.hpp"
+
+namespace systole::sim {
+
+/// An RTL assertion, $error or $stop, thrown out of the model's eval.
+struct RtlAssertion : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class ChipTb : public sc_core::sc_module {
+ public:
+  ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
+         const SimulationOptions& options);
+  ~ChipTb() override;
+
+  /// Called in a cycle with anything in the trace port, before its rising edge; true ends run().
+  std::function<bool(uint64_t cycle)> on_trace;
+  /// Called when the watchdog's time has passed: says what is known of the hang.
+  std::function<std::string()> on_hang;
+
+  /// One transaction at the host port, to its end.
+  void transact(tlm::tlm_command command, uint64_t address, void* data, std::size_t bytes);
+  /// Runs until the interrupt is up or `max_cycles` have passed; true when it is up.
+  bool run_to_interrupt(uint64_t max_cycles);
+
+  uint64_t cycle() const { return cycle_; }
+  double wall_seconds() const { return wall_seconds_; }
+  Vsystole_chip& model() { return *model_; }
+  VerilatedContext& context() { return *context_; }
+
+  HostMemoryTarget& host_memory() { return host_memory_; }
+  DramTarget& dram(unsigned channel) { return *drams_[channel]; }
+  unsigned channels() const { return static_cast<unsigned>(drams_.size()); }
+  const AxiMaster& host_port() const { return host_port_; }
+  const AxiSlave& host_memory_port() const { return host_memory_port_; }
+  const AxiSlave& dram_port(unsigned channel) const { return *dram_ports_[channel]; }
+  /// Moves answered writes into the storages.
+  void settle();
+
+ private:
+  void reset();
+  void open_trace(const SimulationOptions& options);
+  /// Runs the kernel until something asks to stop; throws what the thread met.
+  void run(uint64_t max_cycles);
+  void clock_thread();
+  unsigned run_slice();
+  void step(unsigned step);
+  void dump_waves(int64_t time);
+  void check_deadline();
+  tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                              sc_core::sc_time& delay);
+
+  unsigned cycles_per_wait_;
+  uint64_t watchdog_cycles_;
+  std::unique_ptr<VerilatedContext> context_;
+  std::unique_ptr<Vsystole_chip> model_;
+  std::unique_ptr<VerilatedFstC> trace_;
+  uint64_t trace_from_ = 0;
+  uint64_t trace_to_ = 0;
+
+  AxiMaster host_port_;
+  AxiSlave host_memory_port_;
+  std::vector<std::unique_ptr<AxiSlave>> dram_ports_;
+  HostMemoryTarget host_memory_;
+  std::vector<std::unique_ptr<DramTarget>> drams_;
+  tlm_utils::simple_initiator_socket<ChipTb> driver_;
+
+  uint64_t cycle_ = 0;
+  uint64_t last_progress_ = 0;
+  uint64_t stop_cycle_ = 0;
+  uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
+  bool stop_ = false;
+  bool stop_on_interrupt_ = false;
+  std::exception_ptr error_;
+  double wall_seconds_ = 0;
+};
+
+}  // namespace systole::sim

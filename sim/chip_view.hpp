@@ -1,0 +1,55 @@
+// Reads the state of a Verilated chip without its notice: memories for the lockstep judge, units
+// and semaphores for the report of a hang.
+#pragma once
+
+#include <verilated.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/driver/device.hpp"
+#include "host/golden/machine.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+
+namespace systole::sim {
+
+class ChipView {
+ public:
+  /// Throws Error naming a variable that the model does not show.
+  ChipView(const ChipConfig& config, const VerilatedContext& context);
+
+  /// Mapping of chunks to banks: rtl/tile/scratchpad.sv.
+  void read_scratchpad(golden::Node node, uint32_t offset, void* data, std::size_t bytes) const;
+  void read_accumulators(golden::Node node, unsigned row, int32_t* lanes) const;
+
+  /// Units that have not ended, and what each waits for; semaphores that are not zero. One tile a
+  /// line, tiles at rest left out.
+  std::string activity() const;
+
+ private:
+  struct Unit {
+    const uint8_t* ended;
+    const uint8_t* next_valid;
+    const uint32_t* next;  // the command, 32 words
+    const uint16_t* next_pc;
+    const uint8_t* taken;
+    const uint8_t* under_way;
+  };
+  struct Tile {
+    golden::Node node;
+    std::array<const uint8_t*, spec::ScratchpadBanks> banks;
+    const uint32_t* accumulators;
+    const uint8_t* semaphores;
+    std::array<Unit, spec::NumUnits> units;
+  };
+
+  const Tile& tile(golden::Node node) const;
+  static std::string unit_text(const Tile& tile, unsigned unit);
+
+  unsigned columns_;  // of tiles
+  std::vector<Tile> tiles_;
+};
+
+}  // namespace systole::sim

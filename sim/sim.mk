@@ -1,0 +1,141 @@
+# The simulated chip, one library a configuration: build/<config>/libsystole_chip.so; build/systole, which
+# loads it; and `make sim`. build/<config>-xrand holds the same chip with a random initial state.
+
+CHIP_CONFIGS := tiny small medium large
+# Columns and rows of a configuration, from the specification: $(call mesh-of,<config>).
+mesh-of = $(shell sed -nE 's/^ *\{"$(1)", ([0-9]+), ([0-9]+),.*/-GNumCols=\1 -GNumRows=\2/p' \
+  rtl/spec/gen/systole_commands.hpp)
+
+CHIP_VERILATOR_FLAGS := --cc --savable --trace-fst --trace-structs --assert --no-timing -O3 \
+  --unroll-stmts 200000 --unroll-count 1024 -Wall +incdir+rtl/common
+CHIP_X := --x-assign fast --x-initial fast
+CHIP_XRAND := --x-assign unique --x-initial unique
+
+# All of the library is position-independent, and hides what it does not export.
+PIC_FLAGS := -fPIC -fvisibility=hidden
+VERILATOR_ROOT ?= /usr/share/verilator
+MODEL_INCLUDE := -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
+SIM_CXXFLAGS = -std=c++17 $(OPT) $(FP_FLAGS) $(WARN_FLAGS) $(PIC_FLAGS) -I. $(MODEL_INCLUDE) \
+  -DVL_USER_STOP -DVL_USER_FATAL
+# Verilated code: the fast part runs every cycle, the slow part once.
+MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_FATAL -w
+
+# ---- what all configurations share -----------------------------------------------------------------
+SIM_OBJ := $(BUILD)/sim
+SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
+  sim/memory_targets.cpp $(addprefix host/golden/,execute.cpp functional_model.cpp lockstep.cpp \
+  machine.cpp program.cpp requests.cpp)
+SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
+  $(addprefix $(SIM_OBJ)/verilated/,verilated.o verilated_fst_c.o verilated_save.o verilated_threads.o)
+# With the model's header in sight.
+SIM_CHIP := sim/chip_tb.cpp sim/library.cpp sim/sim_device.cpp
+
+$(SIM_OBJ)/verilated/%.o: $(VERILATOR_ROOT)/include/%.cpp
+	$(call say,CXX,$(<F))
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) $(CXX) $(MODEL_INCLUDE) $(MODEL_CXXFLAGS) -O3 -march=native -c $< -o $@
+
+$(SIM_OBJ)/%.o: %.cpp
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) $(CXX) $(SIM_CXXFLAGS) -MMD -MP -c $< -o $@
+
+-include $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.d)
+
+# ---- one build: $(eval $(call chip-build,<folder>,<config>,<Verilator's x flags>,<defines>)) ---------
+define chip-build
+.PHONY: build-$(1)
+build-$(1): $(BUILD)/$(1)/libsystole_chip.so
+
+$(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk $(BUILD)/ibex.f \
+    rtl/spec/gen/systole_commands.hpp
+	$$(call say,VERILATE,$(1))
+	@mkdir -p $$(@D)
+	@tools/rtl_files.py systole_chip rtl >$$(@D)/files.f
+	$$(Q)$$(VERILATOR) $(CHIP_VERILATOR_FLAGS) $(3) $$(call mesh-of,$(2)) -f $(BUILD)/ibex.f lint.vlt \
+	  sim/public.vlt -f $$(@D)/files.f --top-module systole_chip --prefix Vsystole_chip -Mdir $$(@D)
+	@tools/verilator_deps.sh $$(@D)/Vsystole_chip__ver.d $$@
+	@touch $$@
+-include $(BUILD)/$(1)/Vsystole_chip__ver.d
+
+$(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated
+	$$(call say,CXX,$$@)
+	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f Vsystole_chip.mk \
+	  CXX="$$(CCACHE) $$(CXX)" CFG_CXXFLAGS_NO_UNUSED= VM_PARALLEL_BUILDS=1 \
+	  OPT_FAST="$$(OPT)" OPT_SLOW=-O0 OPT_GLOBAL=-O2 \
+	  CPPFLAGS="-I. $(MODEL_INCLUDE) $(MODEL_CXXFLAGS)" Vsystole_chip__ALL.a \
+	  $$(if $$(V),,>/dev/null)
+	@touch $$@
+
+$(BUILD)/$(1)/sim/%.o: sim/%.cpp | $(BUILD)/$(1)/verilated
+	$$(call say,CXX,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CCACHE) $$(CXX) $$(SIM_CXXFLAGS) -I$(BUILD)/$(1) -DSYSTOLE_CONFIG='"$(2)"' $(4) -MMD -MP \
+	  -c $$< -o $$@
+-include $(SIM_CHIP:%.cpp=$(BUILD)/$(1)/%.d)
+
+$(BUILD)/$(1)/libsystole_chip.so: $(SIM_CHIP:%.cpp=$(BUILD)/$(1)/%.o) \
+    $(BUILD)/$(1)/Vsystole_chip__ALL.a $(SIM_SHARED_OBJECTS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CXX) -shared -Wl,-Bsymbolic $$^ -lsystemc -lfmt -lz -pthread -latomic -o $$@
+endef
+
+#: build-<config>: ## Build the simulated chip of a configuration: build-small
+$(foreach config,$(CHIP_CONFIGS),$(eval $(call chip-build,$(config),$(config),$(CHIP_X),)))
+$(foreach config,$(CHIP_CONFIGS),$(eval $(call \
+  chip-build,$(config)-xrand,$(config),$(CHIP_XRAND),-DSYSTOLE_RANDOM_RESET)))
+
+# ---- the program -----------------------------------------------------------------------------------
+SYSTOLE := $(BUILD)/systole
+APP_OBJECTS := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard host/app/*.cpp))
+
+# Changes when the commit does, so that only then the version is compiled anew.
+.PHONY: FORCE
+$(BUILD)/commit.txt: FORCE
+	@mkdir -p $(@D)
+	@commit=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
+	  [ "$$commit" = "$$(cat $@ 2>/dev/null)" ] || echo "$$commit" >$@
+
+$(OBJ)/host/app/main.o: $(BUILD)/commit.txt
+$(OBJ)/host/app/main.o: CPPFLAGS += -DSYSTOLE_COMMIT='"$(shell cat $(BUILD)/commit.txt)"'
+
+.PHONY: systole
+systole: $(SYSTOLE) ## Build the command line program, build/systole
+
+$(SYSTOLE): $(APP_OBJECTS) $(HOST_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $^ $(HOST_LIBS) -lboost_program_options -ldl -pthread -o $@
+-include $(APP_OBJECTS:.o=.d)
+
+# ---- runs ------------------------------------------------------------------------------------------
+# make sim MODEL=model.onnx INPUT="x.npy" CONFIG=small TRACE=FROM:TO LABELS=y.npy ARGS="more options"
+# Without MODEL: the two digits networks. RUNS: images of them, empty: all.
+DIGITS := tests/models/digits
+SIM_OPTIONS = --config $(CONFIG) $(if $(TRACE),--trace $(TRACE)) $(ARGS)
+sim-digits = $(SYSTOLE) run $(DIGITS)/$(1).onnx --input $(DIGITS)/$(1)_images.npy \
+  --labels $(DIGITS)/labels.npy --json $(BUILD)/sim_$(1).json $(SIM_OPTIONS)
+
+.PHONY: sim
+sim: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Run the digits networks, or MODEL=, on the RTL
+ifdef MODEL
+	@$(SYSTOLE) run $(MODEL) $(INPUT:%=--input %) $(if $(LABELS),--labels $(LABELS)) \
+	  --json $(BUILD)/sim.json $(SIM_OPTIONS)
+else
+	@status=0; $(call sim-digits,mlp) || status=1; $(call sim-digits,cnn) || status=1; exit $$status
+endif
+
+# ---- tests and lint --------------------------------------------------------------------------------
+# Tests that run a chip want the libraries and the firmware; the DRAM's do not.
+CHIP_TESTS := $(filter-out chip_dram_timing,$(patsubst tests/chip/%_test.cpp,chip_%,\
+  $(wildcard tests/chip/*_test.cpp)))
+$(CHIP_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny/libsystole_chip.so \
+  $(BUILD)/tiny-xrand/libsystole_chip.so $(BUILD)/firmware/firmware.bin
+
+.PHONY: lint-chip
+lint: lint-chip
+lint-chip: $(BUILD)/ibex.f ## Check the chip in every configuration with verilator -Wall
+	@mkdir -p $(BUILD)/lint
+	@tools/rtl_files.py systole_chip rtl >$(BUILD)/lint/systole_chip.f
+	@$(foreach config,$(CHIP_CONFIGS),$(VERILATOR) --lint-only -Wall --assert --no-timing \
+	  +incdir+rtl/common $(call mesh-of,$(config)) -f $(BUILD)/ibex.f lint.vlt \
+	  -f $(BUILD)/lint/systole_chip.f --top-module systole_chip &&) true
