@@ -25,7 +25,7 @@ module accumulators
     input acc_row_t row_i,
     input acc_init_e base_i,
     input logic signed [31:0] psum_i[ArrayCols],  // a cycle later
-    input logic signed [31:0] bias_i[ArrayCols],  // a cycle later
+    input logic [32*ArrayCols-1:0] bias_i,  // a cycle later
 
     // vector path
     input logic vacc_req_i,
@@ -63,12 +63,10 @@ module accumulators
   always_ff @(posedge clk_i) begin : p_memory
     if (valid_q) begin
       for (int c = 0; c < ArrayCols; c++) begin
-        unique case (base_q)
-          AccInitZero: mem_q[row_q][32*c+:32] = psum_i[c];
-          AccInitBias: mem_q[row_q][32*c+:32] = bias_i[c] + psum_i[c];
-          default:
-          mem_q[row_q][32*c+:32] = (row_q[8] ? high_q[32*c+:32] : low_q[32*c+:32]) + psum_i[c];
-        endcase
+        if (base_q == AccInitZero) mem_q[row_q][32*c+:32] = psum_i[c];
+        else if (base_q == AccInitBias) mem_q[row_q][32*c+:32] = bias_i[32*c+:32] + psum_i[c];
+        else if (row_q[8]) mem_q[row_q][32*c+:32] = high_q[32*c+:32] + psum_i[c];
+        else mem_q[row_q][32*c+:32] = low_q[32*c+:32] + psum_i[c];
       end
     end
     if (row_half[0] || vacc_half[0]) low_q <= mem_q[{1'b0, low_addr}];
@@ -94,8 +92,6 @@ module accumulators
     else valid_q <= row_valid_i;
   end
 
-  `ASSERT(MatrixGoesFirst_A, !(vacc_gnt_o && row_reads && vacc_row_i[8] == row_i[8]))
-  `ASSERT(GrantNeedsRequest_A, !vacc_gnt_o || vacc_req_i)
   `ASSERT(BaseIsLegal_A,
           !row_valid_i || base_i inside {AccInitZero, AccInitBias, AccInitAccumulate})
 endmodule

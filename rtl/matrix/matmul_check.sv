@@ -81,6 +81,8 @@ module matmul_check
     act_stride = 32'sd0;
     factor = 33'sd0;
     times = 17'sd0;
+    act_reach = '0;
+    product = '0;
     if (state_q == Multiply) begin
       unique case (step_q)
         3'd0: begin
@@ -144,9 +146,9 @@ module matmul_check
           times = {1'b0, cmd_q.ncount - 16'd1};
         end
       endcase
+      act_reach = 54'(act_stride) * 54'(signed'({1'b0, act_count}));
+      product   = 54'(factor) * 54'(times);
     end
-    act_reach = 54'(act_stride) * 54'(signed'({1'b0, act_count}));
-    product   = 54'(factor) * 54'(times);
   end
 
   // ------------------------------------------------------------------------------------ judge
@@ -154,51 +156,54 @@ module matmul_check
   logic [4:0] judged_word;
   wide_t run_bytes;
   wide_t wgt_bytes;
-  assign run_bytes = cmd_q.row_mode == RowModeRun32 ? 54'sd32 :
-                     cmd_q.row_mode == RowModeRun16x2 ? 54'sd16 : 54'sd8;
-  assign wgt_bytes = cmd_q.weight_mode == WeightModeColumns ? 54'sd32 : 54'sd16;
-  assign act_inside = act_low_q >= 54'sd0 && act_high_q + run_bytes <= ScratchpadEnd;
-  assign wgt_inside = wgt_low_q >= 54'sd0 && wgt_high_q + wgt_bytes <= ScratchpadEnd;
-  assign bias_inside = {22'd0, cmd_q.bias} + {32'd0, cmd_q.ncount, 6'd0} <= ScratchpadEnd;
-  assign acc_inside =
-      acc_reach_q + signed'({45'd0, cmd_q.acc}) + signed'({45'd0, rows_q}) <= 54'(AccRows);
-
   always_comb begin
     judged_word = 5'd0;
-    if (cmd_q.row_mode > RowModeRun8x4 || cmd_q.weight_mode > WeightModeColumns ||
-        cmd_q.init > AccInitAccumulate || cmd_q.format != FormatInt8) begin
-      judged_word = 5'd5;
-    end else if (!(cmd_q.len inside {[6'd1 : 6'd32]}) ||
-                 !(cmd_q.len_last inside {[6'd1 : 6'd32]})) begin
-      judged_word = 5'd7;
-    end else if (cmd_q.rcount0 == '0 || cmd_q.rcount1 == '0) begin
-      judged_word = 5'd8;
-    end else if (cmd_q.rcount2 == '0 || cmd_q.ncount == '0) begin
-      judged_word = 5'd9;
-    end else if (cmd_q.kcount0 == '0 || cmd_q.kcount1 == '0) begin
-      judged_word = 5'd13;
-    end else if (cmd_q.kcount2 == '0) begin
-      judged_word = 5'd14;
-    end else if (!ksteps_fit_q) begin
-      judged_word = 5'd13;
-    end else if (!rows_fit_q) begin
-      judged_word = 5'd8;
-    end else if (!acc_inside) begin
-      judged_word = 5'd24;
-    end else if (!act_inside) begin
-      judged_word = 5'd4;
-    end else if (cmd_q.wgt[3:0] != '0) begin
-      judged_word = 5'd19;
-    end else if (cmd_q.wgt_kstride[3:0] != '0) begin
-      judged_word = 5'd20;
-    end else if (cmd_q.wgt_nstride[3:0] != '0) begin
-      judged_word = 5'd21;
-    end else if (cmd_q.weight_mode != WeightModePacked && cmd_q.wgt_run[3:0] != '0) begin
-      judged_word = 5'd22;
-    end else if (!wgt_inside) begin
-      judged_word = 5'd19;
-    end else if (cmd_q.init == AccInitBias && (cmd_q.bias[3:0] != '0 || !bias_inside)) begin
-      judged_word = 5'd23;
+    {act_inside, wgt_inside, bias_inside, acc_inside} = '0;
+    {run_bytes, wgt_bytes} = '0;
+    if (state_q == Judge) begin
+      run_bytes = cmd_q.row_mode == RowModeRun32 ? 54'sd32 :
+                  cmd_q.row_mode == RowModeRun16x2 ? 54'sd16 : 54'sd8;
+      wgt_bytes = cmd_q.weight_mode == WeightModeColumns ? 54'sd32 : 54'sd16;
+      act_inside = act_low_q >= 54'sd0 && act_high_q + run_bytes <= ScratchpadEnd;
+      wgt_inside = wgt_low_q >= 54'sd0 && wgt_high_q + wgt_bytes <= ScratchpadEnd;
+      bias_inside = {22'd0, cmd_q.bias} + {32'd0, cmd_q.ncount, 6'd0} <= ScratchpadEnd;
+      acc_inside =
+          acc_reach_q + signed'({45'd0, cmd_q.acc}) + signed'({45'd0, rows_q}) <= 54'(AccRows);
+      if (cmd_q.row_mode > RowModeRun8x4 || cmd_q.weight_mode > WeightModeColumns ||
+          cmd_q.init > AccInitAccumulate || cmd_q.format != FormatInt8) begin
+        judged_word = 5'd5;
+      end else if (!(cmd_q.len inside {[6'd1 : 6'd32]}) ||
+                   !(cmd_q.len_last inside {[6'd1 : 6'd32]})) begin
+        judged_word = 5'd7;
+      end else if (cmd_q.rcount0 == '0 || cmd_q.rcount1 == '0) begin
+        judged_word = 5'd8;
+      end else if (cmd_q.rcount2 == '0 || cmd_q.ncount == '0) begin
+        judged_word = 5'd9;
+      end else if (cmd_q.kcount0 == '0 || cmd_q.kcount1 == '0) begin
+        judged_word = 5'd13;
+      end else if (cmd_q.kcount2 == '0) begin
+        judged_word = 5'd14;
+      end else if (!ksteps_fit_q) begin
+        judged_word = 5'd13;
+      end else if (!rows_fit_q) begin
+        judged_word = 5'd8;
+      end else if (!acc_inside) begin
+        judged_word = 5'd24;
+      end else if (!act_inside) begin
+        judged_word = 5'd4;
+      end else if (cmd_q.wgt[3:0] != '0) begin
+        judged_word = 5'd19;
+      end else if (cmd_q.wgt_kstride[3:0] != '0) begin
+        judged_word = 5'd20;
+      end else if (cmd_q.wgt_nstride[3:0] != '0) begin
+        judged_word = 5'd21;
+      end else if (cmd_q.weight_mode != WeightModePacked && cmd_q.wgt_run[3:0] != '0) begin
+        judged_word = 5'd22;
+      end else if (!wgt_inside) begin
+        judged_word = 5'd19;
+      end else if (cmd_q.init == AccInitBias && (cmd_q.bias[3:0] != '0 || !bias_inside)) begin
+        judged_word = 5'd23;
+      end
     end
   end
 
@@ -264,5 +269,4 @@ module matmul_check
   end
 
   `ASSERT(TakeNeedsOffer_A, !take_i || checked_valid_o)
-  `ASSERT(FaultNamesWord_A, !fault_valid_o || word_q != '0)
 endmodule

@@ -162,15 +162,18 @@ module matrix_unit
     .row_done_o(row_done)
   );
 
-  // Windows of a row that were granted earlier than the others wait here; 0 between rows.
+  // Windows of a row that were granted earlier than the others wait here.
+  logic merging_q;
   logic [255:0] merge_q;
   logic [255:0] row[RowHalves];
-  assign row[0] = act_rdata_i | merge_q;
+  assign row[0] = merging_q ? act_rdata_i | merge_q : act_rdata_i;
   assign row[1] = '0;
 
+  always_ff @(posedge clk_i) if (part && !row_valid) merge_q <= row[0];
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) merge_q <= '0;
-    else if (part) merge_q <= row_valid ? '0 : row[0];
+    if (!rst_ni) merging_q <= 1'b0;
+    else if (part) merging_q <= !row_valid;
   end
 
   // ----------------------------------------------------------------------- array, accumulators
@@ -222,17 +225,16 @@ module matrix_unit
   end
 
   // The bias row of the next n is loaded beside the one in use; it comes into use with the rows.
-  logic signed [31:0] next_bias_q[ArrayCols];
-  logic signed [31:0] bias_q[ArrayCols];
+  logic [ChunkBits*ChunksPerBeat-1:0] next_bias;
+  logic [ChunkBits*ChunksPerBeat-1:0] bias_q;
 
-  always_ff @(posedge clk_i) begin
-    if (swap_bias2_q) bias_q <= next_bias_q;
-    for (int i = 0; i < 4; i++) begin
-      if (bias_load_valid[i]) begin
-        for (int c = 0; c < 4; c++) next_bias_q[4*i+c] <= wgt_rdata_i[i][32*c+:32];
-      end
-    end
+  for (genvar i = 0; i < ChunksPerBeat; i++) begin : gen_bias
+    logic [ChunkBits-1:0] chunk_q;
+    always_ff @(posedge clk_i) if (bias_load_valid[i]) chunk_q <= wgt_rdata_i[i];
+    assign next_bias[ChunkBits*i+:ChunkBits] = chunk_q;
   end
+
+  always_ff @(posedge clk_i) if (swap_bias2_q) bias_q <= next_bias;
 
   accumulators u_accumulators (
     .clk_i,
@@ -267,6 +269,5 @@ module matrix_unit
   end
 
   `ASSERT(PsumMeetsRow_A, psum_valid == $past(row2_valid_q))
-  `ASSERT(DoneAfterLastRow_A, !done_o || !$past(rst_ni) || $past(row3_last_q))
   `ASSERT(DoneOrFault_A, !(done_o && fault_valid_o))
 endmodule

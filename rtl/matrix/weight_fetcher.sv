@@ -68,7 +68,7 @@ module weight_fetcher
   logic full_q;
   logic [3:0] beat_q;
   logic [ChunksPerBeat-1:0] got_q;
-  spad_addr_t addr_q[ChunksPerBeat];
+  spad_addr_t addr0_q, addr1_q, addr2_q, addr3_q;  // of the chunks of this beat
 
   // ----------------------------------------------------------------------------------- beats
   logic fetching;
@@ -78,7 +78,10 @@ module weight_fetcher
   logic [ChunksPerBeat-1:0] granted;
   assign fetching = valid_q && (!full_q || block_take_i);
   assign wgt_req_o = fetching ? ~got_q : '0;
-  assign wgt_addr_o = addr_q;
+  assign wgt_addr_o[0] = addr0_q;
+  assign wgt_addr_o[1] = addr1_q;
+  assign wgt_addr_o[2] = addr2_q;
+  assign wgt_addr_o[3] = addr3_q;
   assign granted = wgt_req_o & wgt_gnt_i;
   assign beat_done = fetching && &(got_q | granted);
   assign first_of_n = ksteps_left_q == config_q.last_kstep;
@@ -93,32 +96,35 @@ module weight_fetcher
 
   config_t start_config;
   always_comb begin
-    start_config.columns = cmd_i.weight_mode == WeightModeColumns;
-    start_config.is_signed = cmd_i.wgt_signed;
-    start_config.with_bias = cmd_i.init == AccInitBias;
-    start_config.last_kstep = ksteps_i - 16'd1;
-    start_config.kstride = cmd_i.wgt_kstride[17:0];
-    start_config.nstride = cmd_i.wgt_nstride[17:0];
-    unique case (cmd_i.weight_mode)
-      WeightModeKRows: begin
-        start_config.beat_stride = cmd_i.wgt_run[17:0] << 2;
-        start_config.offset1 = cmd_i.wgt_run[17:0];
-        start_config.offset2 = cmd_i.wgt_run[17:0] << 1;
-        start_config.offset3 = (cmd_i.wgt_run[17:0] << 1) + cmd_i.wgt_run[17:0];
-      end
-      WeightModeColumns: begin
-        start_config.beat_stride = cmd_i.wgt_run[17:0] << 1;
-        start_config.offset1 = 18'd16;
-        start_config.offset2 = cmd_i.wgt_run[17:0];
-        start_config.offset3 = cmd_i.wgt_run[17:0] + 18'd16;
-      end
-      default: begin
-        start_config.beat_stride = 18'd64;
-        start_config.offset1 = 18'd16;
-        start_config.offset2 = 18'd32;
-        start_config.offset3 = 18'd48;
-      end
-    endcase
+    start_config = '0;
+    if (start_i) begin
+      start_config.columns = cmd_i.weight_mode == WeightModeColumns;
+      start_config.is_signed = cmd_i.wgt_signed;
+      start_config.with_bias = cmd_i.init == AccInitBias;
+      start_config.last_kstep = ksteps_i - 16'd1;
+      start_config.kstride = cmd_i.wgt_kstride[17:0];
+      start_config.nstride = cmd_i.wgt_nstride[17:0];
+      unique case (cmd_i.weight_mode)
+        WeightModeKRows: begin
+          start_config.beat_stride = cmd_i.wgt_run[17:0] << 2;
+          start_config.offset1 = cmd_i.wgt_run[17:0];
+          start_config.offset2 = cmd_i.wgt_run[17:0] << 1;
+          start_config.offset3 = (cmd_i.wgt_run[17:0] << 1) + cmd_i.wgt_run[17:0];
+        end
+        WeightModeColumns: begin
+          start_config.beat_stride = cmd_i.wgt_run[17:0] << 1;
+          start_config.offset1 = 18'd16;
+          start_config.offset2 = cmd_i.wgt_run[17:0];
+          start_config.offset3 = cmd_i.wgt_run[17:0] + 18'd16;
+        end
+        default: begin
+          start_config.beat_stride = 18'd64;
+          start_config.offset1 = 18'd16;
+          start_config.offset2 = 18'd32;
+          start_config.offset3 = 18'd48;
+        end
+      endcase
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -129,16 +135,16 @@ module weight_fetcher
       block_q <= cmd_i.wgt[17:0];
       n_block_q <= cmd_i.wgt[17:0];
       bias_q <= cmd_i.bias[17:0];
-      addr_q[0] <= cmd_i.wgt[17:0];
-      addr_q[1] <= cmd_i.wgt[17:0] + start_config.offset1;
-      addr_q[2] <= cmd_i.wgt[17:0] + start_config.offset2;
-      addr_q[3] <= cmd_i.wgt[17:0] + start_config.offset3;
+      addr0_q <= cmd_i.wgt[17:0];
+      addr1_q <= cmd_i.wgt[17:0] + start_config.offset1;
+      addr2_q <= cmd_i.wgt[17:0] + start_config.offset2;
+      addr3_q <= cmd_i.wgt[17:0] + start_config.offset3;
     end else if (block_done) begin
       block_q <= next_block;
-      addr_q[0] <= next_block;
-      addr_q[1] <= next_block + config_q.offset1;
-      addr_q[2] <= next_block + config_q.offset2;
-      addr_q[3] <= next_block + config_q.offset3;
+      addr0_q <= next_block;
+      addr1_q <= next_block + config_q.offset1;
+      addr2_q <= next_block + config_q.offset2;
+      addr3_q <= next_block + config_q.offset3;
       ksteps_left_q <= new_n ? config_q.last_kstep : ksteps_left_q - 16'd1;
       if (new_n) begin
         n_block_q <= next_block;
@@ -146,12 +152,15 @@ module weight_fetcher
         bias_q <= bias_q + 18'd64;
       end
     end else if (beat_done && beat_q == LastWeightBeat) begin
-      addr_q[0] <= bias_q;
-      addr_q[1] <= bias_q + 18'd16;
-      addr_q[2] <= bias_q + 18'd32;
-      addr_q[3] <= bias_q + 18'd48;
+      addr0_q <= bias_q;
+      addr1_q <= bias_q + 18'd16;
+      addr2_q <= bias_q + 18'd32;
+      addr3_q <= bias_q + 18'd48;
     end else if (beat_done) begin
-      for (int i = 0; i < ChunksPerBeat; i++) addr_q[i] <= addr_q[i] + config_q.beat_stride;
+      addr0_q <= addr0_q + config_q.beat_stride;
+      addr1_q <= addr1_q + config_q.beat_stride;
+      addr2_q <= addr2_q + config_q.beat_stride;
+      addr3_q <= addr3_q + config_q.beat_stride;
     end
   end
 
@@ -213,5 +222,4 @@ module weight_fetcher
   assign unused_fields = ^cmd_i;
 
   `ASSERT(TakeNeedsFull_A, !block_take_i || full_q)
-  `ASSERT(BeatInRange_A, beat_q <= BiasBeat)
 endmodule
