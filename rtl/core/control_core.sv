@@ -84,6 +84,8 @@ module control_core
     );
     assign instr_intg = instr_coded[38:32];
     assign data_intg = data_coded[38:32];
+    logic unused_coded;
+    assign unused_coded = ^{instr_coded[31:0], data_coded[31:0]};
   end else begin : gen_no_check_bits
     assign instr_intg = '0;
     assign data_intg = '0;
