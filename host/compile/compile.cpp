@@ -22,6 +22,13 @@ using graph::Graph;
 using graph::Node;
 using graph::ValueId;
 
+/// What an attempt would have needed.
+struct Needs {
+  uint32_t program = 0;
+  uint32_t resident = 0;
+  Address records = 0;
+};
+
 /// One attempt at compiling a graph with a given division of the scratchpads.
 class Compiler {
  public:
@@ -29,8 +36,8 @@ class Compiler {
       : graph_(graph), config_(config), budget_(budget), context_(config, tiles, budget) {}
 
   void run();
+  Needs needs() const;
   CompiledModel result();
-  const Context& context() const { return context_; }
 
  private:
   void bind_inputs();
@@ -517,6 +524,15 @@ void Compiler::run() {
   context_.schedule.finish();
 }
 
+Needs Compiler::needs() const {
+  Needs needs;
+  needs.program = static_cast<uint32_t>(round_up(context_.schedule.image_bytes(), 128));
+  needs.resident = context_.resident_used();
+  needs.records = static_cast<Address>(
+      round_up(static_cast<int64_t>(context_.dram.end()), spec::WindowGranuleBytes));
+  return needs;
+}
+
 CompiledModel Compiler::result() {
   CompiledModel model;
   model.config = config_;
@@ -548,38 +564,35 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
     throw Error("not so many compute tiles", "configuration " + config.name,
                 "at most " + std::to_string(config.tiles()), std::to_string(tiles));
   }
-  // How much memory commands and constants take is known only afterwards: try, and try again with
-  // what was learnt.
-  Budget budget;
-  budget.program = 32 * 1024;
-  budget.resident = 96 * 1024;
-  if (options.records_in_dram) budget.record_base = spec::DramBase;
-  constexpr int kAttempts = 12;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  // How much of a scratchpad commands and constants take is known only afterwards: try with little
+  // for commands, then with what that would have needed; and with less and less for constants.
+  std::string failure;
+  for (const uint32_t resident : {96u * 1024, 48u * 1024, 16u * 1024, 0u}) {
+    Budget budget;
+    budget.program = 8 * 1024;
+    budget.resident = resident;
+    if (options.records_in_dram) budget.record_base = spec::DramBase;
     try {
-      Compiler compiler(graph, config, tiles, budget);
-      compiler.run();
-      const auto program = compiler.context().schedule.image_bytes();
-      const uint32_t resident = compiler.context().resident_used();
-      const auto records = static_cast<Address>(
-          round_up(static_cast<int64_t>(compiler.context().dram.end()), spec::WindowGranuleBytes));
-      const bool fits =
-          program <= budget.program && (!options.records_in_dram || records <= budget.record_base);
-      const bool loose = program + 2048 < budget.program || resident + 2048 < budget.resident;
-      if (fits && (!loose || attempt >= kAttempts / 2)) return compiler.result();
-      // A little more than it was, since less memory may mean more commands.
-      budget.program = static_cast<uint32_t>(round_up(
-          attempt < kAttempts / 2 ? program + 512 : std::max(program + 1024, budget.program), 128));
-      budget.resident = resident;
-      if (options.records_in_dram) budget.record_base = records;
+      for (int attempt = 0; attempt < 10; ++attempt) {
+        Compiler compiler(graph, config, tiles, budget);
+        compiler.run();
+        const Needs needs = compiler.needs();
+        const bool fits = needs.program <= budget.program &&
+                          (!options.records_in_dram || needs.records <= budget.record_base);
+        const bool exact = needs.resident == budget.resident;
+        if (fits && (exact || attempt >= 5)) return compiler.result();
+        // Constants first: what they leave free changes the rest. Then a little more than needed
+        // for commands, since less memory for data may mean more of them.
+        if (exact && needs.program > budget.program) budget.program = needs.program + 512;
+        budget.resident = needs.resident;
+        if (options.records_in_dram) budget.record_base = needs.records;
+      }
     } catch (const Error& error) {
-      if (error.problem() != kNoRoom || budget.resident == 0) throw;
-      budget.resident = budget.resident < 16384 ? 0 : budget.resident / 2;
+      if (error.problem() != kNoRoom) throw;
+      failure = error.what();
     }
   }
-  throw Error("programs do not fit in the scratchpad", "compiler",
-              "at most " + std::to_string(spec::ScratchpadBytes) + " bytes",
-              std::to_string(budget.program));
+  throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
 }
 
 }  // namespace systole::compile

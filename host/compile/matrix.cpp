@@ -303,28 +303,31 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
   }
   tiling.stream = true;
   tiling.rewind = true;
-  // Weights in buffers of at most an eighth of the memory, two or three of them; output panels of
-  // eight blocks; what is left holds rows of input.
-  const int64_t slot = std::max<int64_t>(memory / 8 / kBlockBytes, 1);
-  tiling.panel = std::min<int64_t>(blocks, 8);
-  if (steps_ > slot) {
-    tiling.steps = slot;
-    tiling.group = 1;
-  } else {
-    tiling.group = std::clamp<int64_t>(slot / steps_, 1, tiling.panel);
-  }
-  const int64_t buffers =
-      (tiling.steps < steps_ ? tiling.steps : tiling.group * steps_) * kBlockBytes * 2;
+  // Two buffers of weights, two of output, the rest holds rows of input: as many as possible, since
+  // the weights come again for every chunk. Then as many blocks a command as half of the
+  // accumulators hold, then panels with long runs of memory.
+  const int64_t all_steps = steps_ * kBlockBytes;
+  if (2 * all_steps > memory * 3 / 5) tiling.steps = std::max<int64_t>(memory / 5 / kBlockBytes, 1);
   for (int64_t chunks = 1;; ++chunks) {
     tiling.rows = divide_up(rows, chunks);
-    const int64_t needed = buffers + slab_bytes(tiling.rows) +
-                           2 * out_bytes(tiling.rows, tiling.columns, tiling.panel);
-    if (needed <= memory || tiling.rows == 1) break;
+    const int64_t pixels = std::min(kHalf, tiling.rows * tiling.columns);
+    const int64_t most = tiling.steps < steps_ ? 1 : std::min(blocks, kHalf / pixels);
+    for (tiling.group = most; tiling.group > 0; tiling.group /= 2) {
+      const int64_t buffers =
+          2 * (tiling.steps < steps_ ? tiling.steps * kBlockBytes : tiling.group * all_steps);
+      if (buffers > memory * 3 / 5) continue;
+      const int64_t last = tiling.rows == 1 ? 1 : std::min<int64_t>(4, blocks);
+      for (tiling.panel = std::min<int64_t>(blocks, 32); tiling.panel >= last; tiling.panel /= 2) {
+        const int64_t panel = std::max(tiling.panel, tiling.group);
+        const int64_t needed =
+            buffers + slab_bytes(tiling.rows) + 2 * out_bytes(tiling.rows, tiling.columns, panel);
+        if (needed > memory) continue;
+        tiling.panel = panel;
+        return tiling;
+      }
+    }
+    if (tiling.rows == 1) throw Error(kNoRoom, context_.node_name);
   }
-  // Few rows: groups that fill half of the accumulators.
-  const int64_t pixels = std::min(kHalf, tiling.rows * tiling.columns);
-  tiling.group = std::min(tiling.group, std::max<int64_t>(1, kHalf / pixels));
-  return tiling;
 }
 
 MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
