@@ -22,9 +22,7 @@ unsigned beat_size(uint64_t address, uint64_t bytes, bool write) {
 AxiMaster::AxiMaster(const sc_core::sc_module_name& name, const AxiPins& pins)
     : sc_module(name), socket("socket"), pins_(pins) {
   socket.register_nb_transport_fw(this, &AxiMaster::begin);
-  *pins_.aw.valid = 0;
-  *pins_.w.valid = 0;
-  *pins_.ar.valid = 0;
+  drop_taken();
   *pins_.r.ready = 1;
   *pins_.b.ready = 1;
 }
@@ -62,6 +60,7 @@ uint64_t AxiMaster::beat_address(const Burst& burst, unsigned beat) const {
 
 void AxiMaster::show_address(const AxiPins::Address& pins) {
   const Burst& burst = bursts_[addresses_];
+  address_shown_ = true;
   *pins.valid = 1;
   *pins.addr = burst.address;
   *pins.len = static_cast<uint8_t>(burst.beats - 1);
@@ -79,6 +78,7 @@ void AxiMaster::show_write() {
   const uint64_t from = std::max(at, first);
   const uint64_t to = std::min(end, beat + kBeatBytes);
   const auto bytes = static_cast<unsigned>(to - from);
+  write_shown_ = true;
   *pins_.w.valid = 1;
   *pins_.w.strb = static_cast<uint32_t>(((uint64_t{1} << bytes) - 1) << (from - beat));
   *pins_.w.last = data_beat_ + 1 == burst.beats ? 1 : 0;
@@ -86,16 +86,25 @@ void AxiMaster::show_write() {
               payload_->get_data_ptr() + (from - first), bytes);
 }
 
+/// What passed at the last edge leaves the pins.
+void AxiMaster::drop_taken() {
+  moved_ = false;
+  if (!address_shown_) *pins_.aw.valid = *pins_.ar.valid = 0;
+  if (!write_shown_) *pins_.w.valid = 0;
+}
+
 void AxiMaster::drive_active() {
+  if (moved_) drop_taken();
+  if (payload_ == nullptr) return;
   const bool write = payload_->is_write();
   const AxiPins::Address& address = write ? pins_.aw : pins_.ar;
-  if (!*address.valid && addresses_ < bursts_.size()) show_address(address);
-  if (write && !*pins_.w.valid && data_burst_ < bursts_.size()) show_write();
+  if (!address_shown_ && addresses_ < bursts_.size()) show_address(address);
+  if (write && !write_shown_ && data_burst_ < bursts_.size()) show_write();
 }
 
 bool AxiMaster::take_write() {
   if (!*pins_.w.valid || !*pins_.w.ready) return false;
-  *pins_.w.valid = 0;
+  write_shown_ = false;
   ++beats_;
   if (++data_beat_ == bursts_[data_burst_].beats) {
     data_beat_ = 0;
@@ -136,7 +145,7 @@ bool AxiMaster::sample_active(const sc_core::sc_time& now) {
   bool passed = false;
   for (const AxiPins::Address* address : {&pins_.aw, &pins_.ar}) {
     if (!*address->valid || !*address->ready) continue;
-    *address->valid = 0;
+    address_shown_ = false;
     ++addresses_;
     passed = true;
   }
@@ -149,6 +158,7 @@ bool AxiMaster::sample_active(const sc_core::sc_time& now) {
     take_response(*pins_.b.resp);
     passed = true;
   }
+  moved_ |= passed;
   if (responses_ == bursts_.size()) finish(now);
   return passed;
 }

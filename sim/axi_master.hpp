@@ -27,11 +27,11 @@ class AxiMaster : public sc_core::sc_module {
 
   /// Sets the chip's input pins for the coming cycle.
   void drive() {
-    if (payload_ != nullptr) drive_active();
+    if (payload_ != nullptr || moved_) drive_active();
   }
 
-  /// Takes what passes at the rising edge that ends this cycle; `now` is that edge, from the
-  /// present SystemC time. True when anything passed.
+  /// Takes what passes at the rising edge that ends this cycle, and leaves the pins as they are;
+  /// `now` is that edge, from the present SystemC time. True when anything passed.
   bool sample(const sc_core::sc_time& now) { return payload_ != nullptr && sample_active(now); }
 
   uint64_t beats() const { return beats_; }
@@ -51,6 +51,7 @@ class AxiMaster : public sc_core::sc_module {
                            sc_core::sc_time& delay);
   void plan();
   void drive_active();
+  void drop_taken();
   bool sample_active(const sc_core::sc_time& now);
   void show_address(const AxiPins::Address& pins);
   void show_write();
@@ -63,6 +64,9 @@ class AxiMaster : public sc_core::sc_module {
   AxiPins pins_;
   tlm::tlm_generic_payload* payload_ = nullptr;
   std::vector<Burst> bursts_;
+  bool moved_ = false;  // since the pins were set
+  bool address_shown_ = false;
+  bool write_shown_ = false;
   unsigned size_ = 0;           // log2 of the bytes of a beat
   std::size_t addresses_ = 0;   // bursts whose address has been taken
   std::size_t data_burst_ = 0;  // burst whose beat comes next

@@ -7,12 +7,14 @@ namespace systole::sim {
 
 AxiSlave::AxiSlave(const sc_core::sc_module_name& name, const AxiPins& pins)
     : sc_module(name), socket("socket"), pins_(pins) {
-  *pins_.r.valid = 0;
-  *pins_.b.valid = 0;
-  update_ready();
+  update_pins();
 }
 
-void AxiSlave::update_ready() {
+/// What passed at the last edge leaves the pins.
+void AxiSlave::update_pins() {
+  moved_ = false;
+  if (!read_shown_) *pins_.r.valid = 0;
+  if (!response_shown_) *pins_.b.valid = 0;
   *pins_.ar.ready = reads_.size() < kMaxReadBeats ? 1 : 0;
   *pins_.aw.ready = writes_.size() < kMaxWrites ? 1 : 0;
   *pins_.w.ready = writes_.empty() ? 0 : 1;
@@ -20,6 +22,7 @@ void AxiSlave::update_ready() {
 
 void AxiSlave::show_read() {
   const ReadBeat& beat = reads_.front();
+  read_shown_ = true;
   *pins_.r.valid = 1;
   std::memcpy(pins_.r.data, beat.data.data(), kBeatBytes);
   *pins_.r.resp = beat.resp;
@@ -29,6 +32,7 @@ void AxiSlave::show_read() {
 
 void AxiSlave::show_response() {
   const WriteResponse& response = responses_.front();
+  response_shown_ = true;
   *pins_.b.valid = 1;
   *pins_.b.resp = response.resp;
   *pins_.b.id = response.id;
@@ -36,19 +40,18 @@ void AxiSlave::show_response() {
 
 bool AxiSlave::sample_active(uint64_t cycle, const sc_core::sc_time& now) {
   bool passed = false;
-  const bool address_before = !writes_.empty();
   if (*pins_.r.valid && *pins_.r.ready) {
     reads_.pop_front();
-    *pins_.r.valid = 0;
+    read_shown_ = false;
     ++counters_.read_beats;
     passed = true;
   }
   if (*pins_.b.valid && *pins_.b.ready) {
     responses_.pop_front();
-    *pins_.b.valid = 0;
+    response_shown_ = false;
     passed = true;
   }
-  if (*pins_.w.valid && *pins_.w.ready && address_before) {
+  if (*pins_.w.valid && *pins_.w.ready) {
     take_beat(cycle, now);
     passed = true;
   }
@@ -61,7 +64,7 @@ bool AxiSlave::sample_active(uint64_t cycle, const sc_core::sc_time& now) {
     take_read(cycle, now);
     passed = true;
   }
-  if (passed) update_ready();
+  moved_ |= passed;
   return passed;
 }
 

@@ -38,13 +38,14 @@ class AxiSlave : public sc_core::sc_module {
 
   /// Sets the chip's input pins for `cycle`.
   void drive(uint64_t cycle) {
-    if (!*pins_.r.valid && !reads_.empty() && reads_.front().ready <= cycle) show_read();
-    if (!*pins_.b.valid && !responses_.empty() && responses_.front().ready <= cycle)
+    if (moved_) update_pins();
+    if (!read_shown_ && !reads_.empty() && reads_.front().ready <= cycle) show_read();
+    if (!response_shown_ && !responses_.empty() && responses_.front().ready <= cycle)
       show_response();
   }
 
-  /// Takes what passes at the rising edge that ends `cycle`; `now` is that edge, from the present
-  /// SystemC time. True when anything passed.
+  /// Takes what passes at the rising edge that ends `cycle`, and leaves the pins as they are; `now`
+  /// is that edge, from the present SystemC time. True when anything passed.
   bool sample(uint64_t cycle, const sc_core::sc_time& now) {
     const AxiPins& p = pins_;
     if ((*p.ar.valid | *p.aw.valid | *p.w.valid | *p.r.valid | *p.b.valid) == 0) return false;
@@ -86,12 +87,15 @@ class AxiSlave : public sc_core::sc_module {
   void take_read(uint64_t cycle, const sc_core::sc_time& now);
   void take_beat(uint64_t cycle, const sc_core::sc_time& now);
   void send_granule(WriteBurst& burst, uint64_t cycle, const sc_core::sc_time& now);
-  void update_ready();
+  void update_pins();
   /// One transport; returns the cycle of the answer.
   uint64_t transport(tlm::tlm_command command, uint64_t address, uint8_t* data, uint8_t* enables,
                      uint8_t& resp, uint64_t cycle, const sc_core::sc_time& now);
 
   AxiPins pins_;
+  bool moved_ = false;  // since the pins were set
+  bool read_shown_ = false;
+  bool response_shown_ = false;
   AxiCounters counters_;
   std::deque<ReadBeat> reads_;
   std::deque<WriteBurst> writes_;

@@ -122,7 +122,11 @@ void ChipTb::open_trace(const SimulationOptions& options) {
   }
 }
 
+/// The model sees reset as an edge, so it starts high.
 void ChipTb::reset() {
+  model_->rst_ni = 1;
+  model_->clk_i = 0;
+  model_->eval();
   model_->rst_ni = 0;
   for (unsigned i = 0; i < kResetCycles; ++i) {
     model_->clk_i = 0;

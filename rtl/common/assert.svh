@@ -18,6 +18,22 @@
   else $error(`"Name`");
 `endif
 
+// After a cycle in which Before held, Expr holds. The past is a register of its own: `$past` makes Verilator
+// copy what it names at every eval, as above.
+`define ASSERT_AFTER(Name, Before, Expr) \
+  logic Name``_before_q; \
+  always_ff @(posedge clk_i or negedge rst_ni) begin \
+    if (!rst_ni) Name``_before_q <= 1'b0; \
+    else Name``_before_q <= (Before); \
+  end \
+  `ASSERT(Name, !Name``_before_q || (Expr))
+
+// An offer that was not taken stays, with the same data.
+`define ASSERT_HELD(Name, Valid, Ready, Data) \
+  logic [$bits(Data)-1:0] Name``_data_q; \
+  always_ff @(posedge clk_i) if (Valid) Name``_data_q <= Data; \
+  `ASSERT_AFTER(Name, (Valid) && !(Ready), (Valid) && (Data) == Name``_data_q)
+
 // What stimulus is expected to reach; counted in the coverage build only.
 `ifdef SYSTOLE_COVER
 `define COVER(Name, Expr) \

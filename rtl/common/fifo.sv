@@ -71,6 +71,6 @@ module fifo #(
   end
 
   `ASSERT(CountInRange_A, count_q <= CountWidth'(Depth))
-  `ASSERT(OfferHeld_A, !$past(valid_o && !ready_i) || valid_o)
+  `ASSERT_AFTER(OfferHeld_A, valid_o && !ready_i, valid_o)
 
 endmodule

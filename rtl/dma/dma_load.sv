@@ -299,11 +299,10 @@ module dma_load
     else state_o = UnitStateIdle;
   end
 
-  `ASSERT(ReadHeld_A, !$past(req_valid_o && !req_ready_i) || req_valid_o && $stable(req_addr_o)
-          && $stable(req_len_o) && $stable(req_slot_o))
+  `ASSERT_HELD(ReadHeld_A, req_valid_o, req_ready_i, {req_addr_o, req_len_o, req_slot_o})
   `ASSERT(ResponseExpected_A, !rsp_valid_i || slot_busy_q[slot])
   `ASSERT(ResponseLength_A, !rsp_fire || rsp_error || rsp_i.last == rsp_last)
-  `ASSERT(WriteHeld_A, !$past(spad_req_o && !spad_gnt_i) || spad_req_o && $stable(spad_o))
+  `ASSERT_HELD(WriteHeld_A, spad_req_o, spad_gnt_i, spad_o)
   `ASSERT(QuietBeforeNew_A, !drain_q || !take)
   `ASSERT(CommandIsOurs_A, !take || cmd_i[7:0] == OpcodeLoad || cmd_i[7:0] == OpcodeFill)
 

@@ -338,8 +338,8 @@ module dma_store
 
   `ASSERT(QueueNeverOverflows_A, !pipe_valid_q || queue_ready)
   `ASSERT(ResponseExpected_A, !ack_valid_i || slot_busy_q[ack_i.tag[3:0]])
-  `ASSERT(ReadHeld_A, !$past(spad_req_o && !spad_gnt_i) || spad_req_o && $stable(spad_o))
-  `ASSERT(FlitHeld_A, !$past(wr_valid_o && !wr_ready_i) || wr_valid_o && $stable(wr_o))
+  `ASSERT_HELD(ReadHeld_A, spad_req_o, spad_gnt_i, spad_o)
+  `ASSERT_HELD(FlitHeld_A, wr_valid_o, wr_ready_i, wr_o)
   `ASSERT(QuietBeforeNew_A, !drain_q || !take)
   `ASSERT(CommandIsOurs_A, !take || cmd_i[7:0] == OpcodeStore)
 

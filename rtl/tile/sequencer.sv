@@ -14,6 +14,7 @@
 //     information: Opcode its first word, Reserved the number of the word, ProgramRange the address,
 //     SemOverflow (of a local post) the mask of the semaphores. A
 //     fault of the unit belongs to the oldest command that the unit has not done.
+//   - `active_o` is a clock enable: in a cycle without it the clock may stand still.
 //   - `stop_i` ends issue and fetch; remote posts of retired commands still leave. While
 //     `aborted_i` nothing retires.
 // Latency: 7 cycles from one fetch's start to the command's being ready, one more for each parameter;
@@ -41,6 +42,7 @@ module sequencer
     input  logic        [31:0] step_i       [NumParams],
     output logic               ended_o,
     output logic               busy_o,
+    output logic               active_o,
     output unit_state_e        state_o,
     output logic               fault_valid_o,
     output unit_fault_t        fault_o,
@@ -505,6 +507,10 @@ module sequencer
     end
   end
 
+  // Without any of these no register changes.
+  assign active_o = launch_i || clear_i || rsp_q || advance || issue || take_gnt_i || done_i || retire_o ||
+      remote_pop ||
+      fetch_state_q inside {FetchRequest, FetchLast, FetchCheck, FetchParam};
   assign busy_o = remote_valid_o || (!ended_q && !stop_i);
 
   always_comb begin
@@ -519,6 +525,6 @@ module sequencer
   `ASSERT(UnderWayBound_A, count_q + remote_count_q <= 3'(MaxUnderWay))
   `ASSERT(TakeOnce_A, !take_gnt_i || !taken_q)
   `ASSERT(LaunchAtRest_A, !launch_i || (ended_q && count_q == '0))
-  `ASSERT(CommandHeld_A, !$past(cmd_valid_o && !cmd_ready_i && !stop_i && !clear_i)
-          || cmd_valid_o || stop_i)
+  `ASSERT_AFTER(CommandHeld_A, cmd_valid_o && !cmd_ready_i && !stop_i && !clear_i,
+                cmd_valid_o || stop_i)
 endmodule
