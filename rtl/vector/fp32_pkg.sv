@@ -150,22 +150,23 @@ package fp32_pkg;
     return (estimate[30:0] == '0) | (estimate[30:23] == '1) ? estimate : corrected;
   endfunction
 
-  // Order of all numbers as signed integers, -0 below +0.
+  // Order of all numbers as unsigned integers, -0 below +0. (Verilator 5.006 makes a signed comparison
+  // of 32 bits one of 64.)
   function automatic logic [31:0] order_key(logic [31:0] value);
-    return value ^ {1'b0, {31{value[31]}}};
+    return value ^ {1'b1, {31{value[31]}}};
   endfunction
 
   // max(-0, +0) = +0; a NaN operand gives NaN.
   function automatic logic [31:0] max(logic [31:0] a, logic [31:0] b);
     logic [31:0] larger;
-    larger = $signed(order_key(a)) > $signed(order_key(b)) ? a : b;
+    larger = order_key(a) > order_key(b) ? a : b;
     return is_nan(a[30:0]) | is_nan(b[30:0]) ? CanonicalNan : larger;
   endfunction
 
   // min(-0, +0) = -0; a NaN operand gives NaN.
   function automatic logic [31:0] min(logic [31:0] a, logic [31:0] b);
     logic [31:0] smaller;
-    smaller = $signed(order_key(a)) < $signed(order_key(b)) ? a : b;
+    smaller = order_key(a) < order_key(b) ? a : b;
     return is_nan(a[30:0]) | is_nan(b[30:0]) ? CanonicalNan : smaller;
   endfunction
 
@@ -209,11 +210,12 @@ package fp32_pkg;
   // within -256..255; low wins over high. Large magnitudes are cut to 2^23, far outside the clamp.
   function automatic logic [31:0] quantize(logic [31:0] value, logic [31:0] zero_point,
                                            logic [31:0] low, logic [31:0] high);
-    logic [31:0] mag, sum;
+    logic [31:0] mag, sum, offset;
+    offset = 32'h0100_0000;  // makes all of them positive
     mag = value[30:23] < 8'd150 ? round_mag(value[30:0]) : 32'h0080_0000;
     mag = is_nan(value[30:0]) ? '0 : mag;
     sum = (value[31] ? -mag : mag) + zero_point;
-    return $signed(sum) < $signed(low) ? low : $signed(sum) > $signed(high) ? high : sum;
+    return sum + offset < low + offset ? low : sum + offset > high + offset ? high : sum;
   endfunction
 
   // ---------------------------------------------------------------------------------------------

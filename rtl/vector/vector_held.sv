@@ -121,6 +121,5 @@ module vector_held
 
   `ASSERT(FillsEmptySet_A, !granted || !full_q[fill_set_q])
   `ASSERT(EndsFullBlock_A, !block_end_i || full_q[use_set_q])
-  `ASSERT(RequestHeld_A, !$past(req_o && !gnt_i) || (req_o && $stable(window_o)))
 
 endmodule

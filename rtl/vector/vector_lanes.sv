@@ -29,7 +29,9 @@ module vector_lanes
   import systole_pkg::*;
   import fp32_pkg::*;
   import vector_pkg::*;
-(
+#(
+    parameter int unsigned Results = 16
+) (
     input logic clk_i,
     input logic rst_ni,
 
@@ -48,9 +50,13 @@ module vector_lanes
     input logic                      valid_i,
     input group_t                    group_i,
 
-    // a result
-    output logic        valid_o,
-    output logic [31:0] d_o    [Lanes],
+    // results: the next one becomes result_i; half of read_i
+    output logic                       valid_o,
+    input  logic [$clog2(Results)-1:0] result_i,
+    input  logic [$clog2(Results)-1:0] read_i,
+    input  logic                       read_high_i,
+    input  logic                       read_valid_i,
+    output logic [              255:0] read_o,
 
     output logic       busy_o,
     output logic [1:0] set_busy_o
@@ -67,8 +73,8 @@ module vector_lanes
 
   // ----------------------------------------------------------------------------------- control
   // Bit k belongs to the group whose data are in stage k's registers.
-  logic [9:0] valid_q, set_q;
-  logic [8:0] first_q, last_q;
+  logic [8:0] valid_q, set_q;
+  logic [7:0] first_q, last_q;
   logic y_in, z_in, r_in;  // a group enters stages 4, 6, 8
   logic r_first, r_last, r_set;
   assign y_in = needs_x ? valid_q[3] : valid_q[1];
@@ -79,26 +85,26 @@ module vector_lanes
   assign r_set = is_div ? set_q[7] : set_q[5];
 
   // What each stage holds next.
-  function automatic logic [9:0] moved(logic [8:0] now, logic in, logic with_x, logic with_z);
+  function automatic logic [8:0] moved(logic [7:0] now, logic in, logic with_x, logic with_z);
     logic y, r;
     y = with_x ? now[3] : now[1];
     r = with_z ? now[7] : now[5];
-    return {now[8], r, now[6], now[5] && with_z, now[4], y, now[2], now[1] && with_x, now[0], in};
+    return {r, now[6], now[5] && with_z, now[4], y, now[2], now[1] && with_x, now[0], in};
   endfunction
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       valid_q <= '0;
     end else if (valid_i || valid_q != '0) begin
-      valid_q <= moved(valid_q[8:0], valid_i, needs_x, is_div) & {1'b1, r_last, 8'hFF};
+      valid_q <= moved(valid_q[7:0], valid_i, needs_x, is_div) & {r_last, 8'hFF};
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (valid_i || valid_q != '0) begin
-      first_q <= 9'(moved(first_q, group_i.first, needs_x, is_div));
-      last_q  <= 9'(moved(last_q, group_i.last, needs_x, is_div));
-      set_q   <= moved(set_q[8:0], group_i.odd_set, needs_x, is_div);
+      first_q <= 8'(moved(first_q, group_i.first, needs_x, is_div));
+      last_q  <= 8'(moved(last_q, group_i.last, needs_x, is_div));
+      set_q   <= moved(set_q[7:0], group_i.odd_set, needs_x, is_div);
     end
   end
 
@@ -107,80 +113,221 @@ module vector_lanes
   lanes_t a0_q, b0_q, a1_q, b1_q, a2_q, a3_q, x3_q, carry4_q, y5_q, carry5_q, carry6_q, z7_q, r8_q;
   lanes_t addend2_q, addend4_q, addend6_q;
   products_t product2_q, product4_q, product6_q;
+  lanes_t result_q[Results];
+
+  // Values inside a stage.
+  lanes_t active, code;
 
   always_ff @(posedge clk_i) begin : p_lanes
-    automatic lanes_t value, active;
+    automatic int unsigned n;
+    automatic logic [3:0] l;
+    automatic logic [31:0] value, flip;
+    automatic logic set;
+    n = Lanes;
 
     // 9: convert
     if (valid_q[8]) begin
-      convert_lanes(r8_q, cmd_i.d_type, 32'(cmd_i.zp), 32'(cmd_i.lo), 32'(cmd_i.hi), value);
-      d_o <= value;
+      unique case (cmd_i.d_type)
+        VtypeF32: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            result_q[result_i][l] = is_nan(r8_q[l][30:0]) ? CanonicalNan : r8_q[l];
+          end
+        end
+        VtypeS32: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            result_q[result_i][l] = to_int(r8_q[l]);
+          end
+        end
+        default: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            code[l] = quantize(r8_q[l], 32'(cmd_i.zp), 32'(cmd_i.lo), 32'(cmd_i.hi));
+          end
+          for (int unsigned w = 0; w < n / 4; w++) begin
+            result_q[result_i][{
+              2'b0, w[1:0]
+            }] = {
+              code[{w[1:0], 2'd3}][7:0],
+              code[{w[1:0], 2'd2}][7:0],
+              code[{w[1:0], 2'd1}][7:0],
+              code[{w[1:0], 2'd0}][7:0]
+            };
+          end
+        end
+      endcase
     end
 
     // 8: activation, reduction
     if (r_in) begin
-      active = y5_q;
-      if (is_div) active = z7_q;
-      if (cmd_i.act != VactNone) begin
-        value = active;
-        activate_lanes(value, cmd_i.act, t_q[r_set], c_q[r_set], active);
+      set = r_set;
+      if (cmd_i.act == VactRelu) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          active[l] = max(is_div ? z7_q[l] : y5_q[l], '0);
+        end
+      end else if (cmd_i.act == VactClip) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          active[l] = min(max(y5_q[l], t_q[set][l]), c_q[set][l]);
+        end
+      end else if (is_div) begin
+        active = z7_q;
+      end else begin
+        active = y5_q;
       end
       if (r_first) begin
         r8_q = active;
+      end else if (cmd_i.reduce == VreduceSum) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          r8_q[l] = fma_sum(fma_product(r8_q[l], PlusOne), fma_addend(r8_q[l], PlusOne, active[l]));
+        end
       end else begin
-        value = r8_q;
-        if (cmd_i.reduce == VreduceSum) add_lanes(value, active, r8_q);
-        else max_lanes(value, active, r8_q);
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          r8_q[l] = max(r8_q[l], active[l]);
+        end
       end
     end
 
     // 7, 6: fma z
     if (valid_q[6]) begin
-      fma_s2_lanes(product6_q, addend6_q, value);
-      div_select_lanes(carry6_q, value, z7_q);
+      for (int unsigned i = 0; i < n; i++) begin
+        l = i[3:0];
+        z7_q[l] = div_select(carry6_q[l], fma_sum(product6_q[l], addend6_q[l]));
+      end
     end
     if (z_in) begin
-      fma_s1_lanes(y5_q, t_q[set_q[5]], carry5_q, product6_q, addend6_q);
+      set = set_q[5];
+      for (int unsigned i = 0; i < n; i++) begin
+        l = i[3:0];
+        product6_q[l] = fma_product(y5_q[l], t_q[set][l]);
+        addend6_q[l] = fma_addend(y5_q[l], t_q[set][l], carry5_q[l]);
+      end
       carry6_q = carry5_q;
     end
 
     // 5, 4: fma y
     if (valid_q[4]) begin
-      if (is_order) y5_q = carry4_q;
-      else fma_s2_lanes(product4_q, addend4_q, y5_q);
+      if (is_order) begin
+        y5_q = carry4_q;
+      end else begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          y5_q[l] = fma_sum(product4_q[l], addend4_q[l]);
+        end
+      end
       if (is_div) carry5_q = carry4_q;
     end
     if (y_in) begin
+      set = needs_x ? set_q[3] : set_q[1];
       unique case (cmd_i.op)
         VopFma: begin
-          if (uses_b) fma_s1_lanes(a3_q, s_q[set_q[3]], x3_q, product4_q, addend4_q);
-          else fma_s1_lanes(a1_q, s_q[set_q[1]], c_q[set_q[1]], product4_q, addend4_q);
+          if (uses_b) begin
+            for (int unsigned i = 0; i < n; i++) begin
+              l = i[3:0];
+              product4_q[l] = fma_product(a3_q[l], s_q[set][l]);
+              addend4_q[l] = fma_addend(a3_q[l], s_q[set][l], x3_q[l]);
+            end
+          end else begin
+            for (int unsigned i = 0; i < n; i++) begin
+              l = i[3:0];
+              product4_q[l] = fma_product(a1_q[l], s_q[set][l]);
+              addend4_q[l] = fma_addend(a1_q[l], s_q[set][l], c_q[set][l]);
+            end
+          end
         end
         VopDiv: begin
-          fnma_s1_lanes(x3_q, s_q[set_q[3]], a3_q, product4_q, addend4_q);
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            value = x3_q[l] ^ MinusZero;
+            product4_q[l] = fma_product(value, s_q[set][l]);
+            addend4_q[l] = fma_addend(value, s_q[set][l], a3_q[l]);
+          end
           carry4_q = x3_q;
         end
-        VopMax: max_lanes(a1_q, b1_q, carry4_q);
-        VopMin: min_lanes(a1_q, b1_q, carry4_q);
-        default: mul_s1_lanes(a1_q, s_q[set_q[1]], product4_q, addend4_q);
+        VopMax: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            carry4_q[l] = max(a1_q[l], b1_q[l]);
+          end
+        end
+        VopMin: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            carry4_q[l] = min(a1_q[l], b1_q[l]);
+          end
+        end
+        default: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            product4_q[l] = fma_product(a1_q[l], s_q[set][l]);
+            addend4_q[l] = fma_addend(a1_q[l], s_q[set][l], MinusZero);
+          end
+        end
       endcase
     end
 
     // 3, 2: fma x
     if (valid_q[2]) begin
-      fma_s2_lanes(product2_q, addend2_q, x3_q);
+      for (int unsigned i = 0; i < n; i++) begin
+        l = i[3:0];
+        x3_q[l] = fma_sum(product2_q[l], addend2_q[l]);
+      end
       a3_q = a2_q;
     end
     if (valid_q[1] && needs_x) begin
-      if (is_div) mul_s1_lanes(a1_q, t_q[set_q[1]], product2_q, addend2_q);
-      else fma_s1_lanes(b1_q, t_q[set_q[1]], c_q[set_q[1]], product2_q, addend2_q);
+      set = set_q[1];
+      if (is_div) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          product2_q[l] = fma_product(a1_q[l], t_q[set][l]);
+          addend2_q[l] = fma_addend(a1_q[l], t_q[set][l], MinusZero);
+        end
+      end else begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          product2_q[l] = fma_product(b1_q[l], t_q[set][l]);
+          addend2_q[l] = fma_addend(b1_q[l], t_q[set][l], c_q[set][l]);
+        end
+      end
       a2_q = a1_q;
     end
 
-    // 1: convert
+    // 1: convert; sign extension is (byte ^ 0x80) - 0x80
     if (valid_q[0]) begin
-      operand_lanes(a0_q, cmd_i.a_type, 32'(cmd_i.a_zp), a1_q);
-      if (uses_b) operand_lanes(b0_q, cmd_i.b_type, 32'(cmd_i.b_zp), b1_q);
+      if (is_byte(cmd_i.a_type)) begin
+        flip = cmd_i.a_type == VtypeS8 ? 32'h80 : 32'h0;
+        for (int i = 0; i < Lanes; i++) code[i] = {24'd0, a0_q[i/4][8*(i%4)+:8]};
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          a1_q[l] = from_int((code[l] ^ flip) - flip - 32'(cmd_i.a_zp));
+        end
+      end else if (cmd_i.a_type == VtypeF32) begin
+        a1_q = a0_q;
+      end else begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          a1_q[l] = from_int(a0_q[l]);
+        end
+      end
+      if (is_byte(cmd_i.b_type)) begin
+        flip = cmd_i.b_type == VtypeS8 ? 32'h80 : 32'h0;
+        for (int i = 0; i < Lanes; i++) code[i] = {24'd0, b0_q[i/4][8*(i%4)+:8]};
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          b1_q[l] = from_int((code[l] ^ flip) - flip - 32'(cmd_i.b_zp));
+        end
+      end else if (cmd_i.b_type == VtypeF32) begin
+        b1_q = b0_q;
+      end else if (uses_b) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          b1_q[l] = from_int(b0_q[l]);
+        end
+      end
     end
 
     // 0: what the ports return
@@ -218,7 +365,14 @@ module vector_lanes
     end
   end
 
-  assign valid_o = valid_q[9];
+  always_comb begin
+    read_o = '0;
+    if (read_valid_i) begin
+      for (int i = 0; i < 8; i++) read_o[32*i+:32] = result_q[read_i][{read_high_i, 3'(i)}];
+    end
+  end
+
+  assign valid_o = valid_q[8];
   assign busy_o = valid_i || valid_q != '0;
   assign set_busy_o[0] = (valid_i && !group_i.odd_set) || (valid_q & ~set_q) != '0;
   assign set_busy_o[1] = (valid_i && group_i.odd_set) || (valid_q & set_q) != '0;

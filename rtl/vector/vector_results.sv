@@ -1,4 +1,5 @@
-// Results on their way from the lanes to the scratchpad.
+// Results on their way from the lanes to the scratchpad: where they go, and when. The data wait in a
+// memory of the lanes.
 //
 // Contract: `place_valid_i` takes one of Depth rooms (only while `has_room_o`) for a result, whose data
 // (`valid_i`) come later, in the same order. Each is written as one window, or as two halves where it has
@@ -11,7 +12,6 @@
 
 module vector_results
   import systole_pkg::*;
-  import fp32_pkg::*;
   import vector_pkg::*;
 #(
     parameter int unsigned Depth = 16
@@ -31,8 +31,12 @@ module vector_results
     input place_t place_i,
 
     // its result
-    input logic        valid_i,
-    input logic [31:0] data_i [Lanes],
+    input  logic                     valid_i,
+    output logic [$clog2(Depth)-1:0] write_o,      // the next one's place in the lanes' memory
+    output logic                     read_valid_o,
+    output logic [$clog2(Depth)-1:0] read_o,
+    output logic                     read_high_o,
+    input  logic [            255:0] read_i,
 
     // scratchpad
     output logic        vd_req_o,
@@ -41,15 +45,12 @@ module vector_results
 );
   typedef logic [$clog2(Depth)-1:0] ptr_t;
   typedef logic [$clog2(Depth+1)-1:0] count_t;
-  typedef logic [31:0] lanes_t[Lanes];
 
   if (2 ** $clog2(Depth) != Depth) begin : gen_check
     $error("vector_results: Depth must be a power of two");
   end
 
-  // Entries are unreset: they are read only after they were written.
-  place_t place_q[Depth];
-  lanes_t data_q[Depth];
+  place_t place_q[Depth];  // unreset: read only after it was written
   ptr_t place_ptr_q, data_ptr_q, head_q;
   count_t room_q, ready_q;  // rooms free; results whose data have come
   logic high_q;  // the first half is written
@@ -76,7 +77,7 @@ module vector_results
       region = window(place.addr, place.lanes, word_i, high_q);
       vd_o.addr = region.addr;
       vd_o.len = region.len;
-      for (int i = 0; i < 8; i++) vd_o.data[32*i+:32] = data_q[head_q][{high_q, 3'(i)}];
+      vd_o.data = read_i;
     end
   end
 
@@ -110,12 +111,15 @@ module vector_results
 
   always_ff @(posedge clk_i) begin
     if (place_valid_i) place_q[place_ptr_q] <= place_i;
-    if (valid_i) data_q[data_ptr_q] <= data_i;
   end
+
+  assign write_o = data_ptr_q;
+  assign read_valid_o = vd_req_o;
+  assign read_o = head_q;
+  assign read_high_o = high_q;
 
   `ASSERT(RoomTakenIsThere_A, !place_valid_i || has_room_o)
   `ASSERT(DataHaveRoom_A, !valid_i || ready_q + room_q < count_t'(Depth))
   `ASSERT(NoDataDropped_A, !drop_i || (!valid_i && !place_valid_i))
-  `ASSERT(WriteHeld_A, !$past(vd_req_o && !vd_gnt_i) || (vd_req_o && $stable(vd_o)))
 
 endmodule

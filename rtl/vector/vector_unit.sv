@@ -20,7 +20,6 @@
 module vector_unit
   import systole_spec_pkg::*;
   import systole_pkg::*;
-  import fp32_pkg::*;
   import vector_pkg::*;
 (
     input logic clk_i,
@@ -56,6 +55,8 @@ module vector_unit
     input  logic                   vacc_gnt_i,
     input  logic signed     [31:0] vacc_data_i[ArrayCols]
 );
+
+  localparam int unsigned Depth = 16;  // results under way: more than the longest latency
 
   typedef enum logic [1:0] {
     StIdle,
@@ -235,9 +236,13 @@ module vector_unit
 
   // ---------------------------------------------------------------------- the lanes, the writes
   logic out_valid, lanes_busy, results_empty, dropping;
-  logic [31:0] out_data[Lanes];
+  logic [$clog2(Depth)-1:0] result_write, result_read;
+  logic result_read_valid, result_high;
+  logic [255:0] result_half;
 
-  vector_lanes u_lanes (
+  vector_lanes #(
+    .Results(Depth)
+  ) u_lanes (
     .clk_i,
     .rst_ni,
     .cmd_i       (cmd_q),
@@ -252,12 +257,18 @@ module vector_unit
     .valid_i     (ready_q),
     .group_i     (ready_group_q),
     .valid_o     (out_valid),
-    .d_o         (out_data),
+    .result_i    (result_write),
+    .read_valid_i(result_read_valid),
+    .read_i      (result_read),
+    .read_high_i (result_high),
+    .read_o      (result_half),
     .busy_o      (lanes_busy),
     .set_busy_o  (set_busy)
   );
 
-  vector_results u_results (
+  vector_results #(
+    .Depth(Depth)
+  ) u_results (
     .clk_i,
     .rst_ni,
     .word_i       (d_word_q),
@@ -268,7 +279,11 @@ module vector_unit
     .place_valid_i(advance && group_last),
     .place_i      ('{addr: d_addr, lanes: lanes}),
     .valid_i      (out_valid),
-    .data_i       (out_data),
+    .write_o      (result_write),
+    .read_valid_o (result_read_valid),
+    .read_o       (result_read),
+    .read_high_o  (result_high),
+    .read_i       (result_half),
     .vd_req_o,
     .vd_o,
     .vd_gnt_i
@@ -334,8 +349,6 @@ module vector_unit
 
   `ASSERT(QuietAtRest_A, in_pass || !(lanes_busy || refused || group_valid))
   `ASSERT(EmptyAtRest_A, in_pass || results_empty)
-  `ASSERT(ReadHeldA_A, !$past(va_req_o && !va_gnt_i) || (va_req_o && $stable(va_o)))
-  `ASSERT(ReadHeldB_A, !$past(vb_req_o && !vb_gnt_i) || (vb_req_o && $stable(vb_o)))
   `ASSERT(CheckedBeforeWrite_A, !vd_req_o || (checked && bad_word == '0))
 
 endmodule
