@@ -36,46 +36,30 @@ module accumulators
   localparam int unsigned RowBits = 32 * ArrayCols;
 
   logic [RowBits-1:0] mem_q[AccRows]  /*verilator public_flat_rd*/;
-  logic [RowBits-1:0] low_q;  // what the read port of each half read
-  logic [RowBits-1:0] high_q;
+  logic [RowBits-1:0] read_q;  // the row as it was before its sums
 
   logic valid_q;
   acc_row_t row_q;
   acc_init_e base_q;
-  logic vacc_high_q;
 
-  // ------------------------------------------------------------------------------- read ports
   logic row_reads;
-  logic [1:0] row_half;
-  logic [1:0] vacc_half;
-  logic [7:0] low_addr;
-  logic [7:0] high_addr;
-  assign row_reads = row_valid_i && base_i == AccInitAccumulate;
-  assign row_half = {row_reads && row_i[8], row_reads && !row_i[8]};
-  assign vacc_gnt_o = vacc_req_i && !row_half[vacc_row_i[8]];
-  assign vacc_half = {vacc_gnt_o && vacc_row_i[8], vacc_gnt_o && !vacc_row_i[8]};
-  assign low_addr = row_half[0] ? row_i[7:0] : vacc_row_i[7:0];
-  assign high_addr = row_half[1] ? row_i[7:0] : vacc_row_i[7:0];
+  assign row_reads  = row_valid_i && base_i == AccInitAccumulate;
+  assign vacc_gnt_o = vacc_req_i && !(row_reads && row_i[8] == vacc_row_i[8]);
 
-  // --------------------------------------------------------------------------------- datapath
   // The write is a blocking assignment before the reads of the same cycle: a write-first memory,
-  // which is all the forwarding that back-to-back accumulation into one row needs.
+  // which is all the forwarding that back-to-back accumulation into one row needs. The two reads are
+  // never in the same half.
   always_ff @(posedge clk_i) begin : p_memory
     if (valid_q) begin
       for (int c = 0; c < ArrayCols; c++) begin
         if (base_q == AccInitZero) mem_q[row_q][32*c+:32] = psum_i[c];
         else if (base_q == AccInitBias) mem_q[row_q][32*c+:32] = bias_i[32*c+:32] + psum_i[c];
-        else if (row_q[8]) mem_q[row_q][32*c+:32] = high_q[32*c+:32] + psum_i[c];
-        else mem_q[row_q][32*c+:32] = low_q[32*c+:32] + psum_i[c];
+        else mem_q[row_q][32*c+:32] = read_q[32*c+:32] + psum_i[c];
       end
     end
-    if (row_half[0] || vacc_half[0]) low_q <= mem_q[{1'b0, low_addr}];
-    if (row_half[1] || vacc_half[1]) high_q <= mem_q[{1'b1, high_addr}];
-  end
-
-  always_comb begin
-    for (int c = 0; c < ArrayCols; c++) begin
-      vacc_data_o[c] = vacc_high_q ? high_q[32*c+:32] : low_q[32*c+:32];
+    if (row_reads) read_q <= mem_q[row_i];
+    if (vacc_gnt_o) begin
+      for (int c = 0; c < ArrayCols; c++) vacc_data_o[c] <= mem_q[vacc_row_i][32*c+:32];
     end
   end
 
@@ -84,7 +68,6 @@ module accumulators
       row_q  <= row_i;
       base_q <= base_i;
     end
-    if (vacc_gnt_o) vacc_high_q <= vacc_row_i[8];
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin

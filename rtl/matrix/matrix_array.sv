@@ -55,7 +55,6 @@ module matrix_array
   always_ff @(posedge clk_i) begin : p_datapath
     automatic logic signed [31:0] sum[ArrayCols];
     automatic logic [31:0] flip;
-    automatic logic [255:0] row;
 
     // Stage 2: the products of the row in lane_q.
     if (lane_valid_q) begin
@@ -69,10 +68,12 @@ module matrix_array
     // Stage 1: a row. Extension of b, signed: (b ^ 0x80) - 0x80; unsigned: (b ^ 0) - 0.
     if (row_valid_i) begin
       flip = row_info_i.is_signed ? 32'h80 : 32'h0;
-      row  = row_i[0];
-      if (row_info_i.len != 7'(ArrayDepth)) row &= ~({256{1'b1}} << {row_info_i.len, 3'd0});
-      row ^= {32{flip[7:0]}};
-      for (int k = 0; k < ArrayDepth; k++) lane_q[k] = {24'd0, row[8*k+:8]} - flip;
+      for (int k = 0; k < ArrayDepth; k++) begin
+        lane_q[k] = {24'd0, row_i[0][8*k+:8] ^ flip[7:0]} - flip;
+      end
+      if (row_info_i.len != 7'(ArrayDepth)) begin
+        for (int k = 0; k < ArrayDepth; k++) if (7'(k) >= row_info_i.len) lane_q[k] = 32'sd0;
+      end
     end
 
     if (swap_i) begin
