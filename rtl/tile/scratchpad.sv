@@ -434,11 +434,12 @@ module scratchpad
       bank_t bank0;
       bank_t bank1;
       bank_t bank2;
-      bank0 = bank_of(addr[17:4]);
-      bank1 = bank_of(addr[17:4] + 14'd1);
-      bank2 = bank_of(addr[17:4] + 14'd2);
+      {bank0, bank1, bank2} = '0;
       window_data[w] = '0;
       if (read_q[ReadRequester[w]]) begin
+        bank0 = bank_of(addr[17:4]);
+        bank1 = bank_of(addr[17:4] + 14'd1);
+        bank2 = bank_of(addr[17:4] + 14'd2);
         window_data[w] = addr[3] ? take(addr[2:0], bank_hi[bank0], bank_lo[bank1], bank_hi[bank1],
                                         bank_lo[bank2], bank_hi[bank2]) :
             take(addr[2:0], bank_lo[bank0], bank_hi[bank0], bank_lo[bank1], bank_hi[bank1],
@@ -456,10 +457,11 @@ module scratchpad
     always_comb begin
       bank_t bank0;
       bank_t bank1;
-      bank0 = bank_of(act_addr_q[i][17:4]);
-      bank1 = bank_of(act_addr_q[i][17:4] + 14'd1);
+      {bank0, bank1} = '0;
       act_data[i] = '0;
       if (read_q[Act+i]) begin
+        bank0 = bank_of(act_addr_q[i][17:4]);
+        bank1 = bank_of(act_addr_q[i][17:4] + 14'd1);
         act_data[i] = act_addr_q[i][3] ?
             128'(take(act_addr_q[i][2:0], bank_hi[bank0], bank_lo[bank1], bank_hi[bank1], '0, '0)) :
             128'(take(act_addr_q[i][2:0], bank_lo[bank0], bank_hi[bank0], bank_lo[bank1], '0, '0));

@@ -88,11 +88,59 @@ module tile
   logic [NumUnits-1:0] retire;
   pc_t retire_pc[NumUnits];
 
+  logic load_req_valid, load_req_ready, load_rsp_valid, load_rsp_ready;
+  logic store_valid, store_ready, store_ack_valid;
+  logic vacc_req, vacc_gnt;
+
+  // Four parts of the tile have a clock of their own, which stands still while they have nothing to do:
+  // sequencers, matrix unit, vector unit, and what meets the network. A unit's runs for one cycle more than
+  // it is busy; all run in reset, which a simulator may see only at an edge.
+  logic [NumUnits-1:0] seq_active, unit_active, unit_was_active_q;
+  logic event_valid, ni_busy;
+  logic seq_clk, network_clk, matrix_clk, vector_clk;
+
+  assign unit_active = unit_busy | cmd_valid | unit_fault_valid | {NumUnits{abort}};
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) unit_was_active_q <= '0;
+    else unit_was_active_q <= unit_active;
+  end
+
+  clock_gate u_seq_gate (
+    .clk_i,
+    .en_i(seq_active != '0 || !rst_ni),
+    .test_en_i(1'b0),
+    .clk_o(seq_clk)
+  );
+
+  clock_gate u_network_gate (
+    .clk_i,
+    .en_i(unit_active[UnitLoad] || unit_was_active_q[UnitLoad] || unit_active[UnitStore] ||
+            unit_was_active_q[UnitStore] || ni_busy || req_valid_i || rsp_valid_i ||
+            remote_valid != '0 || event_valid || !rst_ni),
+    .test_en_i(1'b0),
+    .clk_o(network_clk)
+  );
+
+  clock_gate u_matrix_gate (
+    .clk_i,
+    .en_i(unit_active[UnitMatrix] || unit_was_active_q[UnitMatrix] || vacc_req || !rst_ni),
+    .test_en_i(1'b0),
+    .clk_o(matrix_clk)
+  );
+
+  clock_gate u_vector_gate (
+    .clk_i,
+    .en_i(unit_active[UnitVector] || unit_was_active_q[UnitVector] || !rst_ni),
+    .test_en_i(1'b0),
+    .clk_o(vector_clk)
+  );
+
   for (genvar u = 0; u < NumUnits; u++) begin : gen_sequencer
     sequencer #(
       .Unit(unit_e'(2'(u)))
     ) u_sequencer (
-      .clk_i,
+      .clk_i(seq_clk),
       .rst_ni,
       .launch_i(launch),
       .stop_i(stop),
@@ -104,6 +152,7 @@ module tile
       .step_i(step),
       .ended_o(ended[u]),
       .busy_o(seq_busy[u]),
+      .active_o(seq_active[u]),
       .state_o(seq_state[u]),
       .fault_valid_o(seq_fault_valid[u]),
       .fault_o(seq_fault[u]),
@@ -154,7 +203,6 @@ module tile
   assign done_posted[UnitMatrix] = 1'b0;
   assign done_posted[UnitVector] = 1'b0;
 
-  logic load_req_valid, load_req_ready, load_rsp_valid, load_rsp_ready;
   addr_t load_req_addr;
   logic [9:0] load_req_len;
   logic [3:0] load_req_slot;
@@ -163,7 +211,7 @@ module tile
   spad_write_t ld;
 
   dma_load u_load (
-    .clk_i,
+    .clk_i(network_clk),
     .rst_ni,
     .cmd_valid_i(cmd_valid[UnitLoad]),
     .cmd_ready_o(cmd_ready[UnitLoad]),
@@ -187,14 +235,13 @@ module tile
     .spad_gnt_i(ld_gnt)
   );
 
-  logic store_valid, store_ready, store_ack_valid;
   flit_t store_flit, store_ack;
   logic st_req, st_gnt;
   spad_read_t st;
   logic [255:0] st_rdata;
 
   dma_store u_store (
-    .clk_i,
+    .clk_i(network_clk),
     .rst_ni,
     .cmd_valid_i(cmd_valid[UnitStore]),
     .cmd_ready_o(cmd_ready[UnitStore]),
@@ -223,12 +270,11 @@ module tile
   row_mode_e act_mode;
   logic [255:0] act_rdata;
   logic [127:0] wgt_rdata[4];
-  logic vacc_req, vacc_gnt;
   acc_row_t vacc_row;
   logic signed [31:0] vacc_data[ArrayCols];
 
   matrix_unit u_matrix (
-    .clk_i,
+    .clk_i(matrix_clk),
     .rst_ni,
     .cmd_valid_i(cmd_valid[UnitMatrix]),
     .cmd_ready_o(cmd_ready[UnitMatrix]),
@@ -260,7 +306,7 @@ module tile
   logic [255:0] va_rdata, vb_rdata;
 
   vector_unit u_vector (
-    .clk_i,
+    .clk_i(vector_clk),
     .rst_ni,
     .cmd_valid_i(cmd_valid[UnitVector]),
     .cmd_ready_o(cmd_ready[UnitVector]),
@@ -363,9 +409,9 @@ module tile
   );
 
   // ------------------------------------------------------------ network interface, registers
-  windows_t windows;
-  logic event_valid, event_ready, event_fault;
-  logic ni_quiet, ni_busy;
+  window_t window[NumWindows];
+  logic event_ready, event_fault;
+  logic ni_quiet;
   ni_events_t ni_events;
   logic post_fault_valid;
   unit_fault_t post_fault;
@@ -382,7 +428,7 @@ module tile
     .NumCols(NumCols),
     .NumRows(NumRows)
   ) u_ni (
-    .clk_i,
+    .clk_i(network_clk),
     .rst_ni,
     .req_valid_o,
     .req_ready_i,
@@ -435,7 +481,7 @@ module tile
     .reg_word_o(reg_word),
     .reg_wdata_o(reg_wdata),
     .reg_rdata_i(reg_rdata),
-    .windows_i(windows),
+    .window_i(window),
     .event_valid_i(event_valid),
     .event_ready_o(event_ready),
     .event_fault_i(event_fault),
@@ -455,7 +501,7 @@ module tile
     .reg_word_i(reg_word),
     .reg_wdata_i(reg_wdata),
     .reg_rdata_o(reg_rdata),
-    .windows_o(windows),
+    .window_o(window),
     .event_valid_o(event_valid),
     .event_ready_i(event_ready),
     .event_fault_o(event_fault),

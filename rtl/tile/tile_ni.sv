@@ -78,7 +78,7 @@ module tile_ni
     output logic        [ 9:0] reg_word_o,
     output logic        [31:0] reg_wdata_o,
     input  logic        [31:0] reg_rdata_i,
-    input  windows_t           windows_i,
+    input  window_t           window_i [NumWindows],
     input  logic               event_valid_i,
     output logic               event_ready_o,
     input  logic               event_fault_i,
@@ -96,7 +96,7 @@ module tile_ni
   ) u_requester (
     .clk_i,
     .rst_ni,
-    .windows_i,
+    .window_i,
     .load_valid_i,
     .load_ready_o,
     .load_addr_i,

@@ -6,10 +6,11 @@ package tile_pkg;
 
   // What a tile may reach besides its own scratchpad: granules first .. last, and how.
   typedef struct packed {
-    logic [NumWindows-1:0][31:0] limit;
-    logic [NumWindows-1:0][31:0] base;
-    logic [NumWindows-1:0][1:0] perm;  // bit 0 read, bit 1 write
-  } windows_t;
+    logic [31:0] last;
+    logic [31:0] first;
+    logic write;
+    logic read;
+  } window_t;
 
   // Events that the registers count, in one cycle.
   typedef struct packed {

@@ -34,7 +34,7 @@ module tile_regs
     input  logic        [31:0] reg_wdata_i,
     output logic        [31:0] reg_rdata_o,
     // network interface: windows, tile event, counted events, faults of posts
-    output windows_t           windows_o,
+    output window_t           window_o [NumWindows],
     output logic               event_valid_o,
     input  logic               event_ready_i,
     output logic               event_fault_o,
@@ -270,11 +270,14 @@ module tile_regs
   assign inputs_o  = inputs_q;
   assign param_o   = param_q;
   assign step_o    = step_q;
-  assign windows_o = '{
-          limit: {limit_q[3], limit_q[2], limit_q[1], limit_q[0]},
-          base: {base_q[3], base_q[2], base_q[1], base_q[0]},
-          perm: perm_q
-      };
+  for (genvar i = 0; i < NumWindows; i++) begin : gen_window
+    assign window_o[i] = '{
+            last: limit_q[i],
+            first: base_q[i],
+            write: perm_q[2*i+1],
+            read: perm_q[2*i]
+        };
+  end
 
   // -------------------------------------------------------------------------------- counters
   logic [31:0] count_q[NumUnits*NumStates];

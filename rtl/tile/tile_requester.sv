@@ -26,7 +26,7 @@ module tile_requester
     input logic clk_i,
     input logic rst_ni,
 
-    input windows_t windows_i,
+    input window_t window_i [NumWindows],
 
     // load unit
     input  logic        load_valid_i,
@@ -134,13 +134,15 @@ module tile_requester
 
   always_comb begin
     target_allowed = 1'b0;
-    if (target[AddrBits-1:18] == OwnBase[AddrBits-1:18]) begin
-      target_allowed = 1'b1;
-    end else if (is_mapped(target, NumCols, NumRows)) begin
-      for (int unsigned i = 0; i < NumWindows; i++) begin
-        if (windows_i.perm[i][target_write] && windows_i.base[i] <= target[47:16] &&
-            target[47:16] <= windows_i.limit[i]) begin
-          target_allowed = 1'b1;
+    if (pick_post || pick_load || pick_store) begin
+      if (target[AddrBits-1:18] == OwnBase[AddrBits-1:18]) begin
+        target_allowed = 1'b1;
+      end else if (is_mapped(target, NumCols, NumRows)) begin
+        for (int unsigned i = 0; i < NumWindows; i++) begin
+          if ((target_write ? window_i[i].write : window_i[i].read) &&
+              window_i[i].first <= target[47:16] && target[47:16] <= window_i[i].last) begin
+            target_allowed = 1'b1;
+          end
         end
       end
     end

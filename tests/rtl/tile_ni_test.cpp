@@ -59,7 +59,7 @@ class Dut : public systole::test::Dut<Vtile_ni> {
     dut.req_ready_i = dut.rsp_ready_i = dut.rsp_valid_i = dut.req_valid_i = 0;
     dut.load_valid_i = dut.load_rsp_ready_i = dut.store_valid_i = dut.post_valid_i = 0;
     dut.spad_gnt_i = dut.sem_overflow_i = dut.event_valid_i = 0;
-    for (int i = 0; i < 9; ++i) dut.windows_i[i] = 0;
+    for (int i = 0; i < 4; ++i) open_window(i, 0, 0, 0);
     reset();
   }
 
@@ -82,21 +82,11 @@ class Dut : public systole::test::Dut<Vtile_ni> {
   std::mt19937_64 rng;
 
   void open_window(int index, uint64_t first, uint64_t last, int perm) {
-    VlWide<9>& bits = (*this)->windows_i;
-    const auto put = [&](int lsb, uint32_t value) {
-      bits[lsb / 32] = (bits[lsb / 32] & ~(~0U << lsb % 32)) | value << lsb % 32;
-      bits[lsb / 32 + 1] = (bits[lsb / 32 + 1] & (~0U << lsb % 32)) | value >> (32 - lsb % 32);
-    };
-    const uint32_t low = bits[0] & 0xff;
-    const auto base = [&](int lsb) {
-      return bits[lsb / 32] >> lsb % 32 | bits[lsb / 32 + 1] << (32 - lsb % 32);
-    };
-    std::array<uint32_t, 8> fields;
-    for (int i = 0; i < 8; ++i) fields[i] = base(8 + 32 * i);
-    fields[index] = uint32_t(first >> 16);
-    fields[4 + index] = uint32_t(last >> 16);
-    for (int i = 0; i < 8; ++i) put(8 + 32 * i, fields[i]);
-    bits[0] = (bits[0] & ~0xffU) | low | perm << 2 * index;
+    VlWide<3>& bits = (*this)->window_i[index];
+    const uint64_t granules = first >> 16 | last >> 16 << 32;
+    bits[0] = uint32_t(perm | granules << 2);
+    bits[1] = uint32_t(granules >> 30);
+    bits[2] = uint32_t(granules >> 62);
   }
 
   uint64_t now() const { return systole::test::Dut<Vtile_ni>::cycle(); }
