@@ -22,7 +22,7 @@ VERILATED_CXXFLAGS := -std=c++17 $(TEST_OPT) $(FP_FLAGS) -DVL_USER_STOP -DVL_USE
 
 RTL_TESTS := $(patsubst tests/rtl/%_test.cpp,%,$(wildcard tests/rtl/*_test.cpp))
 # Folders whose tests need more than the host library make their own rules.
-HOST_TEST_FOLDERS := host firmware chip
+HOST_TEST_FOLDERS += host firmware chip
 HOST_TESTS := $(foreach folder,$(HOST_TEST_FOLDERS),$(patsubst \
   tests/$(folder)/%_test.cpp,$(folder)_%,$(wildcard tests/$(folder)/*_test.cpp)))
 TESTS += $(RTL_TESTS) $(HOST_TESTS)

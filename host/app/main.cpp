@@ -43,7 +43,7 @@ int dispatch(int argc, char** argv) {
   }
   if (command == "--version") return print_version(), 0;
   if (command == "--help" || command == "-h") return fmt::print("{}", kHelp), 0;
-  throw systole::Error(command.empty() ? "no command" : "unknown command", "systole",
+  throw systole::Error(command.empty() ? "no command" : "unknown command", "",
                        "run, --version or --help", command);
 }
 

@@ -46,6 +46,18 @@ void parse_trace(const std::string& text, SimulationOptions& simulation) {
   }
 }
 
+/// The option parser takes -3 for a large number.
+void refuse_negative_numbers(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::size_t equals = word.find('=');
+    const std::string value = equals == std::string::npos ? word : word.substr(equals + 1);
+    if (value.size() > 1 && value[0] == '-' &&
+        value.find_first_not_of("0123456789", 1) == std::string::npos)
+      throw Error("bad value", i > 1 && value == word ? argv[i - 1] : word, "at least 0", value);
+  }
+}
+
 std::string model_name(const std::vector<std::string>& positional) {
   if (positional.size() == 1) return positional[0];
   throw Error("one model is needed", "systole run", "MODEL.onnx",
@@ -109,11 +121,12 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   po::positional_options_description positional;
   positional.add("model", -1);
   po::variables_map map;
+  refuse_negative_numbers(argc, argv);
   try {
     po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(), map);
     po::notify(map);
   } catch (const po::error& error) {
-    throw Error(error.what(), "systole run", "see systole run --help");
+    throw Error(fmt::format("{}; see systole run --help", error.what()), "systole run");
   }
   if (map.count("help") != 0) {
     std::cout << "usage: systole run MODEL.onnx --input [NAME=]x.npy ... [options]\n\n"

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "host/command/error.hpp"
 #include "host/driver/batch.hpp"
@@ -140,13 +141,18 @@ int64_t argmax(const Tensor& tensor) {
   return best;
 }
 
-/// Share of inputs whose first output's argmax is the label. Labels: one integer an input.
-double accuracy(const std::vector<Record>& outputs, const std::string& file) {
-  const Tensor labels = npy::load(file);
-  if (labels.type() == DataType::F32 || labels.size() != static_cast<int64_t>(outputs.size())) {
-    throw Error("wrong labels", file, fmt::format("{} integers", outputs.size()),
+/// One integer an input.
+Tensor load_labels(const std::string& file, std::size_t inputs) {
+  Tensor labels = npy::load(file);
+  if (labels.type() == DataType::F32 || labels.size() != static_cast<int64_t>(inputs)) {
+    throw Error("wrong labels", file, fmt::format("{} integers", inputs),
                 fmt::format("{} {}", to_string(labels.type()), to_string(labels.shape())));
   }
+  return labels;
+}
+
+/// Share of inputs whose first output's argmax is the label.
+double accuracy(const std::vector<Record>& outputs, const Tensor& labels) {
   std::size_t right = 0;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     right += argmax(outputs[i].at(0)) == labels.integer(static_cast<int64_t>(i)) ? 1 : 0;
@@ -232,6 +238,8 @@ int run(const RunOptions& options) {
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
   require_writable(options.json);
+  std::optional<Tensor> labels;
+  if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
   const compile::CompiledModel model =
       compile::compile(batch.graph, chip_config(options.config), {options.tiles, false});
 
@@ -250,7 +258,7 @@ int run(const RunOptions& options) {
     report.matches_reference =
         same_outputs(batch, outputs, reference_outputs(batch), "the graph reference");
   }
-  if (!options.labels.empty()) report.accuracy = accuracy(outputs, options.labels);
+  if (labels) report.accuracy = accuracy(outputs, *labels);
   const std::vector<Tensor> joined = join_outputs(batch, outputs);
   for (const auto& [index, path] : files) npy::save(path, joined[index]);
   report.wall_s = seconds_since(start);

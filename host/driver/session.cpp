@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -27,7 +28,8 @@ Address io_register(uint32_t offset) { return spec::IoRegsBase + offset; }
 
 std::vector<uint8_t> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error("cannot read the firmware", path, "a file built by make firmware");
+  if (!file || std::filesystem::is_directory(path))
+    throw Error("cannot read the firmware", path, "a file built by make firmware");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -195,7 +196,7 @@ Tensor parse(const std::string& bytes, const std::string& name) {
 
 Tensor load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error("can't open file", path);
+  if (!file || std::filesystem::is_directory(path)) throw Error("can't open file", path);
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (file.bad()) throw Error("can't read file", path);
   return parse(bytes, path);

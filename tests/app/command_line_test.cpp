@@ -1,0 +1,353 @@
+// build/systole as a user meets it: help, files, and one clear message for everything that is
+// wrong.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "host/import/npy.hpp"
+#include "rtl/spec/gen/systole_commands.hpp"
+#include "tests/host/model_builder.hpp"
+
+using namespace systole;
+using namespace systole::test;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kScratch = "build/test/app_command_line/";
+const std::string kDigits = "tests/models/digits/";
+const std::string kModel = kDigits + "mlp.onnx";
+const std::string kImages = kDigits + "mlp_images.npy";
+
+struct Outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string write_file(const std::string& name, const std::string& bytes) {
+  std::ofstream(kScratch + name, std::ios::binary) << bytes;
+  return kScratch + name;
+}
+
+std::string write_npy(const std::string& name, const Tensor& tensor) {
+  npy::save(kScratch + name, tensor);
+  return kScratch + name;
+}
+
+/// Runs build/systole; no word may hold a quote.
+Outcome run_systole(const std::vector<std::string>& words) {
+  std::string command = "build/systole";
+  for (const std::string& word : words) command += " '" + word + "'";
+  const std::string out = kScratch + "stdout", err = kScratch + "stderr";
+  const int status = std::system((command + " >" + out + " 2>" + err + " </dev/null").c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, read_text(out), read_text(err)};
+}
+
+std::vector<std::string> joined(std::vector<std::string> words,
+                                const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+/// A refusal: status 2, one line on stderr that holds all of `parts`, no verdict.
+void check_refused(const std::vector<std::string>& words, const std::vector<std::string>& parts) {
+  const Outcome outcome = run_systole(words);
+  CAPTURE(fmt::format("{}", fmt::join(words, " ")));
+  CHECK(outcome.status == 2);
+  CHECK(outcome.out.empty());
+  CHECK_THAT(outcome.err, StartsWith("systole: "));
+  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  for (const std::string& part : parts) CHECK_THAT(outcome.err, Contains(part));
+}
+
+/// The same of `systole run`, with an output and a report that must not appear.
+void check_run_refused(const std::vector<std::string>& words, const std::vector<std::string>& parts,
+                       const std::string& device = "model") {
+  const std::string output = kScratch + "refused.npy", report = kScratch + "refused.json";
+  fs::remove(output), fs::remove(report);
+  check_refused(joined({"run", "--device", device, "--output", output, "--json", report}, words),
+                parts);
+  CHECK_FALSE(fs::exists(output));
+  CHECK_FALSE(fs::exists(report));
+}
+
+/// x [1, 4] f32 -> Q -> DQ -> op -> Q -> DQ -> y.
+ModelBuilder model_of(const std::string& op, const Shape& shape = {1, 4}) {
+  ModelBuilder b;
+  b.input("x", DataType::F32, shape);
+  const auto x = b.dequantize(b.quantize<int8_t>("x", 0.5f, 0, "xq"), 0.5f, int8_t{0}, "xd");
+  const auto y = b.node(op, {x}, "middle");
+  b.dequantize(b.quantize<int8_t>(y, 0.5f, 0, "yq"), 0.5f, int8_t{0}, "y");
+  b.output("y", DataType::F32, shape);
+  return b;
+}
+
+std::string small_input() {
+  return write_npy("x.npy", Tensor(Shape{1, 4}, std::vector<float>{1, -2, 3, 4}));
+}
+
+struct Scratch {
+  Scratch() { fs::create_directories(kScratch); }
+};
+const Scratch kMakeScratch;
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------- what is
+// right
+
+TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
+  const Outcome help = run_systole({"--help"});
+  CHECK(help.status == 0);
+  CHECK_THAT(help.out, Contains("usage: systole") && Contains("systole run --help"));
+  CHECK(run_systole({"-h"}).out == help.out);
+
+  const Outcome run_help = run_systole({"run", "--help"});
+  CHECK(run_help.status == 0);
+  for (const char* option :
+       {"--input", "--output", "--labels", "--config", "--device", "--json", "--lockstep",
+        "--trace", "--firmware", "--requests-of", "--timeout", "--watchdog", "--dram", "--seed"}) {
+    CHECK_THAT(run_help.out, Contains(option));
+  }
+  CHECK_THAT(run_help.out, Contains("Exit status"));
+
+  const Outcome version = run_systole({"--version"});
+  CHECK(version.status == 0);
+  CHECK_THAT(version.out, StartsWith("systole "));
+  CHECK_THAT(version.out, Contains("small") && Contains("3x2"));
+  for (const Outcome& outcome : {help, run_help, version}) CHECK(outcome.err.empty());
+}
+
+TEST_CASE("systole: a run writes its output and its report, and ends with 0", "[app]") {
+  const std::string y = kScratch + "y.npy", json = kScratch + "run.json";
+  const Outcome run =
+      run_systole({"run", kModel, "-i", "image=" + kImages, "-o", "scores=" + y, "--labels",
+                   kDigits + "labels.npy", "--json", json, "-d", "model"});
+  CAPTURE(run.err);
+  REQUIRE(run.status == 0);
+  CHECK_THAT(run.out, Contains("accuracy") && Contains("bit-exact to graph reference"));
+  CHECK(npy::load(y) == npy::load(kDigits + "mlp_scores.npy"));
+  const auto report = nlohmann::json::parse(read_text(json));
+  CHECK(report["inputs"] == 360);
+  CHECK(report["accuracy"] > 0.97);
+  CHECK(report["bit_exact"]["graph_reference"] == true);
+  for (const char* key : {"chip_cycles", "mac", "utilization", "sim_cycles_per_s", "wall_s"}) {
+    CHECK(report[key].is_number());
+  }
+  for (const auto& layer : report["layers"]) {
+    CHECK(layer["name"].is_string());
+    CHECK(layer["operator"].is_string());
+    CHECK(layer["cycles"].is_number());
+    CHECK(layer["mac"].is_number());
+  }
+}
+
+TEST_CASE("systole: an output that exists is replaced, and kept when the run is refused", "[app]") {
+  const std::string y = write_file("old.npy", "old");
+  check_refused({"run", kModel, "-i", kDigits + "labels.npy", "-o", y, "-d", "model"},
+                {"wrong input"});
+  CHECK(read_text(y) == "old");
+  REQUIRE(run_systole({"run", kModel, "-i", kImages, "-o", y, "-d", "model"}).status == 0);
+  CHECK(npy::load(y).shape() == Shape{360, 10});
+}
+
+// --------------------------------------------------------------------------------------- the
+// command
+
+TEST_CASE("systole: commands that are none are refused", "[app]") {
+  check_refused({}, {"no command", "run, --version or --help"});
+  check_refused({"walk"}, {"unknown command", "run, --version or --help", "walk"});
+  check_refused({"run"}, {"one model is needed", "none"});
+  check_refused({"run", kModel, kModel}, {"one model is needed", "2 files"});
+  check_refused({"run", kModel, "--frobnicate"}, {"--frobnicate", "systole run --help"});
+  check_refused({"run", kModel, "--json"}, {"--json", "systole run --help"});
+}
+
+TEST_CASE("systole: option values that mean nothing are refused", "[app]") {
+  const std::vector<std::string> run = {kModel, "-i", kImages};
+  const auto refused = [&](const std::string& option, const std::string& value,
+                           const std::string& expected) {
+    check_run_refused(joined(run, {option, value}), {option, expected, value});
+  };
+  for (const char* trace : {"5:1", "5:5", "5", ":", "a:b", "1:2x", "1:2:3"}) {
+    refused("--trace", trace, "FROM:TO");
+  }
+  refused("--lockstep", "maybe", "on or off");
+  refused("--requests-of", "0", "at least 1");
+  refused("--requests-of", "-3", "at least 0");
+  refused("--requests-of", "many", "systole run --help");
+  refused("--cycles-per-wait", "0", "at least 1");
+  refused("--tiles", "-1", "at least 0");
+  check_run_refused(joined(run, {"--tiles", "77"}), {"compute tiles", "at most 4", "77"});
+  refused("--timeout", "-1", "at least 0");
+  refused("--timeout", "4294967296", "systole run --help");
+  check_refused({"run", kModel, "-i", kImages, "--device", "fpga"},
+                {"--device", "chip or model", "fpga"});
+}
+
+TEST_CASE("systole: an unknown configuration is refused with the known ones", "[app]") {
+  check_run_refused({kModel, "-i", kImages, "--config", "huge"},
+                    {"unknown configuration", "tiny, small, medium, large", "huge"});
+}
+
+TEST_CASE("systole: a configuration that is not built is refused with the command that builds it",
+          "[app]") {
+  setenv("SYSTOLE_BUILD", kScratch.c_str(), 1);
+  check_run_refused({kModel, "-i", kImages, "--config", "large"},
+                    {"--config large", "not been built", "make build-large"}, "chip");
+  unsetenv("SYSTOLE_BUILD");
+}
+
+// ---------------------------------------------------------------------------------------- the
+// model
+
+TEST_CASE("systole: files that are no complete model are refused", "[app]") {
+  const std::string bytes = read_text(kModel);
+  for (const std::size_t length : {std::size_t{0}, bytes.size() / 3, bytes.size() - 1}) {
+    const std::string path = write_file("cut.onnx", bytes.substr(0, length));
+    check_run_refused({path, "-i", kImages}, {path, "not a complete ONNX model"});
+  }
+  check_run_refused({kImages, "-i", kImages}, {kImages, "not a complete ONNX model"});
+  check_run_refused({"no/such.onnx", "-i", kImages}, {"no/such.onnx", "can't open"});
+  check_run_refused({kDigits, "-i", kImages}, {kDigits, "can't open"});
+}
+
+TEST_CASE("systole: an unsupported operator is refused with its node", "[app]") {
+  const std::string path = write_file("erf.onnx", model_of("Erf").bytes());
+  check_run_refused({path, "-i", small_input()}, {path, "'middle'", "Erf", "not supported"});
+}
+
+TEST_CASE("systole: a model without quantization is refused with the node", "[app]") {
+  ModelBuilder b;
+  b.input("x", DataType::F32, {1, 4});
+  b.node("Gemm", {"x", b.constant(Tensor(DataType::F32, {4, 4}))}, "y");
+  b.output("y", DataType::F32, {1, 4});
+  const std::string path = write_file("float.onnx", b.bytes());
+  check_run_refused({path, "-i", small_input()}, {path, "'y' (Gemm)", "float32"});
+
+  ModelBuilder weights;
+  weights.input("x", DataType::F32, {1, 4});
+  const auto x =
+      weights.dequantize(weights.quantize<int8_t>("x", 1.0f, 0, "q"), 1.0f, int8_t{0}, "d");
+  const auto y =
+      weights.node("MatMul", {x, weights.constant(Tensor(DataType::F32, {4, 4}))}, "product");
+  weights.quantize<int8_t>(y, 1.0f, 0, "y");
+  weights.output("y", DataType::S8, {1, 4});
+  const std::string half = write_file("half.onnx", weights.bytes());
+  check_run_refused({half, "-i", small_input()}, {half, "'product' (MatMul)"});
+}
+
+TEST_CASE("systole: a dynamic shape that no input settles is refused", "[app]") {
+  const std::string path = write_file("dynamic.onnx", model_of("Relu", {1, -1}).bytes());
+  check_run_refused({path}, {path, "input 'x'"});
+}
+
+TEST_CASE("systole: shapes that do not fit each other are refused with the node", "[app]") {
+  ModelBuilder b;
+  b.input("x", DataType::F32, {1, 4});
+  const auto x = b.dequantize(b.quantize<int8_t>("x", 1.0f, 0, "q"), 1.0f, int8_t{0}, "d");
+  const auto w = b.weights(Tensor(DataType::S8, {5, 3}), 1.0f, "w");
+  b.quantize<int8_t>(b.node("MatMul", {x, w}, "product"), 1.0f, 0, "y");
+  b.output("y", DataType::S8, {1, 3});
+  const std::string path = write_file("shapes.onnx", b.bytes());
+  check_run_refused({path, "-i", small_input()}, {path, "'product' (MatMul)", "inner dimensions"});
+}
+
+// --------------------------------------------------------------------------------------- the
+// inputs
+
+TEST_CASE("systole: wrong sets of inputs are refused with the input's name", "[app]") {
+  check_run_refused({kModel}, {"input 'image'", "missing input", "float32 [1, 64]"});
+  check_run_refused({kModel, "-i", "picture=" + kImages}, {"no input 'picture'", "one of: image"});
+  check_run_refused({kModel, "-i", kImages, "-i", kImages}, {"too many inputs", "expected 1"});
+  check_run_refused({kModel, "-i", kImages, "-i", "image=" + kImages}, {"given twice", "image"});
+}
+
+TEST_CASE("systole: inputs of a wrong shape or type are refused with both", "[app]") {
+  check_run_refused({kModel, "-i", kDigits + "cnn_images.npy"},
+                    {"input 'image'", "expected float32 [1, 64]", "got float32 [360, 1, 8, 8]"});
+  check_run_refused({kModel, "-i", kDigits + "labels.npy"},
+                    {"input 'image'", "expected float32 [1, 64]", "got uint8 [360]"});
+  const std::string integers = write_npy("s8.npy", Tensor(DataType::S8, {2, 64}));
+  check_run_refused({kModel, "-i", integers},
+                    {"input 'image'", "expected float32 [1, 64]", "got int8"});
+}
+
+TEST_CASE("systole: files that are no complete array are refused", "[app]") {
+  const std::string bytes = read_text(kImages);
+  for (const std::size_t length : {std::size_t{0}, std::size_t{20}, bytes.size() - 4}) {
+    const std::string path = write_file("cut.npy", bytes.substr(0, length));
+    check_run_refused({kModel, "-i", path}, {path, ".npy"});
+  }
+  std::string doubles = bytes;
+  doubles.replace(doubles.find("<f4"), 3, "<f8");
+  const std::string path = write_file("doubles.npy", doubles);
+  check_run_refused({kModel, "-i", path}, {path, "unsupported element type", "<f8"});
+  check_run_refused({kModel, "-i", kModel}, {kModel, ".npy"});
+  check_run_refused({kModel, "-i", "no/such.npy"}, {"no/such.npy", "can't open"});
+}
+
+TEST_CASE("systole: labels that do not fit are refused before the run", "[app]") {
+  const std::string scores = kDigits + "mlp_scores.npy";
+  check_run_refused({kModel, "-i", kImages, "--labels", scores},
+                    {scores, "wrong labels", "360 integers", "float32 [360, 10]"});
+  check_run_refused({kModel, "-i", kImages, "--labels", "no/such.npy"}, {"no/such.npy"});
+}
+
+// -------------------------------------------------------------------------------------- the
+// outputs
+
+TEST_CASE("systole: outputs that cannot be written are refused before the run", "[app]") {
+  const std::vector<std::string> run = {"run", kModel, "-i", kImages, "-d", "model"};
+  check_refused(joined(run, {"-o", "no/such/y.npy"}), {"no/such/y.npy", "cannot be written"});
+  check_refused(joined(run, {"-o", kScratch}), {kScratch, "cannot be written"});
+  check_refused(joined(run, {"--json", "no/such/run.json"}),
+                {"no/such/run.json", "cannot be written"});
+  check_refused(joined(run, {"-o", "picture=" + kScratch + "y.npy"}),
+                {"no such output", "picture"});
+  check_refused(joined(run, {"-o", kScratch + "a.npy", "-o", kScratch + "b.npy"}),
+                {"no such output", "b.npy"});
+}
+
+TEST_CASE("systole: waves that cannot be written are refused", "[app][chip]") {
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--trace", "1:2", "--trace-file",
+                     "no/such/x.fst"},
+                    {"no/such/x.fst", "cannot write"}, "chip");
+}
+
+TEST_CASE("systole: an unknown DRAM is refused with the known ones", "[app][chip]") {
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--dram", "ddr9"},
+                    {"ddr9", "ddr4-3200", "hbm2e"}, "chip");
+}
+
+// ------------------------------------------------------------------------------------- the
+// firmware
+
+TEST_CASE("systole: firmware that does not fit is refused with both sizes", "[app][chip]") {
+  const std::string path = write_file("big.bin", std::string(1 << 20, '\0'));
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", path},
+                    {path, "does not fit", std::to_string(spec::CoreRamBytes), "1048576"}, "chip");
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", "no/such.bin"},
+                    {"no/such.bin", "cannot read the firmware"}, "chip");
+}
+
+TEST_CASE("systole: firmware that does not come up is told from one that does", "[app][chip]") {
+  const std::string path = write_file("zero.bin", std::string(100, '\0'));
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", path},
+                    {path, "did not come up"}, "chip");
+}
