@@ -19,7 +19,8 @@
 // skipped: 6 to 10 cycles. A step of a reduction is a whole operation in stage 8: one element a cycle, in
 // the order in which they come.
 //
-// This is a hot spot of a simulation. Registers that only p_lanes sees are assigned by blocking
+// This is a hot spot of a simulation: loops over lanes have a variable as their bound, as in fp32_pkg, but
+// stand here, since an array that a call returns costs a cleared copy at every evaluation. Registers that only p_lanes sees are assigned by blocking
 // assignments, last stage first, which saves the simulator a copy of each.
 
 `include "assert.svh"
@@ -331,17 +332,11 @@ module vector_lanes
     end
 
     // 0: what the ports return
-    unique case (a_to_i)
-      ToLow: for (int i = 0; i < 8; i++) a0_q[i] = va_rdata_i[32*i+:32];
-      ToHigh: for (int i = 0; i < 8; i++) a0_q[8+i] = va_rdata_i[32*i+:32];
-      ToAcc: for (int i = 0; i < Lanes; i++) a0_q[i] = vacc_data_i[i];
-      default: ;
-    endcase
-    unique case (b_to_i)
-      ToLow: for (int i = 0; i < 8; i++) b0_q[i] = vb_rdata_i[32*i+:32];
-      ToHigh: for (int i = 0; i < 8; i++) b0_q[8+i] = vb_rdata_i[32*i+:32];
-      default: ;
-    endcase
+    if (a_to_i == ToLow) for (int i = 0; i < 8; i++) a0_q[i] = va_rdata_i[32*i+:32];
+    else if (a_to_i == ToHigh) for (int i = 0; i < 8; i++) a0_q[8+i] = va_rdata_i[32*i+:32];
+    else if (a_to_i == ToAcc) for (int i = 0; i < Lanes; i++) a0_q[i] = vacc_data_i[i];
+    if (b_to_i == ToLow) for (int i = 0; i < 8; i++) b0_q[i] = vb_rdata_i[32*i+:32];
+    else if (b_to_i == ToHigh) for (int i = 0; i < 8; i++) b0_q[8+i] = vb_rdata_i[32*i+:32];
 
     // Held operands.
     if (scalars_i) begin

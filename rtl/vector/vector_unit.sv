@@ -349,6 +349,8 @@ module vector_unit
 
   `ASSERT(QuietAtRest_A, in_pass || !(lanes_busy || refused || group_valid))
   `ASSERT(EmptyAtRest_A, in_pass || results_empty)
+  `ASSERT_HELD(ReadHeldA_A, va_req_o, va_gnt_i, va_o)
+  `ASSERT_HELD(ReadHeldB_A, vb_req_o, vb_gnt_i, vb_o)
   `ASSERT(CheckedBeforeWrite_A, !vd_req_o || (checked && bad_word == '0))
 
 endmodule

@@ -54,6 +54,8 @@ struct VectorDut : Dut<Vvector_unit> {
   std::deque<VectorCommand> commands;  // to be offered
   std::deque<VectorCommand> running;   // not yet done
   bool random_offers = false;
+  std::optional<std::array<uint32_t, 9>> refused_write;
+  std::optional<unsigned> refused_row;
 
   // Observed.
   uint64_t num_done = 0, num_writes = 0, num_faults = 0;
@@ -138,6 +140,20 @@ struct VectorDut : Dut<Vvector_unit> {
     }
     if (m.done_o) retire();
     if (m.vd_gnt_i) ++num_writes;
+    observe_offer();
+  }
+
+  /// A request stays, with its address and data, until it is granted.
+  void observe_offer() {
+    auto& m = **this;
+    std::array<uint32_t, 9> now{};
+    for (unsigned i = 0; i < 9; ++i) now[i] = m.vd_o[i];
+    if (refused_write) REQUIRE((m.vd_req_o && *refused_write == now));
+    refused_write.reset();
+    if (m.vd_req_o && !m.vd_gnt_i) refused_write = now;
+    if (refused_row) REQUIRE((m.vacc_req_o && *refused_row == m.vacc_row_o));
+    refused_row.reset();
+    if (m.vacc_req_o && !m.vacc_gnt_i) refused_row = m.vacc_row_o;
   }
 
   void retire() {
