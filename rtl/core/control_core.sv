@@ -102,6 +102,7 @@ module control_core
     .PMPNumRegions  (PmpRegions != 0 ? PmpRegions : 4),
     .RV32M          (ibex_pkg::RV32MFast),
     .BranchTargetALU(1'b1),
+    .WritebackStage (1'b1),
     .SecureIbex     (SecureIbex)
   ) u_ibex (
     .clk_i,
