@@ -250,28 +250,34 @@ static uint8_t load_program(void) {
 
 // ------------------------------------------------------------------------------------------- Run
 
+// A register of every tile and its new value.
+struct change {
+  uint32_t offset, value;
+};
+
+// Appends a change when `*last` is not yet `value`.
+static struct change* change(struct change* end, uint32_t* last, uint32_t offset, uint32_t value) {
+  if (*last == value) return end;
+  *last = end->value = value;
+  end->offset = offset;
+  return end + 1;
+}
+
 // Writes to every tile what differs from the last launch.
 static void write_launch(void) {
-  struct launch* last = &loop.launch;
-  uint32_t offsets[2 * NUM_LAUNCH_PARAMS + 1], values[2 * NUM_LAUNCH_PARAMS + 1], count = 0;
+  struct change changes[2 * NUM_LAUNCH_PARAMS + 1];
+  struct change* end = changes;
+#pragma GCC unroll 4
   for (uint32_t i = 0; i < NUM_LAUNCH_PARAMS; i++) {
-    if (last->param[i] != request.param[i]) {
-      offsets[count] = SYSTOLE_TILE_PARAM0 + 4 * i;
-      values[count++] = last->param[i] = request.param[i];
-    }
-    if (last->step[i] != request.step[i]) {
-      offsets[count] = SYSTOLE_TILE_STEP0 + 4 * i;
-      values[count++] = last->step[i] = request.step[i];
-    }
+    end = change(end, &loop.launch.param[i], SYSTOLE_TILE_PARAM0 + 4 * i, request.param[i]);
+    end = change(end, &loop.launch.step[i], SYSTOLE_TILE_STEP0 + 4 * i, request.step[i]);
   }
-  if (last->inputs != request.inputs) {
-    offsets[count] = SYSTOLE_TILE_INPUTS;
-    values[count++] = last->inputs = request.inputs;
-  }
-  if (count == 0) return;
+  end = change(end, &loop.launch.inputs, SYSTOLE_TILE_INPUTS, request.inputs);
+  if (end == changes) return;
   for (uint32_t t = 0; t < loop.num_tiles; t++) {
     tile_select(io, &loop.tiles[t]);
-    for (uint32_t i = 0; i < count; i++) tile_write(&loop.tiles[t], offsets[i], values[i]);
+    for (const struct change* c = changes; c != end; c++)
+      tile_write(&loop.tiles[t], c->offset, c->value);
   }
 }
 

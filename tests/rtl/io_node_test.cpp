@@ -735,7 +735,7 @@ TEST_CASE("firmware loads a program, runs it with the request's parameters, and 
   }
 }
 
-TEST_CASE("firmware is awake for at most 1500 cycles of a run on four tiles, however long it lasts",
+TEST_CASE("firmware is awake for at most 800 cycles of a run on four tiles, however long it lasts",
           "[io_node]") {
   IoDut dut;
   Driver driver(dut);
@@ -747,7 +747,7 @@ TEST_CASE("firmware is awake for at most 1500 cycles of a run on four tiles, how
     const systole_completion c = driver.call(Driver::run_request(16 * run));
     REQUIRE(c.status == SYSTOLE_STATUS_OK);
     awake[run] = c.awake;
-    CHECK(c.awake <= 1500);
+    CHECK(c.awake <= 800);
     CHECK(c.awake > 100);
   }
   CHECK(awake[3] <= awake[1] + 150);
