@@ -22,7 +22,7 @@ MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_F
 
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim
-SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
+SIM_SHARED := host/command/disassemble.cpp sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
   sim/memory_targets.cpp $(addprefix host/golden/,execute.cpp functional_model.cpp lockstep.cpp \
   machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
@@ -42,7 +42,7 @@ $(SIM_OBJ)/%.o: %.cpp
 
 -include $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.d)
 
-# ---- one build: $(eval $(call chip-build,<folder>,<config>,<Verilator's x flags>,<defines>)) ---------
+# ---- one build: $(eval $(call chip-build,<folder>,<config>,<Verilator's x flags>,<defines>,<RTL folders>))
 define chip-build
 .PHONY: build-$(1)
 build-$(1): $(BUILD)/$(1)/libsystole_chip.so
@@ -51,7 +51,7 @@ $(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk $(BUILD)/ibex.f \
     rtl/spec/gen/systole_commands.hpp
 	$$(call say,VERILATE,$(1))
 	@mkdir -p $$(@D)
-	@tools/rtl_files.py systole_chip rtl >$$(@D)/files.f
+	@tools/rtl_files.py systole_chip $(or $(5),rtl) >$$(@D)/files.f
 	$$(Q)$$(VERILATOR) $(CHIP_VERILATOR_FLAGS) $(3) $$(call mesh-of,$(2)) -f $(BUILD)/ibex.f lint.vlt \
 	  sim/public.vlt -f $$(@D)/files.f --top-module systole_chip --prefix Vsystole_chip -Mdir $$(@D)
 	@tools/verilator_deps.sh $$(@D)/Vsystole_chip__ver.d $$@

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/command/disassemble.hpp"
 #include "host/command/error.hpp"
 
 namespace systole::golden {
@@ -68,7 +69,8 @@ std::string Mismatch::text() const {
         2 * element_bytes, extend(got, element_bytes), got, 2 * element_bytes, wrong_elements,
         elements);
   }
-  return note.empty() ? text : text + ": " + note;
+  if (!note.empty()) text += ": " + note;
+  return words[0] == 0 ? text : text + "\n  " + disassemble(words);
 }
 
 LockstepJudge::LockstepJudge(const ChipConfig& config, std::size_t host_memory_bytes,
