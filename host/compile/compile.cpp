@@ -26,6 +26,7 @@ using graph::ValueId;
 struct Needs {
   uint32_t program = 0;
   uint32_t resident = 0;
+  uint32_t homes = 0;
   Address records = 0;
 };
 
@@ -62,6 +63,7 @@ class Compiler {
   const Stored& stored(ValueId id) const;
   /// The value under another layout, moved there when it has a different one.
   Stored with_view(const Stored& from, const View& view);
+  Stored by_channel(const Stored& from, std::size_t parameters, int64_t axis);
   Image image(const Stored& value) const;
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
@@ -77,6 +79,13 @@ class Compiler {
   uint32_t input_record_ = 0, output_record_ = 0;
   std::vector<Layer> layers_;
 };
+
+/// A value whose memory its emitter chooses.
+Stored unplaced(const std::string& name, DataType type, const Shape& shape, View view) {
+  Stored stored{name, type, shape, {}, std::move(view), -1};
+  stored.buffer.space = Buffer::Space::Unplaced;
+  return stored;
+}
 
 Binding bind(const graph::Value& value, uint32_t& record) {
   Binding binding;
@@ -100,14 +109,14 @@ void Compiler::bind_inputs() {
     const graph::Value& value = graph_.value(id);
     inputs_.push_back(bind(value, input_record_));
     Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Input, inputs_.back().offset};
+    stored.buffer = {Buffer::Space::Input, inputs_.back().offset, nullptr};
     values_[static_cast<std::size_t>(id)] = std::move(stored);
   }
   for (std::size_t id = 0; id < graph_.values.size(); ++id) {
     const graph::Value& value = graph_.values[id];
     if (!value.constant) continue;
     Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes())};
+    stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
     values_[id] = std::move(stored);
   }
 }
@@ -140,23 +149,21 @@ Stored Compiler::make_output(const Node& node, View view) {
     if (view != View::row_major(value.shape)) continue;
     output_written_[i] = true;
     Stored out{value.name, value.type, value.shape, {}, std::move(view), -1};
-    out.buffer = {Buffer::Space::Output, outputs_[i].offset};
+    out.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
     return out;
   }
-  return context_.allocate(value.name, value.type, value.shape, std::move(view));
+  return unplaced(value.name, value.type, value.shape, std::move(view));
 }
 
 Stored Compiler::with_view(const Stored& from, const View& view) {
   if (from.view == view) return from;
-  const Stored to = context_.allocate(from.name, from.type, from.shape, view);
+  Stored to = unplaced(from.name, from.type, from.shape, view);
   MapOperator op;
   op.first = &from;
   op.output = &to;
   op.passes = {copy_pass(from.type)};
   emit_map(context_, op);
-  Stored moved = to;
-  moved.epoch = context_.epoch();
-  return moved;
+  return to;
 }
 
 Image Compiler::image(const Stored& value) const {
@@ -172,7 +179,7 @@ void Compiler::copy_outputs() {
     layers_.push_back({outputs_[i].name, "Copy", 0, 0});
     context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1);
     Stored to{from.name, from.type, from.shape, {}, View::row_major(from.shape), -1};
-    to.buffer = {Buffer::Space::Output, outputs_[i].offset};
+    to.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
     MapOperator op;
     op.first = &from;
     op.output = &to;
@@ -197,8 +204,14 @@ void set_codes(spec::VectorCommand& c, int32_t zero_point, graph::Clamp clamp) {
   c.hi = static_cast<int16_t>(clamp.hi);
 }
 
+/// The value as element-wise operators with parameters by channel take it: channels along one axis.
+Stored Compiler::by_channel(const Stored& from, std::size_t parameters, int64_t axis) {
+  const bool apart = parameters > 1 && from.view.dims()[static_cast<std::size_t>(axis)].size() > 1;
+  return apart ? with_view(from, View::row_major(from.shape)) : from;
+}
+
 void Compiler::operator()(const Node& node, const graph::Quantize& op) {
-  const Stored& from = stored(node.inputs[0]);
+  const Stored from = by_channel(stored(node.inputs[0]), op.scale.size(), op.axis);
   const graph::Value& value = graph_.output_of(node);
   Stored to =
       make_output(node, value.shape.size() == 4 ? View::channels_last(value.shape) : from.view);
@@ -228,12 +241,11 @@ void Compiler::operator()(const Node& node, const graph::Quantize& op) {
     map.passes = {pass, offset};
   }
   emit_map(context_, map);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
 void Compiler::operator()(const Node& node, const graph::Dequantize& op) {
-  const Stored& from = stored(node.inputs[0]);
+  const Stored from = by_channel(stored(node.inputs[0]), op.scale.size(), op.axis);
   const graph::Value& value = graph_.output_of(node);
   const bool is_output = std::count(graph_.outputs.begin(), graph_.outputs.end(), node.output) > 0;
   Stored to = make_output(node, is_output ? View::row_major(value.shape) : from.view);
@@ -265,7 +277,6 @@ void Compiler::operator()(const Node& node, const graph::Dequantize& op) {
     map.passes = {offset, pass};
   }
   emit_map(context_, map);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -292,7 +303,6 @@ void Compiler::operator()(const Node& node, const graph::Requantize& op) {
     map.passes = {real, codes};
   }
   emit_map(context_, map);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -342,7 +352,6 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
     map.passes = {first, sum, codes};
   }
   emit_map(context_, map);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -401,8 +410,8 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.output = &to;
   emit_matrix(context_, matrix);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -440,8 +449,8 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.output = &to;
   emit_matrix(context_, matrix);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -453,7 +462,6 @@ void Compiler::operator()(const Node& node, const graph::QMatMul& op) {
   b = with_view(b, View::row_major(b.shape));
   Stored to = make_output(node, View::row_major(value.shape));
   emit_matmul(context_, {&a, &b, &to, &op});
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -500,8 +508,8 @@ void Compiler::emit_pool_node(const Node& node, PoolOperator pool) {
   Stored to = make_output(node, View::channels_last(graph_.output_of(node).shape));
   pool.in = image(in);
   pool.out = image(to);
+  pool.output = &to;
   emit_pool(context_, pool);
-  to.epoch = context_.epoch();
   define(node, to);
 }
 
@@ -518,7 +526,18 @@ void Compiler::emit(const Node& node) {
 void Compiler::run() {
   bind_inputs();
   bind_outputs();
-  for (const Node& node : graph_.nodes) emit(node);
+  // A value's memory is given back after its last reader.
+  std::vector<std::size_t> last(values_.size(), 0);
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    for (const ValueId id : graph_.nodes[i].inputs) last[static_cast<std::size_t>(id)] = i;
+  }
+  for (const ValueId id : graph_.outputs) last[static_cast<std::size_t>(id)] = graph_.nodes.size();
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    emit(graph_.nodes[i]);
+    for (const ValueId id : graph_.nodes[i].inputs) {
+      if (last[static_cast<std::size_t>(id)] == i) values_[static_cast<std::size_t>(id)].reset();
+    }
+  }
   copy_outputs();
   context_.schedule.set_layer(-1);
   context_.schedule.finish();
@@ -528,6 +547,7 @@ Needs Compiler::needs() const {
   Needs needs;
   needs.program = static_cast<uint32_t>(round_up(context_.schedule.image_bytes(), 128));
   needs.resident = context_.resident_used();
+  needs.homes = context_.homes_used();
   needs.records = static_cast<Address>(
       round_up(static_cast<int64_t>(context_.dram.end()), spec::WindowGranuleBytes));
   return needs;
@@ -567,10 +587,11 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   // How much of a scratchpad commands and constants take is known only afterwards: try with little
   // for commands, then with what that would have needed; and with less and less for constants.
   std::string failure;
-  for (const uint32_t resident : {96u * 1024, 48u * 1024, 16u * 1024, 0u}) {
+  for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
     Budget budget;
     budget.program = 8 * 1024;
-    budget.resident = resident;
+    budget.resident = limit * 1024;
+    budget.homes = limit * 2 / 3 * 1024;
     if (options.records_in_dram) budget.record_base = spec::DramBase;
     try {
       for (int attempt = 0; attempt < 10; ++attempt) {
@@ -579,12 +600,13 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
         const Needs needs = compiler.needs();
         const bool fits = needs.program <= budget.program &&
                           (!options.records_in_dram || needs.records <= budget.record_base);
-        const bool exact = needs.resident == budget.resident;
+        const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
         if (fits && (exact || attempt >= 5)) return compiler.result();
         // Constants first: what they leave free changes the rest. Then a little more than needed
         // for commands, since less memory for data may mean more of them.
         if (exact && needs.program > budget.program) budget.program = needs.program + 512;
         budget.resident = needs.resident;
+        budget.homes = needs.homes;
         if (options.records_in_dram) budget.record_base = needs.records;
       }
     } catch (const Error& error) {

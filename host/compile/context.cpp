@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "host/command/error.hpp"
 
@@ -22,12 +23,15 @@ Context::Context(const ChipConfig& config, unsigned tiles, Budget budget)
     : schedule(places(config, tiles)), dram(config), record_base_(budget.record_base) {
   resident_begin_ = static_cast<uint32_t>(round_up(budget.program, 128));
   resident_end_ = static_cast<uint32_t>(round_up(resident_begin_ + budget.resident, 64));
-  if (resident_end_ > spec::ScratchpadBytes) {
+  homes_begin_ = resident_end_;
+  const auto homes_end = static_cast<uint32_t>(round_up(homes_begin_ + budget.homes, 64));
+  if (homes_end > spec::ScratchpadBytes) {
     throw Error(kNoRoom, "compiler");
   }
-  working_bytes_ = spec::ScratchpadBytes - resident_end_;
+  working_bytes_ = spec::ScratchpadBytes - homes_end;
   resident_next_.assign(tiles, resident_begin_);
-  scratchpads_.assign(tiles, Scratchpad(resident_end_, spec::ScratchpadBytes));
+  home_memory_.assign(tiles, Scratchpad(homes_begin_, homes_end));
+  scratchpads_.assign(tiles, Scratchpad(homes_end, spec::ScratchpadBytes));
 }
 
 void Context::begin(const std::vector<const Stored*>& inputs,
@@ -40,14 +44,76 @@ void Context::begin(const std::vector<const Stored*>& inputs,
   if (fresh) {
     schedule.await();
     ++epoch_;
+    // What was used for the last time before the barrier is free.
+    homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
+                                [](const auto& home) { return home.use_count() == 1; }),
+                 homes_.end());
   }
 }
 
-Stored Context::allocate(const std::string& name, DataType type, const Shape& shape, View view) {
-  Stored stored{name, type, shape, {}, std::move(view), epoch_};
-  stored.buffer.address = dram.allocate(stored.elements() * stored.element_bytes(), name);
-  return stored;
+const Home::Piece* Home::of(unsigned tile) const {
+  for (const Piece& piece : pieces) {
+    if (piece.tile == tile) return &piece;
+  }
+  return nullptr;
 }
+
+void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
+  if (value.buffer.space != Buffer::Space::Unplaced) return;
+  value.epoch = epoch_;
+  const auto home = std::make_shared<Home>();
+  home->rows = rows;
+  home->columns = columns;
+  bool fits = value.element_bytes() == 1;
+  for (Home::Piece& piece : pieces) {
+    const int64_t bytes = (piece.r1 - piece.r0) * piece.columns();
+    if (bytes == 0) continue;
+    Scratchpad& memory = home_memory_[piece.tile];
+    fits = fits && round_up(bytes, 64) <= memory.largest();
+    if (!fits) break;
+    piece.block = memory.allocate_at_end(bytes, false, value.name);
+    homes_used_ = std::max(homes_used_, piece.address() + piece.block.bytes() - homes_begin_);
+    home->pieces.push_back(std::move(piece));
+  }
+  if (fits) {
+    homes_.push_back(home);
+    value.buffer = {Buffer::Space::Home, 0, home};
+  } else {
+    value.buffer = {Buffer::Space::Dram,
+                    dram.allocate(value.elements() * value.element_bytes(), value.name), nullptr};
+  }
+}
+
+Home Context::even_parts(const Stored& value) const {
+  const int64_t bytes = value.elements();  // one byte each: others are never placed
+  const Shape& s = value.shape;
+  // Images by lines, as convolutions and pools take them.
+  const bool image = s.size() == 4 && s[0] * s[2] >= tiles();
+  const int64_t lines = image ? s[0] * s[2] : std::clamp<int64_t>(bytes / 64, 1, tiles());
+  const int64_t parts = std::min<int64_t>(tiles(), lines);
+  Home home;
+  home.rows = bytes;
+  home.columns = 1;
+  for (int64_t t = 0; t < parts; ++t) {
+    Home::Piece piece;
+    piece.tile = static_cast<unsigned>(t);
+    std::tie(piece.r0, piece.r1) = image ? share(lines, t, parts) : share(bytes, t, parts);
+    if (image) {
+      piece.r0 *= bytes / lines;
+      piece.r1 *= bytes / lines;
+    }
+    piece.c1 = 1;
+    home.pieces.push_back(std::move(piece));
+  }
+  return home;
+}
+
+void Context::place_evenly(Stored& value) {
+  Home parts = even_parts(value);
+  place(value, parts.rows, parts.columns, std::move(parts.pieces));
+}
+
+uint32_t Context::homes_used() const { return homes_used_; }
 
 Address Context::constant(std::vector<uint8_t> bytes) {
   const Address address = dram.allocate(static_cast<int64_t>(bytes.size()), node_name);
@@ -64,8 +130,128 @@ uint32_t Context::reserve_resident(unsigned tile, int64_t bytes) {
   return address;
 }
 
+int64_t Context::resident_room() const {
+  return int64_t{resident_end_} - *std::max_element(resident_next_.begin(), resident_next_.end());
+}
+
 uint32_t Context::resident_used() const {
   return *std::max_element(resident_next_.begin(), resident_next_.end()) - resident_begin_;
+}
+
+namespace {
+
+/// Runs of equal length at regular distances.
+struct Runs {
+  int64_t global = 0, local = 0, run = 0;
+  BlockLevel inner, outer;
+};
+
+/// Joins neighbours in a list that are alike and evenly spaced: they become a level.
+template <typename Alike>
+std::vector<Runs> joined(const std::vector<Runs>& list, BlockLevel Runs::*level, Alike alike) {
+  std::vector<Runs> out;
+  for (const Runs& next : list) {
+    if (!out.empty() && alike(out.back(), next)) {
+      BlockLevel& l = out.back().*level;
+      const int64_t global = next.global - out.back().global;
+      const int64_t local = next.local - out.back().local;
+      if (l.count == 1) {
+        l = {2, global, local};
+        continue;
+      }
+      if (global == l.count * l.global_stride && local == l.count * l.local_stride) {
+        ++l.count;
+        continue;
+      }
+    }
+    out.push_back(next);
+  }
+  return out;
+}
+
+/// Contiguous runs become one, then rows of runs, then rows of rows.
+std::vector<Runs> joined(const std::vector<Runs>& list) {
+  std::vector<Runs> whole;
+  for (const Runs& next : list) {
+    if (!whole.empty() && whole.back().global + whole.back().run == next.global &&
+        whole.back().local + whole.back().run == next.local) {
+      whole.back().run += next.run;
+    } else {
+      whole.push_back(next);
+    }
+  }
+  const auto rows =
+      joined(whole, &Runs::inner, [](const Runs& a, const Runs& b) { return a.run == b.run; });
+  return joined(rows, &Runs::outer, [](const Runs& a, const Runs& b) {
+    return a.run == b.run && a.inner.count == b.inner.count &&
+           a.inner.global_stride == b.inner.global_stride &&
+           a.inner.local_stride == b.inner.local_stride;
+  });
+}
+
+}  // namespace
+
+/// A block of a tensor that is spread over scratchpads: commands for every piece that it meets.
+template <typename Command>
+void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, int64_t offset,
+                            uint32_t local, int64_t run, const std::vector<BlockLevel>& levels) {
+  std::vector<std::vector<Runs>> found(home.pieces.size());
+  int64_t count = 1;
+  for (const BlockLevel& level : levels) count *= level.count;
+  for (int64_t n = 0; n < count; ++n) {
+    int64_t from = offset, to = local, rest = n;
+    for (const BlockLevel& level : levels) {
+      from += rest % level.count * level.global_stride;
+      to += rest % level.count * level.local_stride;
+      rest /= level.count;
+    }
+    for (std::size_t i = 0; i < home.pieces.size(); ++i) {
+      const Home::Piece& piece = home.pieces[i];
+      const bool whole_rows = piece.columns() == home.columns;
+      // Rectangles of whole rows are one run of bytes.
+      const int64_t width = whole_rows ? 1 : piece.columns();
+      const int64_t pitch = whole_rows ? 1 : home.columns;
+      const int64_t r0 = whole_rows ? piece.r0 * home.columns : piece.r0;
+      const int64_t r1 = whole_rows ? piece.r1 * home.columns : piece.r1;
+      const int64_t first = std::max(r0, from / pitch);
+      const int64_t last = std::min(r1, divide_up(from + run, pitch));
+      if (whole_rows) {
+        if (first < last) {
+          found[i].push_back(
+              {piece.address() + first - r0, to + first - from, last - first, {}, {}});
+        }
+        continue;
+      }
+      for (int64_t r = first; r < last; ++r) {
+        const int64_t begin = std::max(from, r * pitch + piece.c0);
+        const int64_t end = std::min(from + run, r * pitch + piece.c1);
+        if (begin >= end) continue;
+        found[i].push_back({piece.address() + (r - r0) * width + begin - r * pitch - piece.c0,
+                            to + begin - from,
+                            end - begin,
+                            {},
+                            {}});
+      }
+    }
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const Place place = schedule.place(home.pieces[i].tile);
+    const Address base = spec::TileBase | Address{place.y} << spec::TileRowShift |
+                         Address{place.x} << spec::TileColShift;
+    for (const Runs& runs : joined(std::move(found[i]))) {
+      Command command;
+      command.addr = base + static_cast<Address>(runs.global);
+      command.local_addr = static_cast<uint32_t>(runs.local);
+      command.run = static_cast<uint32_t>(runs.run);
+      command.count0 = static_cast<uint32_t>(runs.inner.count);
+      command.gstride0 = static_cast<int32_t>(runs.inner.global_stride);
+      command.lstride0 = static_cast<int32_t>(runs.inner.local_stride);
+      command.count1 = static_cast<uint32_t>(runs.outer.count);
+      command.gstride1 = static_cast<int32_t>(runs.outer.global_stride);
+      command.lstride1 = static_cast<int32_t>(runs.outer.local_stride);
+      schedule.emit(tile, unit, command);
+    }
+  }
 }
 
 template <typename Command>
@@ -88,6 +274,10 @@ void Context::transfer(unsigned tile, spec::Unit unit, const Buffer& buffer, int
     } else {
       loops.push_back(level);
     }
+  }
+  if (buffer.space == Buffer::Space::Home) {
+    transfer_home<Command>(tile, unit, *buffer.home, offset, local, run, loops);
+    return;
   }
   Command command;
   if (buffer.space != Buffer::Space::Dram) {

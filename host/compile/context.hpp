@@ -14,15 +14,35 @@
 
 namespace systole::compile {
 
+/// A tensor spread over the scratchpads: a matrix of bytes, row by pixel, column by channel; each
+/// tile holds a rectangle of it, dense.
+struct Home {
+  struct Piece {
+    unsigned tile = 0;
+    int64_t r0 = 0, r1 = 0, c0 = 0, c1 = 0;
+    Block block;
+    int64_t columns() const { return c1 - c0; }
+    uint32_t address() const { return block.address(); }
+  };
+  int64_t rows = 0, columns = 0;
+  std::vector<Piece> pieces;
+  /// Written by the vector units of the tiles that hold it, so that those need no barrier to read.
+  bool direct = false;
+
+  /// The tile's rectangle, or null.
+  const Piece* of(unsigned tile) const;
+};
+
 /// Bytes of global memory. The address of a part of a record is the offset in the input or output
 /// record; the launch parameter that moves from record to record is added by the command.
 struct Buffer {
-  enum class Space { Dram, Input, Output };
+  enum class Space { Unplaced, Dram, Input, Output, Home };
   Space space = Space::Dram;
   Address address = 0;
+  std::shared_ptr<Home> home;
 };
 
-/// A value in global memory.
+/// A value in memory.
 struct Stored {
   std::string name;
   DataType type = DataType::S8;
@@ -46,6 +66,7 @@ struct BlockLevel {
 struct Budget {
   uint32_t program = 0;   // bytes for commands, at address 0
   uint32_t resident = 0;  // bytes for what stays loaded, behind them
+  uint32_t homes = 0;     // bytes for values that stay in the scratchpads, behind those
   Address record_base = spec::HostMemBase;
 };
 
@@ -64,7 +85,13 @@ class Context {
   int epoch() const { return epoch_; }
 
   // ---- memory
-  Stored allocate(const std::string& name, DataType type, const Shape& shape, View view);
+  /// Gives an unplaced value its memory: the scratchpads of the tiles that make it, if there is
+  /// room, else DRAM. `pieces` (without blocks) cover a matrix of rows x columns bytes once.
+  void place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces);
+  /// The same, bytes in equal parts.
+  void place_evenly(Stored& value);
+  /// Those parts, no memory taken.
+  Home even_parts(const Stored& value) const;
   Block scratch(unsigned tile, int64_t bytes) {
     return scratchpads_[tile].allocate(bytes, node_name);
   }
@@ -78,6 +105,9 @@ class Context {
   /// A place for `bytes` that are loaded once a launch; 0 when the budget has no room for it.
   uint32_t reserve_resident(unsigned tile, int64_t bytes);
   uint32_t resident_used() const;
+  /// What every tile has left for that.
+  int64_t resident_room() const;
+  uint32_t homes_used() const;
 
   // ---- commands
   void load(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
@@ -96,11 +126,18 @@ class Context {
 
  private:
   template <typename Command>
+  void transfer_home(unsigned tile, spec::Unit unit, const Home& home, int64_t offset,
+                     uint32_t local, int64_t run, const std::vector<BlockLevel>& levels);
+  template <typename Command>
   void transfer(unsigned tile, spec::Unit unit, const Buffer& buffer, int64_t offset,
                 uint32_t local, int64_t run, std::vector<BlockLevel> levels);
 
   Address record_base_;
   std::vector<Scratchpad> scratchpads_;
+  std::vector<Scratchpad> home_memory_;
+  std::vector<std::shared_ptr<Home>> homes_;  // until the barrier behind their last use
+  uint32_t homes_begin_ = 0;
+  uint32_t homes_used_ = 0;
   std::vector<uint32_t> resident_next_;
   uint32_t resident_begin_ = 0;
   uint32_t resident_end_ = 0;

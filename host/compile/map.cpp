@@ -46,6 +46,9 @@ class MapEmitter {
   void emit_passes(unsigned tile, std::vector<LocalAxis> local, const std::array<uint32_t, 3>& base,
                    uint32_t temporary, int64_t channel_start);
   bool per_channel() const { return op_.channel_axis >= 0; }
+  bool is_flat() const;
+  void emit_flat();
+  void emit_flat_piece(const Home::Piece& piece, int64_t columns);
 
   Context& context_;
   const MapOperator& op_;
@@ -348,7 +351,8 @@ void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
     const int64_t groups = loops[3].count;
     array_bytes = 64 * groups;
     vectors = context_.scratch(tile, array_bytes * channel_arrays_);
-    const Buffer from{Buffer::Space::Dram, channel_lanes ? channel_lanes_ : channel_copies_};
+    const Buffer from{Buffer::Space::Dram, channel_lanes ? channel_lanes_ : channel_copies_,
+                      nullptr};
     const int64_t each = channel_lanes ? 4 : 64;  // bytes of a channel
     context_.load(tile, from, channel_start * each, vectors.address(), array_bytes,
                   {{channel_arrays_, round_up(channel_count_, kLanes) * each + 64, array_bytes}});
@@ -426,7 +430,120 @@ void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
   }
 }
 
+/// Whether all operands lie in the same order.
+bool MapEmitter::is_flat() const {
+  const auto alike = [&](const Stored* operand) {
+    return operand == nullptr ||
+           (operand->shape == op_.output->shape && operand->view == op_.output->view);
+  };
+  return !per_channel() && alike(op_.first) && alike(op_.second);
+}
+
+/// The tile's part, if the operand stays there with the same bounds.
+const Home::Piece* same_piece(const Stored* operand, const Home::Piece& piece) {
+  if (operand == nullptr || operand->buffer.space != Buffer::Space::Home) return nullptr;
+  const Home::Piece* own = operand->buffer.home->of(piece.tile);
+  const bool same = own != nullptr && own->r0 == piece.r0 && own->r1 == piece.r1 &&
+                    own->c0 == piece.c0 && own->c1 == piece.c1;
+  return same ? own : nullptr;
+}
+
+void MapEmitter::emit_flat() {
+  // Parts as an operand has them, else even ones.
+  Home bounds;
+  const auto like = [&](const Home& home) {
+    bounds.rows = home.rows;
+    bounds.columns = home.columns;
+    for (const Home::Piece& p : home.pieces) {
+      bounds.pieces.push_back({p.tile, p.r0, p.r1, p.c0, p.c1, {}});
+    }
+  };
+  if (op_.first->buffer.home != nullptr) {
+    like(*op_.first->buffer.home);
+  } else if (op_.second != nullptr && op_.second->buffer.home != nullptr) {
+    like(*op_.second->buffer.home);
+  } else {
+    bounds = context_.even_parts(*op_.output);
+  }
+  std::vector<const Stored*> inputs;
+  for (const Stored* operand : {op_.first, static_cast<const Stored*>(op_.second)}) {
+    if (operand == nullptr) continue;
+    bool in_place = operand->buffer.space == Buffer::Space::Home && operand->buffer.home->direct;
+    for (const Home::Piece& piece : bounds.pieces) {
+      in_place = in_place && same_piece(operand, piece) != nullptr;
+    }
+    if (!in_place) inputs.push_back(operand);
+  }
+  context_.begin(inputs);
+  std::vector<Home::Piece> pieces;
+  for (const Home::Piece& p : bounds.pieces) {
+    pieces.push_back({p.tile, p.r0, p.r1, p.c0, p.c1, {}});
+  }
+  context_.place(*op_.output, bounds.rows, bounds.columns, std::move(pieces));
+  for (const Home::Piece& piece : bounds.pieces) emit_flat_piece(piece, bounds.columns);
+  if (op_.output->buffer.home != nullptr) op_.output->buffer.home->direct = true;
+  op_.output->epoch = context_.epoch();
+}
+
+void MapEmitter::emit_flat_piece(const Home::Piece& piece, int64_t columns) {
+  // Whole rows are one run.
+  const bool whole = piece.columns() == columns;
+  const int64_t width = whole ? 1 : piece.columns();
+  const int64_t pitch = whole ? 1 : columns;
+  const int64_t r0 = whole ? piece.r0 * columns : piece.r0;
+  const int64_t r1 = whole ? piece.r1 * columns : piece.r1;
+  const int64_t c0 = whole ? 0 : piece.c0;
+  int64_t bytes_each = 0;
+  for (const MapPass& pass : op_.passes)
+    bytes_each = std::max<int64_t>(bytes_each, pass.to_temporary ? 4 : 0);
+  for (int which = kOut; which <= kSecond; ++which) {
+    if (operand(which) != nullptr && same_piece(operand(which), piece) == nullptr) {
+      bytes_each += operand(which)->element_bytes();
+    }
+  }
+  const int64_t budget = std::min(kMaxBoxBytes, context_.working_bytes() / 4);
+  // Small parts in one go; large ones in pieces that overlap with their transfers.
+  int64_t rows = r1 - r0;
+  if (bytes_each > 0) rows = std::min(rows, std::max<int64_t>(budget / bytes_each / width, 1));
+  rows = std::min(rows, std::max<int64_t>(65535 * kLanes / width, 1));
+  if (whole && rows < r1 - r0) rows = std::max(rows / kLanes * kLanes, std::min(rows, kLanes));
+  for (int64_t r = r0; r < r1; r += rows) {
+    const int64_t count = std::min(rows, r1 - r);
+    std::array<Block, 3> blocks;
+    std::array<uint32_t, 3> base{};
+    for (int which = kOut; which <= kSecond; ++which) {
+      if (operand(which) == nullptr) continue;
+      const int64_t bytes = operand(which)->element_bytes();
+      if (const Home::Piece* own = same_piece(operand(which), piece)) {
+        base[which] = own->address() + static_cast<uint32_t>((r - r0) * width);
+        continue;
+      }
+      blocks[which] = context_.scratch(piece.tile, count * width * bytes);
+      base[which] = blocks[which].address();
+      if (which == kOut) continue;
+      context_.load(piece.tile, operand(which)->buffer, (r * pitch + c0) * bytes, base[which],
+                    width * bytes, {{count, pitch * bytes, width * bytes}});
+    }
+    Block temporary;
+    for (const MapPass& pass : op_.passes) {
+      if (pass.to_temporary && !temporary) {
+        temporary = context_.scratch(piece.tile, 4 * count * width);
+      }
+    }
+    LocalAxis axis;
+    axis.extent = count * width;
+    axis.stride = {1, 1, 1, 0};
+    emit_passes(piece.tile, {axis}, base, temporary.address(), 0);
+    if (blocks[kOut]) {
+      const int64_t bytes = op_.output->element_bytes();
+      context_.store(piece.tile, op_.output->buffer, (r * pitch + c0) * bytes, base[kOut],
+                     width * bytes, {{count, pitch * bytes, width * bytes}});
+    }
+  }
+}
+
 void MapEmitter::emit() {
+  if (is_flat()) return emit_flat();
   std::vector<float> lanes, copies;
   for (const MapPass& pass : op_.passes) {
     for (const auto* values : {&pass.s, &pass.t, &pass.c}) {
@@ -458,6 +575,7 @@ void MapEmitter::emit() {
   std::vector<const Stored*> inputs = {op_.first};
   if (op_.second) inputs.push_back(op_.second);
   context_.begin(inputs);
+  context_.place_evenly(*op_.output);
   int64_t boxes = 1;
   for (const WalkAxis& axis : axes_) boxes *= divide_up(axis.extent, axis.box);
   for (unsigned tile = 0; tile < context_.tiles(); ++tile) {
@@ -473,6 +591,7 @@ void MapEmitter::emit() {
       emit_box(tile, start);
     }
   }
+  op_.output->epoch = context_.epoch();
 }
 
 }  // namespace

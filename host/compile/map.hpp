@@ -1,7 +1,8 @@
 // Element-wise operators: out[i] = f(a[i], b[i]), with any layout on either side, so changes of
 // layout too.
 //
-// All operands are walked through their common axes. A box of elements at a time is loaded, passed
+// Operands that lie in the same order are walked flat, in place where they stay in scratchpads.
+// Others are walked through their common axes. A box of elements at a time is loaded, passed
 // through the vector unit and stored; 16 lanes where some axis is contiguous on all sides, else
 // one.
 #pragma once
@@ -27,7 +28,7 @@ struct MapPass {
 struct MapOperator {
   const Stored* first = nullptr;
   const Stored* second = nullptr;  // or null; broadcast to the output's shape
-  const Stored* output = nullptr;
+  Stored* output = nullptr;        // placed here
   std::vector<MapPass> passes;
   int64_t channel_axis = -1;  // logical dimension of the per-channel values
 };

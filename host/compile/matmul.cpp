@@ -92,7 +92,8 @@ MatmulEmitter::Held MatmulEmitter::hold(unsigned tile) {
   held.bias = held.block.address();
   held.multipliers = held.bias + static_cast<uint32_t>(blocks_ * 64);
   held.zeros = held.bias + static_cast<uint32_t>(blocks_ * 128);
-  context_.load(tile, {Buffer::Space::Dram, constants_}, 0, held.bias, constant_bytes_, {});
+  context_.load(tile, {Buffer::Space::Dram, constants_, nullptr}, 0, held.bias, constant_bytes_,
+                {});
   if (!a_zero_.empty()) {
     held.row = context_.scratch_at_end(tile, static_cast<int64_t>(a_zero_.size()) * 64);
     for (std::size_t i = 0; i < a_zero_.size(); ++i) {
@@ -214,6 +215,7 @@ void MatmulEmitter::emit() {
   context_.begin({io_.a, io_.b}, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) held[t] = hold(t);
   });
+  context_.place_evenly(*io_.output);
   std::vector<Piece> pieces;
   for (int64_t product = 0; product < products; ++product) {
     for (int64_t m0 = 0; m0 < m_; m0 += rows_) {
@@ -229,6 +231,7 @@ void MatmulEmitter::emit() {
       emit_piece(t, held[t], pieces[static_cast<std::size_t>(i)]);
     }
   }
+  io_.output->epoch = context_.epoch();
 }
 
 }  // namespace

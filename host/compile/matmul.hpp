@@ -9,7 +9,7 @@ namespace systole::compile {
 struct MatmulOperator {
   const Stored* a = nullptr;
   const Stored* b = nullptr;
-  const Stored* output = nullptr;
+  Stored* output = nullptr;
   const graph::QMatMul* op = nullptr;
 };
 

@@ -44,6 +44,7 @@ class MatrixEmitter {
   void plan();
   void split_weights();
   void partition();
+  void place_output();
   std::vector<uint8_t> pack(const Share& share) const;
   int64_t first_channel(int64_t block) const;
   SlabShape slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
@@ -72,10 +73,13 @@ class MatrixEmitter {
     Address source = 0;    // of the weights in DRAM
   };
   Held hold(unsigned tile, const Share& share);
+  const Home::Piece* output_piece(unsigned tile) const;
+  bool reads_in_place() const;
 
   Context& context_;
   MatrixOperator op_;
   bool signed_x_ = true;
+  int64_t line_ = 1;      // output rows that go to one tile together
   int64_t blocks_ = 0;    // of 16 output channels
   int64_t in_group_ = 0;  // input channels of a group
   int64_t out_group_ = 0;
@@ -90,6 +94,7 @@ class MatrixEmitter {
   std::vector<Share> shares_;
   std::map<std::pair<int64_t, int64_t>, Address> packed_;
   std::vector<Held> held_;
+  bool in_place_ = false;  // every tile has all the input that it needs
   unsigned half_ = 0;
 };
 
@@ -98,6 +103,8 @@ void MatrixEmitter::flatten() {
   const bool pointwise = op_.kh == 1 && op_.kw == 1 && op_.sh == 1 && op_.sw == 1 && op_.top == 0 &&
                          op_.left == 0 && op_.in.h == op_.out.h && op_.in.w == op_.out.w;
   if (!pointwise) return;
+  // Lines of the image stay together, as its other users have them.
+  if (op_.out.n * op_.out.h >= context_.tiles()) line_ = op_.out.w;
   for (Image* image : {&op_.in, &op_.out}) {
     image->h *= image->n * image->w;
     image->n = image->w = 1;
@@ -177,25 +184,32 @@ int32_t part_of(int32_t value, int64_t part) {
 /// Splits output rows over `tr` groups of tiles and channels over `tn` tiles of each.
 void MatrixEmitter::partition() {
   const int64_t tiles = context_.tiles();
-  const int64_t all_rows = op_.out.n * op_.out.h;
+  const int64_t all_rows = op_.out.n * op_.out.h / line_;
   double best = 0;
   int64_t best_r = 0, best_n = 0;
   for (int64_t tn = 1; tn <= std::min(tiles, blocks_); ++tn) {
     const int64_t tr = std::min(tiles / tn, all_rows);
     const int64_t rows = divide_up(all_rows, tr);
     const int64_t blocks = divide_up(blocks_, tn);
-    const int64_t pixels = rows * op_.out.w;
+    const int64_t pixels = rows * line_ * op_.out.w;
     const int64_t streamed = std::max(pixels, 8 * divide_up(pixels, kHalf));
     const double matrix = static_cast<double>(blocks * steps_ * streamed);
-    const double slab = static_cast<double>((rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1) *
-                        static_cast<double>(op_.in.w * op_.in.c);
-    double weights = static_cast<double>(blocks * steps_ * kBlockBytes);
-    // What does not fit beside the other is loaded again for every piece of the other.
+    const double slab =
+        static_cast<double>((rows * line_ - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1) *
+        static_cast<double>(op_.in.w * op_.in.c);
+    double weights = static_cast<double>(blocks * (steps_ * kBlockBytes + 128));
+    // Resident weights cost nothing. What does not fit beside the rows is loaded again for every
+    // piece of them.
     const double room = 0.6 * static_cast<double>(context_.working_bytes());
-    if (weights + slab > 1.4 * room) weights *= std::ceil(slab / room);
-    const double dram = static_cast<double>(tr * tn) * (slab + weights) / 22.0;
+    if (weights <= context_.resident_room()) {
+      weights = 0;
+    } else if (weights + slab > 1.4 * room) {
+      weights *= std::ceil(slab / room);
+    }
+    const bool home = op_.in.stored->buffer.space == Buffer::Space::Home;
+    const double dram = static_cast<double>(tr * tn) * ((home ? 0 : slab) + weights) / 22.0;
     const double link = (slab + weights) / 28.0;
-    const double cost = std::max({matrix, dram, link}) + 0.3 * std::min(matrix, dram) + 0.01 * link;
+    const double cost = std::max({matrix, dram, link}) + 0.3 * std::min(matrix, dram) + 0.2 * link;
     if (best_r == 0 || cost < best) {
       best = cost;
       best_r = tr;
@@ -207,9 +221,26 @@ void MatrixEmitter::partition() {
     if (t < best_r * best_n) {
       std::tie(one.g0, one.g1) = share(all_rows, t / best_n, best_r);
       std::tie(one.b0, one.b1) = share(blocks_, t % best_n, best_n);
+      one.g0 *= line_;
+      one.g1 *= line_;
     }
     shares_.push_back(one);
   }
+}
+
+void MatrixEmitter::place_output() {
+  std::vector<Home::Piece> pieces;
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    if (shares_[t].empty()) continue;
+    Home::Piece piece;
+    piece.tile = t;
+    piece.r0 = shares_[t].g0 * op_.out.w;
+    piece.r1 = shares_[t].g1 * op_.out.w;
+    piece.c0 = shares_[t].b0 * kColumns;
+    piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c);
+    pieces.push_back(std::move(piece));
+  }
+  context_.place(*op_.output, op_.out.n * op_.out.h * op_.out.w, op_.out.c, std::move(pieces));
 }
 
 /// Biases, multipliers, then weight blocks [block][part][step].
@@ -257,6 +288,7 @@ SlabShape MatrixEmitter::slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t
 }
 
 int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
+  if (in_place_) return 0;
   const int64_t lines = (rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1;
   return round_up(lines * span_ * op_.in.c + slack(), 64);
 }
@@ -269,6 +301,7 @@ int64_t MatrixEmitter::slack() const {
 }
 
 int64_t MatrixEmitter::out_bytes(int64_t rows, int64_t columns, int64_t blocks) const {
+  if (op_.output->buffer.space == Buffer::Space::Home && columns == op_.out.w) return 0;
   return round_up(rows * columns * std::min(blocks * kColumns, op_.out.c), 64);
 }
 
@@ -349,7 +382,7 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
     held.block = context_.scratch_at_end(tile, bytes);
     held.bias = held.block.address();
     held.weights = all ? held.bias + static_cast<uint32_t>(scales) : 0;
-    context_.load(tile, {Buffer::Space::Dram, source}, 0, held.bias, bytes, {});
+    context_.load(tile, {Buffer::Space::Dram, source, nullptr}, 0, held.bias, bytes, {});
   }
   held.multipliers = held.bias + static_cast<uint32_t>(blocks * 64);
   return held;
@@ -451,10 +484,10 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
         const int64_t bytes = segment.steps() * kBlockBytes;
         piece = context_.scratch(tile, bytes);
         at = piece.address();
-        context_.load(tile, {Buffer::Space::Dram, held.source},
+        context_.load(tile, {Buffer::Space::Dram, held.source, nullptr},
                       ((b0 - share.b0) * steps_ + step) * kBlockBytes, at, bytes, {});
       }
-      matmul(tile, segment, first, b0, b1, at, steps_ * kBlockBytes, slab.address(), pixel0, pixels,
+      matmul(tile, segment, first, b0, b1, at, steps_ * kBlockBytes, slab.address, pixel0, pixels,
              width, slab, acc, bias);
       first = false;
     }
@@ -469,8 +502,10 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t width = ox1 - ox0;
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
-  const Slab slab = load_slab(context_, tile, op_.in, slab_shape(n, oy0, oy1, ox0),
-                              static_cast<uint8_t>(op_.x.zero_point), slack());
+  const SlabShape shape = slab_shape(n, oy0, oy1, ox0);
+  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
+                              : load_slab(context_, tile, op_.in, shape,
+                                          static_cast<uint8_t>(op_.x.zero_point), slack());
   // Commands take whole lines, or pieces of one.
   int64_t rows = width <= kHalf ? std::min(kHalf / width, oy1 - oy0) * width : kHalf;
   if (width <= kHalf) {
@@ -481,7 +516,17 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const int64_t p1 = std::min(p0 + tiling.panel, share.b1);
     const int64_t channel0 = p0 * kColumns;
     const int64_t channels = std::min(p1 * kColumns, op_.out.c) - channel0;
-    const Block out = context_.scratch(tile, pixels * channels);
+    // Whole lines of a value that stays here are written where they stay.
+    const Home::Piece* home = width == op_.out.w ? output_piece(tile) : nullptr;
+    Block block;
+    if (home == nullptr) block = context_.scratch(tile, pixels * channels);
+    const int64_t pitch = home == nullptr ? channels : home->columns();
+    const uint32_t out =
+        home == nullptr
+            ? block.address()
+            : home->address() +
+                  static_cast<uint32_t>(((n * op_.out.h + oy0) * op_.out.w - home->r0) * pitch +
+                                        channel0 - home->c0);
     int64_t group = std::clamp<int64_t>(kHalf / rows, 1, p1 - p0);
     if (tiling.stream) group = std::min(group, tiling.group);
     for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
@@ -505,7 +550,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
         const int64_t bytes = (b1 - b0) * steps_ * kBlockBytes;
         loaded = context_.scratch(tile, bytes);
         weights = loaded.address();
-        context_.load(tile, {Buffer::Space::Dram, held.source},
+        context_.load(tile, {Buffer::Space::Dram, held.source, nullptr},
                       (b0 - share.b0) * steps_ * kBlockBytes, weights, bytes, {});
       }
       for (int64_t y = 0; y < oy1 - oy0;) {
@@ -514,14 +559,15 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
           const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
           emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,
-                    out.address() + static_cast<uint32_t>(b0 * kColumns - channel0), channels);
+                    out + static_cast<uint32_t>(b0 * kColumns - channel0), pitch);
         }
         y += lines;
       }
     }
+    if (home != nullptr) continue;
     const int64_t pixel = op_.out.c;
     const int64_t offset = ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0;
-    context_.store(tile, op_.out.stored->buffer, offset, out.address(), channels,
+    context_.store(tile, op_.out.stored->buffer, offset, out, channels,
                    {{width, pixel, channels}, {oy1 - oy0, op_.out.w * pixel, width * channels}});
   }
 }
@@ -545,6 +591,25 @@ void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   }
 }
 
+const Home::Piece* MatrixEmitter::output_piece(unsigned tile) const {
+  const Buffer& buffer = op_.output->buffer;
+  return buffer.space == Buffer::Space::Home ? buffer.home->of(tile) : nullptr;
+}
+
+bool MatrixEmitter::reads_in_place() const {
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    const Share& share = shares_[t];
+    for (int64_t g = share.g0; g < share.g1 && share.b0 < share.b1;) {
+      const int64_t oy0 = g % op_.out.h;
+      const int64_t rows = std::min(op_.out.h - oy0, share.g1 - g);
+      const SlabShape shape = slab_shape(g / op_.out.h, oy0, oy0 + rows, 0);
+      if (!lies_in_place(t, op_.in, shape)) return false;
+      g += rows;
+    }
+  }
+  return true;
+}
+
 void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
   flatten();
@@ -553,14 +618,22 @@ void MatrixEmitter::emit() {
   steps_ = plan_.steps * parts_;
   partition();
   held_.resize(context_.tiles());
-  context_.begin({op_.in.stored}, [&] {
+  in_place_ = reads_in_place();
+  std::vector<const Stored*> inputs = {op_.in.stored};
+  if (in_place_ && op_.in.stored->buffer.home->direct) inputs.clear();
+  context_.begin(inputs, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) {
       if (!shares_[t].empty()) held_[t] = hold(t, shares_[t]);
     }
   });
+  place_output();
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     if (!shares_[t].empty()) emit_tile(t, shares_[t]);
   }
+  if (op_.output->buffer.home != nullptr) {
+    op_.output->buffer.home->direct = op_.out.w <= (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1;
+  }
+  op_.output->epoch = context_.epoch();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "host/compile/pool.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "host/command/error.hpp"
 #include "host/golden/arith.hpp"
@@ -40,6 +41,8 @@ class PoolEmitter {
 
   Context& context_;
   PoolOperator op_;
+  bool in_place_ = false;  // every tile has all the input that it needs
+  bool cut_ = false;       // pieces are not whole lines of the tile's channels
 };
 
 SlabShape PoolEmitter::slab_shape(const Piece& p) const {
@@ -78,7 +81,7 @@ spec::VectorCommand PoolEmitter::window_pass(const Piece& piece, const Slab& sla
   c.s = float_bits(1.0f);
   c.tail_dim = 2;
   c.lanes = static_cast<uint8_t>(std::min(kLanes, pixel));
-  c.a_base = slab.address();
+  c.a_base = slab.address;
   c.d_base = to;
   c.count0 = static_cast<uint16_t>(piece.columns());
   c.count1 = static_cast<uint16_t>(piece.rows());
@@ -153,12 +156,23 @@ void PoolEmitter::divide_by_counts(unsigned tile, const Piece& piece, uint32_t s
 }
 
 void PoolEmitter::emit_piece(unsigned tile, const Piece& piece) {
-  const Slab slab =
-      load_slab(context_, tile, op_.in, slab_shape(piece), static_cast<uint8_t>(op_.pad), 0);
-  const Block out = context_.scratch(tile, piece.elements());
+  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, slab_shape(piece))
+                              : load_slab(context_, tile, op_.in, slab_shape(piece),
+                                          static_cast<uint8_t>(op_.pad), 0);
+  // Whole lines of a value that stays here are written where they stay.
+  const Buffer& buffer = op_.output->buffer;
+  const Home::Piece* home =
+      buffer.space == Buffer::Space::Home && !cut_ ? buffer.home->of(tile) : nullptr;
+  Block block;
+  if (home == nullptr) block = context_.scratch(tile, piece.elements());
+  uint32_t out = block.address();
+  if (home != nullptr) {
+    const int64_t pixel = (piece.n * op_.out.h + piece.y0) * op_.out.w - home->r0;
+    out = home->address() + static_cast<uint32_t>(pixel * home->columns());
+  }
   const spec::Vtype codes = vector_type(op_.out.stored->type);
   if (op_.kind == PoolOperator::Kind::Max) {
-    spec::VectorCommand c = window_pass(piece, slab, out.address(), 1);
+    spec::VectorCommand c = window_pass(piece, slab, out, 1);
     c.d_type = codes;
     c.reduce = spec::Vreduce::Max;
     set_codes(c, 0);
@@ -190,12 +204,13 @@ void PoolEmitter::emit_piece(unsigned tile, const Piece& piece) {
         set_codes(last, 0);
       }
     }
-    flat_pass(tile, last, at, out.address(), codes, piece.elements(), 1, 0);
+    flat_pass(tile, last, at, out, codes, piece.elements(), 1, 0);
   }
+  if (home != nullptr) return;
   const int64_t pixel = op_.out.c;
   const int64_t offset =
       ((piece.n * op_.out.h + piece.y0) * op_.out.w + piece.x0) * pixel + piece.c0;
-  context_.store(tile, op_.out.stored->buffer, offset, out.address(), piece.channels(),
+  context_.store(tile, op_.out.stored->buffer, offset, out, piece.channels(),
                  {{piece.columns(), pixel, piece.channels()},
                   {piece.rows(), op_.out.w * pixel, piece.columns() * piece.channels()}});
 }
@@ -215,6 +230,7 @@ void PoolEmitter::emit_share(unsigned tile, int64_t g0, int64_t g1, int64_t c0, 
   while (columns > 1 && needed() > limit) columns = divide_up(columns, 2);
   if (needed() > largest) throw Error(kNoRoom, context_.node_name);
   const bool single = needed() > limit;
+  cut_ = channels < c1 - c0 || columns < op_.out.w;
   for (int64_t g = g0; g < g1;) {
     const int64_t n = g / op_.out.h, y0 = g % op_.out.h;
     const int64_t left = std::min(op_.out.h - y0, g1 - g);
@@ -241,12 +257,41 @@ void PoolEmitter::emit() {
   const int64_t blocks = divide_up(op_.out.c, kLanes);
   const int64_t tr = std::min(tiles, all_rows);
   const int64_t tn = std::min(std::max<int64_t>(tiles / tr, 1), blocks);
-  context_.begin({op_.in.stored});
+  std::vector<Home::Piece> pieces;
+  in_place_ = true;
   for (int64_t t = 0; t < tr * tn; ++t) {
-    const auto [g0, g1] = share(all_rows, t / tn, tr);
-    const auto [b0, b1] = share(blocks, t % tn, tn);
-    emit_share(static_cast<unsigned>(t), g0, g1, b0 * kLanes, std::min(b1 * kLanes, op_.out.c));
+    Home::Piece piece;
+    piece.tile = static_cast<unsigned>(t);
+    std::tie(piece.r0, piece.r1) = share(all_rows, t / tn, tr);
+    std::tie(piece.c0, piece.c1) = share(blocks, t % tn, tn);
+    piece.r0 *= op_.out.w;
+    piece.r1 *= op_.out.w;
+    piece.c0 *= kLanes;
+    piece.c1 = std::min(piece.c1 * kLanes, op_.out.c);
+    for (int64_t g = piece.r0 / op_.out.w; g < piece.r1 / op_.out.w;) {
+      const int64_t y0 = g % op_.out.h;
+      const int64_t rows = std::min(op_.out.h - y0, piece.r1 / op_.out.w - g);
+      const SlabShape shape =
+          slab_shape({g / op_.out.h, y0, y0 + rows, 0, op_.out.w, piece.c0, piece.c1});
+      in_place_ = in_place_ && lies_in_place(piece.tile, op_.in, shape);
+      g += rows;
+    }
+    pieces.push_back(std::move(piece));
   }
+  std::vector<const Stored*> inputs = {op_.in.stored};
+  if (in_place_ && op_.in.stored->buffer.home->direct) inputs.clear();
+  // A barrier first: it frees memory of other values.
+  context_.begin(inputs);
+  std::vector<Home::Piece> wanted;
+  for (const Home::Piece& p : pieces) wanted.push_back({p.tile, p.r0, p.r1, p.c0, p.c1, {}});
+  context_.place(*op_.output, all_rows * op_.out.w, op_.out.c, std::move(wanted));
+  bool direct = true;
+  for (const Home::Piece& p : pieces) {
+    emit_share(p.tile, p.r0 / op_.out.w, p.r1 / op_.out.w, p.c0, p.c1);
+    direct = direct && !cut_;
+  }
+  if (op_.output->buffer.home != nullptr) op_.output->buffer.home->direct = direct;
+  op_.output->epoch = context_.epoch();
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ struct PoolOperator {
   enum class Kind { Max, Average, Global };
   Kind kind = Kind::Max;
   Image in, out;
+  Stored* output = nullptr;  // of `out`, placed here
   graph::Window window;
   int32_t pad = 0;  // code that padding holds: one that changes nothing
   bool count_include_pad = false;

@@ -12,7 +12,8 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
   Slab slab;
   slab.pitch = columns * pixel;
   slab.block = context.scratch(tile, rows * slab.pitch + slack);
-  const uint32_t base = slab.address();
+  slab.address = slab.block.address();
+  const uint32_t base = slab.address;
 
   const int64_t top = std::clamp<int64_t>(-shape.y0, 0, rows);
   const int64_t bottom = std::clamp<int64_t>(shape.y1 - image.h, 0, rows - top);
@@ -39,6 +40,32 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
       ((shape.n * image.h + shape.y0 + top) * image.w + shape.x0 + left) * image.c + shape.c0;
   context.load(tile, image.stored->buffer, offset, at(top, left), pixel,
                {{inside_columns, image.c, pixel}, {inside_rows, image.w * image.c, slab.pitch}});
+  return slab;
+}
+
+bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape) {
+  const Buffer& buffer = image.stored->buffer;
+  if (buffer.space != Buffer::Space::Home) return false;
+  const Home::Piece* piece = buffer.home->of(tile);
+  if (piece == nullptr || piece->columns() != buffer.home->columns) return false;
+  const bool inside = shape.y0 >= 0 && shape.y1 <= image.h && shape.x0 == 0 &&
+                      shape.x1 == image.w && shape.c0 == 0 &&
+                      (shape.c1 == 0 || shape.c1 == image.c);
+  const int64_t line = image.w * image.c;
+  const int64_t first = (shape.n * image.h + shape.y0) * line;
+  const int64_t last = (shape.n * image.h + shape.y1) * line;
+  return inside && first >= piece->r0 * buffer.home->columns &&
+         last <= piece->r1 * buffer.home->columns;
+}
+
+Slab slab_in_place(unsigned tile, const Image& image, const SlabShape& shape) {
+  const Home& home = *image.stored->buffer.home;
+  const Home::Piece& piece = *home.of(tile);
+  Slab slab;
+  slab.pitch = image.w * image.c;
+  slab.address =
+      piece.address() +
+      static_cast<uint32_t>((shape.n * image.h + shape.y0) * slab.pitch - piece.r0 * home.columns);
   return slab;
 }
 

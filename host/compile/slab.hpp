@@ -23,12 +23,17 @@ struct SlabShape {
 /// In the scratchpad: [y1 - y0][x1 - x0][c1 - c0], dense.
 struct Slab {
   Block block;
+  uint32_t address = 0;
   int64_t pitch = 0;  // bytes from row to row
-  uint32_t address() const { return block.address(); }
 };
 
 /// Loads a slab, padding filled with `pad`. `slack` bytes behind it are readable.
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
                uint8_t pad, int64_t slack);
+
+/// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out.
+bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape);
+/// That slab. No memory of its own.
+Slab slab_in_place(unsigned tile, const Image& image, const SlabShape& shape);
 
 }  // namespace systole::compile
