@@ -58,8 +58,8 @@ struct ArrayDut : systole::test::Dut<Vmatrix_array> {
 
   void drive_row(const Row& row, int len, bool is_signed) {
     for (int w = 0; w < 8; ++w) {
-      (*this)->row_i[0][w] = row[4 * w] | row[4 * w + 1] << 8 | row[4 * w + 2] << 16 |
-                             uint32_t{row[4 * w + 3]} << 24;
+      (*this)->row_i[0][w] =
+          row[4 * w] | row[4 * w + 1] << 8 | row[4 * w + 2] << 16 | uint32_t{row[4 * w + 3]} << 24;
     }
     (*this)->row_info_i = static_cast<uint16_t>(is_signed << 7 | len);
     (*this)->row_valid_i = 1;

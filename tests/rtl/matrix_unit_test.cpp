@@ -278,14 +278,14 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
   void retire() {
     ++done_count;
     last_done = Dut::cycle();
-    INFO(fmt::format("done {} belongs to a command", done_count));
-    REQUIRE(!under_way_.empty());
+    if (under_way_.empty()) FAIL(fmt::format("done {} belongs to no command", done_count));
     const MatmulCommand command = under_way_.front();
     under_way_.pop_front();
-    INFO(describe(command));
     const auto fault = systole::golden::execute(machine_, kTile, command.encode(), nullptr);
-    INFO(fmt::format("the functional model reports a fault at word {}", fault.info));
-    REQUIRE(!fault);
+    if (fault) {
+      FAIL(fmt::format("done, but the functional model reports a fault at word {}\n{}", fault.info,
+                       describe(command)));
+    }
     compare(command);
   }
 
