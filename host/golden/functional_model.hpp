@@ -74,6 +74,8 @@ class FunctionalModel {
   /// The next command of a unit that has not taken effect takes effect now, semaphores unasked. At
   /// End: nullopt.
   std::optional<Executed> retire(Node node, spec::Unit unit, std::optional<TileFault>& fault);
+  /// The command that the unit retires next.
+  const Step& peek(Node node, spec::Unit unit) { return look_ahead(node, unit, 0); }
   /// A post that travelled with a store's last write from `source` took effect at `destination`:
   /// that store takes effect now, and its retirement will be none. Nullopt when no store of
   /// `source` posts there.
