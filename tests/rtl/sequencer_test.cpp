@@ -103,6 +103,9 @@ class Dut : public systole::test::Dut<Vsequencer> {
   int slowness = 1;
   /// Cycles that the unit takes for a command.
   int command_cycles = 10;
+  /// Cycles from then to its done; the next command may run meanwhile.
+  int latency = 0;
+  int jitter = 0;
   /// Whether the remote post of the unit's n-th command went with its data.
   std::vector<bool> travels{false};
 
@@ -180,8 +183,7 @@ class Dut : public systole::test::Dut<Vsequencer> {
       commands.push_back(words);
       command_cycle.push_back(cycle_count_);
       ready_at_ = cycle_count_ + command_cycles;
-      under_way_.push_back(cycle_count_ + command_cycles +
-                           uniform(rng_, 0, slowness == 1 ? 0 : 20));
+      under_way_.push_back(cycle_count_ + command_cycles + latency + uniform(rng_, 0, jitter));
     }
     if (dut.done_i) {
       under_way_.pop_front();
@@ -249,6 +251,8 @@ TEST_CASE("sequencer runs random programs as the specification says", "[sequence
     Dut dut(trial);
     dut.slowness = int(uniform(rng, 1, 4));
     dut.command_cycles = int(uniform(rng, 1, 12));
+    dut.latency = int(uniform(rng, 0, 60));
+    dut.jitter = one_in(rng, 3) ? 0 : 100;
     dut.inputs = uint32_t(uniform(rng, 0, 5));
     for (auto& param : dut.params) param = uint32_t(rng());
     for (auto& step : dut.steps) step = uint32_t(rng());

@@ -205,7 +205,7 @@ TEST_CASE("tile_ni serves random reads and writes of the scratchpad, each answer
     for (uint8_t& byte : shadow) byte = uint8_t(rng());
     dut.memory = shadow;
     struct Want {
-      bool read;
+      bool read, post;
       int tag;
       uint32_t addr;
       std::vector<uint8_t> data;
@@ -215,12 +215,17 @@ TEST_CASE("tile_ni serves random reads and writes of the scratchpad, each answer
     for (int i = 0; i < 80; ++i) {
       Want want;
       want.read = one_in(rng, 2);
+      want.post = !want.read && one_in(rng, 2);
       want.tag = int(uniform(rng, 0, 63));
       want.src = int(uniform(rng, 0, 255));
       want.addr = uint32_t(uniform(rng, 0, 4095)) + (one_in(rng, 2) ? 262144 - 4096 : 0);
       const uint32_t most = 512 - want.addr % 512;
       const uint32_t len = uint32_t(one_in(rng, 3) ? most : uniform(rng, 1, most));
-      if (want.read) {
+      if (want.post) {
+        Flit head = head_flit(NocOp::Post, OWN, 1, want.tag);
+        head.src = want.src;
+        dut.requests.push_back(head);
+      } else if (want.read) {
         Flit head = head_flit(NocOp::Read, OWN + want.addr, len, want.tag);
         head.src = want.src;
         dut.requests.push_back(head);
@@ -238,9 +243,10 @@ TEST_CASE("tile_ni serves random reads and writes of the scratchpad, each answer
     }
     dut.run_until_answered(wants.size());
     REQUIRE(dut.memory == shadow);
-    REQUIRE(dut.posts.empty());
     size_t at = 0;
+    size_t posts = 0;
     for (const Want& want : wants) {
+      posts += want.post;
       const size_t flits = want.read ? (want.addr % 32 + want.data.size() + 31) / 32 : 1;
       for (size_t i = 0; i < flits; ++i, ++at) {
         const Flit& flit = dut.responses.at(at);
@@ -260,6 +266,7 @@ TEST_CASE("tile_ni serves random reads and writes of the scratchpad, each answer
       }
     }
     REQUIRE(at == dut.responses.size());
+    REQUIRE(dut.posts.size() == posts);
     dut.cycles(2);
     REQUIRE(dut->busy_o == 0);
   }
@@ -427,6 +434,7 @@ TEST_CASE("tile_ni sends reads and writes to the node of their address, never in
     int loads_left = 30;
     int stores_left = 30;
     bool load_up = false;
+    int loading = -1;
     int next_load = 0;
     int next_store = 0;
     size_t seen = 0;
@@ -482,15 +490,27 @@ TEST_CASE("tile_ni sends reads and writes to the node of their address, never in
         REQUIRE(flit.tag == packet_head.tag);
         in_packet = !flit.last;
         if (flit.last) {
+          // Two flits to the load unit, one to the store unit.
+          const bool to_load = packet_head.tag >> 4 == 0;
           Flit answer = packet_head;
-          answer.op = int(packet_head.tag >> 4 == 0 ? NocOp::ReadData : NocOp::Ack);
-          answer.head = answer.last = true;
+          answer.op = int(to_load ? NocOp::ReadData : NocOp::Ack);
+          answer.head = true;
+          answer.last = !to_load;
           dut.answers.push_back(answer);
+          answer.head = false;
+          answer.last = true;
+          if (to_load) dut.answers.push_back(answer);
         }
       }
       for (const Flit& flit : dut.load_data) {
         REQUIRE(loads.count(flit.tag & 15));
-        REQUIRE(flit.err == int(loads[flit.tag & 15].destination < 0 ? Err::Denied : Err::Ok));
+        const bool denied = loads[flit.tag & 15].destination < 0;
+        REQUIRE(flit.err == int(denied ? Err::Denied : Err::Ok));
+        REQUIRE(flit.head == (loading < 0));
+        if (loading >= 0) REQUIRE(flit.tag == loading);
+        if (denied) REQUIRE(flit.last);
+        loading = flit.last ? -1 : flit.tag;
+        if (!flit.last) continue;
         loads.erase(flit.tag & 15);
         ++answered;
       }
