@@ -8,7 +8,8 @@
 //     the command wrote is in the memories, and nothing that waits for its posts has begun. Every command
 //     of a program retires once, in order, End, Nop and Loop too. `post_taken_o`: a post from the network
 //     was counted; `post_with_data_o`: it came with the last beat of a write of `post_src_o`.
-//     `begin_o[u]`: unit u took a command.
+//     `begin_o[u]`: unit u took a command. The matrix unit's retirements are told in their own cycle: in the
+//     next one the rows of the command behind may be in the accumulators, which need no semaphore for that.
 module tile
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -570,8 +571,10 @@ module tile
 
   assign begin_o = begin_q;
   assign begin_pc_o = begin_pc_q;
-  assign retire_o = retire_q;
-  assign retire_pc_o = retire_pc_q;
+  for (genvar u = 0; u < NumUnits; u++) begin : gen_retire
+    assign retire_o[u] = u == UnitMatrix ? retire[u] : retire_q[u];
+    assign retire_pc_o[u] = u == UnitMatrix ? retire_pc[u] : retire_pc_q[u];
+  end
   assign post_taken_o = post_taken_q;
   assign post_src_o = post_src_q;
   assign post_with_data_o = post_with_data_q;
