@@ -77,13 +77,12 @@ module vector_lanes
   logic [8:0] valid_q, set_q;
   logic [7:0] first_q, last_q;
   logic y_in, z_in, r_in;  // a group enters stages 4, 6, 8
-  logic r_first, r_last, r_set;
+  logic r_first, r_last;
   assign y_in = needs_x ? valid_q[3] : valid_q[1];
   assign z_in = valid_q[5] && is_div;
   assign r_in = is_div ? valid_q[7] : valid_q[5];
   assign r_first = is_div ? first_q[7] : first_q[5];
   assign r_last = is_div ? last_q[7] : last_q[5];
-  assign r_set = is_div ? set_q[7] : set_q[5];
 
   // What each stage holds next.
   function automatic logic [8:0] moved(logic [7:0] now, logic in, logic with_x, logic with_z);
@@ -162,7 +161,7 @@ module vector_lanes
 
     // 8: activation, reduction
     if (r_in) begin
-      set = r_set;
+      set = set_q[5];  // of Clip, which is of Mul alone
       if (cmd_i.act == VactRelu) begin
         for (int unsigned i = 0; i < n; i++) begin
           l = i[3:0];

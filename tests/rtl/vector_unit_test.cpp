@@ -637,6 +637,21 @@ void spoil(Rng& rng, VectorCommand& c) {
   }
 }
 
+void expect_fault(VectorDut& dut, const VectorCommand& bad, uint64_t word) {
+  dut.num_faults = dut.num_writes = 0;
+  dut.commands = {bad};
+  while (!dut->busy_o) dut.step();
+  for (int k = 0; k < 2000 && dut->busy_o; ++k) dut.step();
+  REQUIRE_FALSE(dut->busy_o);
+  dut.step();
+  REQUIRE(dut.num_faults == 1);
+  REQUIRE(dut.fault >> 48 == static_cast<uint64_t>(Fault::Operand));
+  REQUIRE((dut.fault & 0xffff'ffff'ffff) == word);
+  REQUIRE(dut.num_writes == 0);
+  dut.running.clear();
+  dut.num_faults = 0;
+}
+
 }  // namespace
 
 TEST_CASE("vector_unit raises the functional model's faults, writes nothing, and goes on",
@@ -652,18 +667,7 @@ TEST_CASE("vector_unit raises the functional model's faults, writes nothing, and
     if (!expected) continue;
     ++words[expected.info];
     dut.refuse = pick(dut.rng, {0, 2, 5});
-    dut.num_faults = dut.num_writes = 0;
-    dut.commands = {bad};
-    while (!dut->busy_o) dut.step();
-    for (int k = 0; k < 2000 && dut->busy_o; ++k) dut.step();
-    REQUIRE_FALSE(dut->busy_o);
-    dut.step();
-    REQUIRE(dut.num_faults == 1);
-    REQUIRE(dut.fault >> 48 == static_cast<uint64_t>(Fault::Operand));
-    REQUIRE((dut.fault & 0xffff'ffff'ffff) == expected.info);
-    REQUIRE(dut.num_writes == 0);
-    dut.running.clear();
-    dut.num_faults = 0;
+    expect_fault(dut, bad, expected.info);
     if (one_in(dut.rng, 4)) {
       dut.commands = {random_pass(dut.rng)};
       dut.run();
@@ -695,6 +699,46 @@ TEST_CASE("vector_unit accepts operands that end with the memory, and no byte mo
   dut.commands = {c};
   while (dut.num_faults == 0) dut.step();
   CHECK((dut.fault & 0xff) == 7);
+}
+
+TEST_CASE("vector_unit counts the lanes that a pass has, at the end of the memory",
+          "[vector_unit]") {
+  VectorDut dut(14);
+  fill_memory(dut);
+  int num_legal = 0, num_bad = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Vtype types[] = {Vtype::S8, Vtype::F32};
+    VectorCommand c =
+        simple_pass(Vop::Max, pick(dut.rng, types), pick(dut.rng, types), pick(dut.rng, types),
+                    static_cast<unsigned>(uniform(dut.rng, 1, 3)));
+    c.lanes = static_cast<uint8_t>(uniform(dut.rng, 1, 16));
+    c.lanes_last = static_cast<uint8_t>(uniform(dut.rng, 1, 16));
+    c.tail_dim = static_cast<uint8_t>(uniform(dut.rng, 0, 3));
+    const auto end = [&](uint32_t& base, Vtype type, int32_t stride) {
+      base = ScratchpadBytes - static_cast<uint32_t>((c.count0 - 1) * stride) -
+             static_cast<uint32_t>(uniform(dut.rng, 1, 16) * element_bytes(type));
+    };
+    switch (uniform(dut.rng, 0, 2)) {
+      case 0:
+        end(c.a_base, c.a_type, c.a_stride0);
+        break;
+      case 1:
+        end(c.b_base, c.b_type, c.b_stride0);
+        break;
+      default:
+        end(c.d_base, c.d_type, c.d_stride0);
+    }
+    CAPTURE(i, c.encode());
+    if (const auto expected = dut.predict(c, nullptr).first) {
+      ++num_bad;
+      expect_fault(dut, c, expected.info);
+    } else {
+      ++num_legal;
+      dut.time(c);
+    }
+  }
+  CHECK(num_legal > 50);
+  CHECK(num_bad > 50);
 }
 
 // ------------------------------------------------------------------------------------- abort
