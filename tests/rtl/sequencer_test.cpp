@@ -119,7 +119,7 @@ class Dut : public systole::test::Dut<Vsequencer> {
 
   explicit Dut(uint64_t stream = 0) : rng_(make_rng(stream)) {
     Vsequencer& dut = **this;
-    dut.launch_i = dut.stop_i = dut.aborted_i = dut.clear_i = 0;
+    dut.launch_i = dut.stop_i = dut.aborted_i = dut.clear_i = dut.overflow_i = 0;
     dut.fetch_gnt_i = dut.take_gnt_i = dut.cmd_ready_i = dut.remote_ready_i = 0;
     dut.done_i = dut.done_posted_i = dut.fault_valid_i = 0;
     dut.state_i = int(UnitState::Idle);
