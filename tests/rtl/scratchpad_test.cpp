@@ -250,7 +250,9 @@ TEST_CASE("scratchpad: neighbouring chunks lie in three banks at every address",
 
 TEST_CASE("scratchpad feeds the array a row at any address every cycle, beside weights and a drain",
           "[scratchpad]") {
+  std::mt19937_64 random = make_rng();
   Dut dut;
+  fill(dut, random);
   const int cycles = 4096;
   std::array<int, PORTS> served{};
   int chunks = 0;
@@ -278,7 +280,9 @@ TEST_CASE("scratchpad feeds the array a row at any address every cycle, beside w
 }
 
 TEST_CASE("scratchpad: a refused port goes first after 63 refusals, not before", "[scratchpad]") {
+  std::mt19937_64 random = make_rng();
   Dut dut;
+  fill(dut, random);
   for (const int victim : {int(WGT), int(VA), int(VD), int(NI), int(LD), int(ST), int(SEQ)}) {
     dut.request(victim, 64, victim == NI ? 32 : 16, victim == VD || victim == LD);
     for (int refusal = 0; refusal < 63; ++refusal) {
