@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/driver/device.hpp"
 #include "host/golden/lockstep.hpp"
@@ -26,6 +27,8 @@ struct SimulationOptions {
   std::string trace_file = "build/systole.fst";
   uint32_t random_reset =
       0;  // seed of the random initial state; needs a build with --x-initial unique
+  // What $test$plusargs sees, "+fault=post": chips that are broken on purpose (tests/must_fail).
+  std::vector<std::string> plusargs;
 };
 
 /// A command of a tile's unit began or retired.
