@@ -41,14 +41,11 @@ static inline uint32_t tile_read(const struct tile* tile, uint32_t offset) {
   return mmio_read(tile->registers + offset);
 }
 
-/// Whether programs run, or a unit is still busy after an abort. Selects the tile.
-static inline bool tile_is_busy(const struct io* io, const struct tile* tile) {
-  tile_select(io, tile);
-  const uint32_t mask = SYSTOLE_TILE_STATUS_RUNNING_MASK | SYSTOLE_TILE_STATUS_UNIT_BUSY_MASK;
-  return tile_read(tile, SYSTOLE_TILE_STATUS) & mask;
-}
+/// Whether programs run (until a clear, when they were aborted), or a unit is busy. Selects the
+/// tile.
+bool tile_is_busy(const struct io* io, const struct tile* tile);
 
-/// Aborts what `count` tiles run, waits until they are idle, clears them. HAL_TIMEOUT: after
+/// Aborts what `count` tiles run, waits until their units are idle, clears them. HAL_TIMEOUT: after
 /// `bound` cycles one was still busy; `*stuck` is the first of them, and it was not cleared.
 /// HAL_BUS_ERROR: a write failed.
 enum hal_status tile_stop(const struct io* io, const struct tile* tiles, uint32_t count,

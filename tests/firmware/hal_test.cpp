@@ -1,4 +1,5 @@
 // needs: firmware/hal/dma.c firmware/hal/tile.c
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <map>
@@ -200,6 +201,22 @@ TEST_CASE("tile_stop aborts all, waits until each is idle, clears it", "[hal]") 
   CHECK(controls ==
         std::vector<uint32_t>{SYSTOLE_TILE_CONTROL_ABORT_MASK, SYSTOLE_TILE_CONTROL_ABORT_MASK,
                               SYSTOLE_TILE_CONTROL_CLEAR_MASK, SYSTOLE_TILE_CONTROL_CLEAR_MASK});
+}
+
+TEST_CASE("tile_stop knows that an aborted tile runs until it is cleared", "[hal]") {
+  Fixture f;
+  tile tiles[1];
+  REQUIRE(tile_open(&kIo, &tiles[0], 1, 1) == HAL_OK);
+  f.m.window_reads[tile_address(1, 1) + SYSTOLE_TILE_REGS_OFFSET + SYSTOLE_TILE_STATUS] = [&f] {
+    const bool cleared = std::any_of(f.m.writes.begin(), f.m.writes.end(), [](const auto& write) {
+      return write.first >= SYSTOLE_CORE_WINDOW_BASE &&
+             write.second == SYSTOLE_TILE_CONTROL_CLEAR_MASK;
+    });
+    return cleared ? 0u : uint32_t{SYSTOLE_TILE_STATUS_RUNNING_MASK};
+  };
+  uint32_t stuck = 99;
+  CHECK(tile_stop(&kIo, tiles, 1, 10000, &stuck) == HAL_OK);
+  CHECK(stuck == 99);
 }
 
 TEST_CASE("tile_stop names a tile that stays busy, and still clears the others", "[hal]") {

@@ -38,7 +38,8 @@ struct TileMock {
   uint32_t fault = 0;     // what FAULT and FAULT_INFO then hold
   uint64_t info = 0;
 
-  bool running = false;
+  bool running = false;  // an aborted tile runs until it is cleared
+  bool unit_busy = false;
   bool faulted = false;
   int countdown = -1;
   int aborting = -1;
@@ -226,6 +227,7 @@ class IoDut : public Dut<Vio_node> {
     switch (offset) {
       case SYSTOLE_TILE_STATUS:
         return (tile.running ? SYSTOLE_TILE_STATUS_RUNNING_MASK : 0) |
+               (tile.unit_busy ? SYSTOLE_TILE_STATUS_UNIT_BUSY_MASK : 0) |
                (tile.faulted ? SYSTOLE_TILE_STATUS_FAULT_MASK : 0);
       case SYSTOLE_TILE_FAULT:
         return tile.faulted ? tile.fault : 0;
@@ -245,7 +247,7 @@ class IoDut : public Dut<Vio_node> {
     }
     if (value & SYSTOLE_TILE_CONTROL_LAUNCH_MASK) {
       if (tile.running) throw std::runtime_error("launched while running");
-      tile.running = true;
+      tile.running = tile.unit_busy = true;
       tile.countdown = tile.ends == TileMock::Ends::Never ? -1 : tile.cycles;
       tile.launched_params.clear();
       for (uint32_t i = 0; i < 16; ++i)
@@ -257,7 +259,8 @@ class IoDut : public Dut<Vio_node> {
       tile.aborting = tile.abort_cycles;
     }
     if (value & SYSTOLE_TILE_CONTROL_CLEAR_MASK) {
-      if (tile.running) throw std::runtime_error("cleared while running");
+      if (tile.unit_busy) throw std::runtime_error("cleared while a unit was busy");
+      tile.running = false;
       tile.faulted = false;
       ++tile.clears;
     }
@@ -265,11 +268,11 @@ class IoDut : public Dut<Vio_node> {
 
   void advance_tiles() {
     for (auto& [place, tile] : tiles) {
-      if (tile.aborting > 0 && --tile.aborting == 0) tile.running = false;
+      if (tile.aborting > 0 && --tile.aborting == 0) tile.unit_busy = false;
       if (tile.countdown <= 0 || --tile.countdown > 0) continue;
       const Node node{place.first, place.second};
       const bool fault = tile.ends == TileMock::Ends::Fault;
-      tile.running = false;
+      tile.running = tile.unit_busy = false;
       tile.faulted = fault;
       const uint32_t event = node.x | node.y << 4 | uint32_t{fault} << 8;
       const Bytes data = bytes_of(&event, 4);
