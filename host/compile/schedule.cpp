@@ -122,13 +122,17 @@ void Schedule::nop(unsigned tile, spec::Unit unit, uint16_t wait) {
   tiles_[tile].units[static_cast<unsigned>(unit)].back().wait |= wait;
 }
 
-void Schedule::post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore) {
+spec::NopCommand Schedule::remote_post(unsigned other, unsigned semaphore) const {
   spec::NopCommand command;
   command.header.remote_en = true;
   command.header.remote_sem = static_cast<uint8_t>(semaphore);
   command.header.remote_x = static_cast<uint8_t>(tiles_[other].place.x);
   command.header.remote_y = static_cast<uint8_t>(tiles_[other].place.y);
-  emit(tile, unit, command);
+  return command;
+}
+
+void Schedule::post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore) {
+  emit(tile, unit, remote_post(other, semaphore));
 }
 
 // Stores and loads of a tile are over when its store unit passes the first command of arrive(); the
@@ -199,7 +203,8 @@ void Schedule::finish() {
 }
 
 /// The unit's whole program: prologue, body, Loop, End.
-std::vector<Schedule::Command> Schedule::finished(const Tile& tile, unsigned unit) const {
+std::vector<Schedule::Command> Schedule::finished(unsigned index, unsigned unit) const {
+  const Tile& tile = tiles_[index];
   std::vector<Command> program;
   const auto plain = [&](const spec::CommandWords& words, int layer) {
     Command command;
@@ -207,20 +212,28 @@ std::vector<Schedule::Command> Schedule::finished(const Tile& tile, unsigned uni
     command.layer = layer;
     program.push_back(std::move(command));
   };
-  if (!tile.prologue.empty()) {
-    if (unit == kLoad) {
-      for (std::size_t i = 0; i < tile.prologue.size(); ++i) {
-        plain(tile.prologue[i].encode(), tile.prologue_layers[i]);
-      }
+  // Constants; then the word that all tiles have been launched: a post before its launch would be a
+  // fault. The last tile launched gives it, and others hand it on.
+  if (unit == kLoad) {
+    for (std::size_t i = 0; i < tile.prologue.size(); ++i) {
+      plain(tile.prologue[i].encode(), tile.prologue_layers[i]);
+    }
+    const unsigned rank = tiles() - 1 - index;
+    if (rank > 0) {
       plain(spec::NopCommand{}.encode(), -1);
-      for (const unsigned u : {kMatrix, kVector, kStore}) {
-        program.back().post |= static_cast<uint16_t>(1u << pair_semaphore(kLoad, u));
-      }
-      program.back().post |= static_cast<uint16_t>(1u << pair_semaphore(kLoad, kLoad));
+      program.back().wait = static_cast<uint16_t>(1u << kBarrier[1]);
+    }
+    for (unsigned child = rank * kTreeArity + 1;
+         child <= rank * kTreeArity + kTreeArity && child < tiles(); ++child) {
+      plain(remote_post(tiles() - 1 - child, kBarrier[1]).encode(), -1);
     }
     plain(spec::NopCommand{}.encode(), -1);
-    program.back().wait = static_cast<uint16_t>(1u << pair_semaphore(kLoad, unit));
+    for (unsigned u = 0; u < spec::NumUnits; ++u) {
+      program.back().post |= static_cast<uint16_t>(1u << pair_semaphore(kLoad, u));
+    }
   }
+  plain(spec::NopCommand{}.encode(), -1);
+  program.back().wait = static_cast<uint16_t>(1u << pair_semaphore(kLoad, unit));
   spec::LoopCommand loop;
   loop.target = static_cast<uint16_t>(program.size());
   program.insert(program.end(), tile.units[unit].begin(), tile.units[unit].end());
@@ -237,8 +250,9 @@ uint32_t Schedule::image_bytes() const {
   for (const Tile& tile : tiles_) {
     std::size_t commands = 0;
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
-      // Prologue, its two Nops, Loop and End.
-      commands += tile.units[u].size() + (u == kLoad ? tile.prologue.size() : 0) + 4;
+      // Prologue and its Nops, Loop and End.
+      commands +=
+          tile.units[u].size() + (u == kLoad ? tile.prologue.size() + kTreeArity + 2 : 0) + 3;
     }
     most = std::max(most, commands);
   }
@@ -253,7 +267,7 @@ TileProgram Schedule::assemble(unsigned index, uint32_t local) const {
   out.local = local;
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     out.program[u] = local + static_cast<uint32_t>(out.image.size());
-    for (const Command& command : finished(tile, u)) {
+    for (const Command& command : finished(index, u)) {
       const std::size_t at = out.image.size();
       out.image.resize(at + spec::CommandBytes);
       std::memcpy(out.image.data() + at, command.words.data(), spec::CommandBytes);

@@ -100,7 +100,8 @@ class Schedule {
   void depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count);
   void nop(unsigned tile, spec::Unit unit, uint16_t wait);
   void post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore);
-  std::vector<Command> finished(const Tile& tile, unsigned unit) const;
+  spec::NopCommand remote_post(unsigned other, unsigned semaphore) const;
+  std::vector<Command> finished(unsigned tile, unsigned unit) const;
 
   std::vector<Tile> tiles_;
   int layer_ = -1;
