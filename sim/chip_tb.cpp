@@ -109,8 +109,12 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
   reset();
 }
 
+/// The model's scopes look for their context in a variable of the thread.
 ChipTb::~ChipTb() {
+  Verilated::threadContextp(context_.get());
   if (trace_) trace_->close();
+  model_.reset();
+  Verilated::threadContextp(Verilated::defaultContextp());
 }
 
 void ChipTb::open_trace(const SimulationOptions& options) {
@@ -220,6 +224,7 @@ void ChipTb::run(uint64_t max_cycles) {
   stop_cycle_ = max_cycles > kForever - cycle_ ? kForever : cycle_ + max_cycles;
   last_progress_ = cycle_;
   deadline_ = cycle_;
+  Verilated::threadContextp(context_.get());
   const auto start = std::chrono::steady_clock::now();
   sc_core::sc_start();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
