@@ -194,7 +194,24 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   found.pc = executed.step.pc;
   found.words = executed.step.words;
   found.elements = elements;
+  found.note = scratchpad_difference(executed.node);
   mismatch_ = found;
+}
+
+/// Where the tile's scratchpad differs from the model's: an operand that was wrong, or not there
+/// yet. What is being written at this moment differs too.
+std::string LockstepJudge::scratchpad_difference(Node node) {
+  const std::vector<uint8_t>& expected = model_.machine().tile(node).scratchpad;
+  got_.resize(expected.size());
+  chip_.read_scratchpad(node, 0, got_.data(), got_.size());
+  const auto first = std::mismatch(got_.begin(), got_.end(), expected.begin());
+  if (first.first == got_.end()) return "the tile's scratchpad is as the model's";
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < got_.size(); ++i) count += got_[i] != expected[i] ? 1u : 0u;
+  return fmt::format(
+      "{} bytes of the tile's scratchpad differ from the model's, the first at 0x{:05x}: expected "
+      "0x{:02x}, got 0x{:02x}",
+      count, first.first - got_.begin(), *first.second, *first.first);
 }
 
 void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& range,
