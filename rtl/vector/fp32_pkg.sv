@@ -4,13 +4,9 @@
 // 0x7FC00000. Every function is bit-exact with the host's float (std::fma and friends, compiled
 // with -ffp-contract=off) once its NaNs are made canonical.
 //
-// Two layers:
-//  - Functions of one lane. They are branch-free, so that a synthesizer sees plain datapath and a
-//    compiler can put one lane in each element of a SIMD register.
-//  - Functions named *_lanes do the same for all lanes. They are the fast ones to simulate: their
-//    loops reach the C++ compiler as loops and are vectorized there, and one copy of the code
-//    serves all tiles. Verilator 5.006 cannot pass the ports of the top module to them; pass
-//    signals of a module below it.
+// Functions of one lane. They are branch-free, so that a synthesizer sees plain datapath and a compiler
+// can put one lane in each element of a SIMD register: call them in a loop over lanes whose bound is a
+// variable, which keeps Verilator 5.006 from unrolling it.
 //
 // A fused multiply-add is cut in two, for a register in between:
 //   stage 1: fma_product and fma_addend (multiply; settle NaN and infinity)
@@ -37,10 +33,6 @@ package fp32_pkg;
     logic [8:0]  exp;
     logic [47:0] prod;
   } fma_product_t;
-
-  // ---------------------------------------------------------------------------------------------
-  // One lane
-  // ---------------------------------------------------------------------------------------------
 
   // Number of zeros above the highest one; 31 for 0 too.
   function automatic logic [31:0] leading_zeros(logic [31:0] value);
@@ -216,99 +208,6 @@ package fp32_pkg;
     mag = is_nan(value[30:0]) ? '0 : mag;
     sum = (value[31] ? -mag : mag) + zero_point;
     return sum + offset < low + offset ? low : sum + offset > high + offset ? high : sum;
-  endfunction
-
-  // ---------------------------------------------------------------------------------------------
-  // All lanes
-  //
-  // The bound is held in a variable, which keeps Verilator 5.006 from unrolling the loop: the C++
-  // compiler then vectorizes it. no_inline_task makes locals of the temporaries and shares the
-  // code between instances. Both are needed.
-  // ---------------------------------------------------------------------------------------------
-
-  function automatic void fma_s1_lanes(
-      input logic [31:0] a[Lanes], input logic [31:0] b[Lanes], input logic [31:0] c[Lanes],
-      output fma_product_t product[Lanes], output logic [31:0] addend[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      product[i[3:0]] = fma_product(a[i[3:0]], b[i[3:0]]);
-      addend[i[3:0]]  = fma_addend(a[i[3:0]], b[i[3:0]], c[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void fma_s2_lanes(input fma_product_t product[Lanes],
-                                       input logic [31:0] addend[Lanes],
-                                       output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = fma_sum(product[i[3:0]], addend[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void div_select_lanes(input logic [31:0] estimate[Lanes],
-                                           input logic [31:0] corrected[Lanes],
-                                           output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = div_select(estimate[i[3:0]], corrected[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void max_lanes(input logic [31:0] a[Lanes], input logic [31:0] b[Lanes],
-                                    output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = max(a[i[3:0]], b[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void min_lanes(input logic [31:0] a[Lanes], input logic [31:0] b[Lanes],
-                                    output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = min(a[i[3:0]], b[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void from_int_lanes(input logic [31:0] value[Lanes],
-                                         output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = from_int(value[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void to_int_lanes(input logic [31:0] value[Lanes],
-                                       output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = to_int(value[i[3:0]]);
-    end
-  endfunction
-
-  function automatic void quantize_lanes(
-      input logic [31:0] value[Lanes], input logic [31:0] zero_point, input logic [31:0] low,
-      input logic [31:0] high, output logic [31:0] result[Lanes]);
-    int unsigned lanes;
-    /*verilator no_inline_task*/
-    lanes = Lanes;
-    for (int unsigned i = 0; i < lanes; i++) begin
-      result[i[3:0]] = quantize(value[i[3:0]], zero_point, low, high);
-    end
   endfunction
 
 endpackage

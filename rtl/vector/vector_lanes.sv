@@ -19,9 +19,9 @@
 // skipped: 6 to 10 cycles. A step of a reduction is a whole operation in stage 8: one element a cycle, in
 // the order in which they come.
 //
-// This is a hot spot of a simulation: loops over lanes have a variable as their bound, as in fp32_pkg, but
-// stand here, since an array that a call returns costs a cleared copy at every evaluation. Registers that only p_lanes sees are assigned by blocking
-// assignments, last stage first, which saves the simulator a copy of each.
+// This is a hot spot of a simulation. Loops over lanes have a variable as their bound (fp32_pkg), and
+// stand here, since an array that a call returns costs a cleared copy at every evaluation. Registers that
+// only p_lanes sees are assigned by blocking assignments, last stage first, which saves a copy of each.
 
 `include "assert.svh"
 

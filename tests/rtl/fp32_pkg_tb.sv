@@ -52,21 +52,26 @@ module fp32_pkg_tb
     result_q     <= result_d;
   end
 
-  always_comb fma_s1_lanes(a_q, b_q, c_q, product_d, addend_d);
-  always_comb fma_s2_lanes(product_q, addend_q, sum);
-
   always_comb begin
-    result_d = sum;
-    unique case (op_q)
-      OpMax:       max_lanes(a_q, b_q, result_d);
-      OpMin:       min_lanes(a_q, b_q, result_d);
-      OpFromInt:   from_int_lanes(a_q, result_d);
-      OpToInt:     to_int_lanes(a_q, result_d);
-      OpQuantize:  quantize_lanes(a_q, zero_point_q, low_q, high_q, result_d);
-      OpDivSelect: div_select_lanes(a_q, b_q, result_d);
-      OpFma, OpMul, OpAdd: ;
-      default: ;
-    endcase
+    int unsigned n;
+    logic [3:0] l;
+    n = Lanes;
+    for (int unsigned i = 0; i < n; i++) begin
+      l = i[3:0];
+      product_d[l] = fma_product(a_q[l], b_q[l]);
+      addend_d[l] = fma_addend(a_q[l], b_q[l], c_q[l]);
+      sum[l] = fma_sum(product_q[l], addend_q[l]);
+      unique case (op_q)
+        OpMax: result_d[l] = max(a_q[l], b_q[l]);
+        OpMin: result_d[l] = min(a_q[l], b_q[l]);
+        OpFromInt: result_d[l] = from_int(a_q[l]);
+        OpToInt: result_d[l] = to_int(a_q[l]);
+        OpQuantize: result_d[l] = quantize(a_q[l], zero_point_q, low_q, high_q);
+        OpDivSelect: result_d[l] = div_select(a_q[l], b_q[l]);
+        OpFma, OpMul, OpAdd: result_d[l] = sum[l];
+        default: result_d[l] = sum[l];
+      endcase
+    end
   end
 
   assign result_o = result_q;
