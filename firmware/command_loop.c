@@ -337,6 +337,14 @@ static uint8_t wait_for_tiles(uint64_t deadline) {
   }
 }
 
+// The first tile that has not ended, for the host.
+static void name_running_tile(void) {
+  uint32_t t = 0;
+  while (t + 1 < loop.num_tiles && !tile_is_busy(io, &loop.tiles[t])) t++;
+  completion.x = loop.tiles[t].x;
+  completion.y = loop.tiles[t].y;
+}
+
 static uint8_t run_program(void) {
   if (request.inputs == 0) return SYSTOLE_STATUS_BAD_REQUEST;
   if (loop.num_tiles == 0) return SYSTOLE_STATUS_NO_PROGRAM;
@@ -352,6 +360,7 @@ static uint8_t run_program(void) {
   completion.start = start;
   completion.end = timer_now(io);
   timer_disarm(io);
+  if (status == SYSTOLE_STATUS_TIMEOUT) name_running_tile();
   return status == SYSTOLE_STATUS_OK ? status : stop_program(status);
 }
 

@@ -2,7 +2,13 @@
 // program: sc_main, and what happens when an assertion of the RTL fails.
 #include <fmt/format.h>
 
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
 #include "host/command/error.hpp"
+#include "sim/model_output.hpp"
 #include "sim/sim_device.hpp"
 
 #define SYSTOLE_EXPORT __attribute__((visibility("default")))
@@ -21,11 +27,40 @@ extern "C" SYSTOLE_EXPORT systole::SimulatedChip* systole_create_chip(
 /// The kernel's library wants it; the host program runs the kernel itself.
 SYSTOLE_EXPORT int sc_main(int, char**) { return 1; }
 
+namespace {
+
+/// What the model said of the assertion that fails next: its instance and its name.
+std::string& assertion_text() {
+  thread_local std::string text;
+  return text;
+}
+
+[[noreturn]] void fail(const char* filename, int linenum, const std::string& what) {
+  throw systole::sim::RtlAssertion(fmt::format("{} ({} line {})", what, filename, linenum));
+}
+
+}  // namespace
+
+int systole_model_printf(const char* format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  const int length = std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  const char* const failed = "Assertion failed in TOP.";
+  const char* const at = std::strstr(text, failed);
+  if (at == nullptr) return std::fputs(text, stdout), length;
+  assertion_text() = std::string(at + std::strlen(failed));
+  assertion_text().resize(assertion_text().find_first_of(":\n"));
+  return length;
+}
+
 // Names and signatures are Verilator's (VL_USER_STOP, VL_USER_FATAL).
 void vl_stop(const char* filename, int linenum, const char* hier) VL_MT_UNSAFE {
-  throw systole::sim::RtlAssertion(fmt::format("{} line {}, {}", filename, linenum, hier));
+  const std::string text = std::exchange(assertion_text(), "");
+  fail(filename, linenum, text.empty() ? hier : text);
 }
 
 void vl_fatal(const char* filename, int linenum, const char* hier, const char* msg) VL_MT_UNSAFE {
-  throw systole::sim::RtlAssertion(fmt::format("{} line {}, {}: {}", filename, linenum, hier, msg));
+  fail(filename, linenum, fmt::format("{}: {}", hier, msg));
 }

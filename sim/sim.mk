@@ -30,10 +30,11 @@ SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
 # With the model's header in sight.
 SIM_CHIP := sim/chip_tb.cpp sim/library.cpp sim/sim_device.cpp
 
-$(SIM_OBJ)/verilated/%.o: $(VERILATOR_ROOT)/include/%.cpp
+$(SIM_OBJ)/verilated/%.o: $(VERILATOR_ROOT)/include/%.cpp sim/model_output.hpp
 	$(call say,CXX,$(<F))
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) $(CXX) $(MODEL_INCLUDE) $(MODEL_CXXFLAGS) -O3 -march=native -c $< -o $@
+	$(Q)$(CCACHE) $(CXX) $(MODEL_INCLUDE) $(MODEL_CXXFLAGS) -include sim/model_output.hpp -O3 \
+	  -march=native -c $< -o $@
 
 $(SIM_OBJ)/%.o: %.cpp
 	$(call say,CXX,$<)

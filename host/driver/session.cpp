@@ -186,8 +186,9 @@ RequestReport Session::complete(const std::string& what) {
   }
   const auto status = static_cast<spec::Status>(record.status);
   std::string reason = fmt::format("status {}", spec::to_string(status));
-  if (status == spec::Status::TileFault || status == spec::Status::Timeout ||
-      status == spec::Status::BadProgram) {
+  if (status == spec::Status::Timeout && record.x != 0) {
+    reason += fmt::format(", tile ({}, {}) has not ended", record.x, record.y);
+  } else if (status == spec::Status::TileFault || status == spec::Status::BadProgram) {
     reason += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", record.x, record.y,
                           spec::to_string(static_cast<spec::Unit>(record.unit)), record.pc,
                           spec::to_string(static_cast<spec::Fault>(record.fault)), record.info);

@@ -898,6 +898,8 @@ TEST_CASE("firmware ends a run that exceeds its time, and the chip works afterwa
   dut.tiles.at({2, 1}).ends = TileMock::Ends::Never;
   const systole_completion c = driver.call(Driver::run_request(0, 1, 3000));
   CHECK(c.status == SYSTOLE_STATUS_TIMEOUT);
+  CHECK(c.x == 2);
+  CHECK(c.y == 1);
   CHECK(c.end - c.start >= 3000);
   CHECK(c.end - c.start < 3200);
   for (auto& [place, tile] : dut.tiles) {
