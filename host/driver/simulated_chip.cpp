@@ -10,19 +10,26 @@
 namespace systole {
 namespace {
 
-/// build/, where the configurations' folders are.
-std::filesystem::path build_folder() {
-  if (const char* folder = std::getenv("SYSTOLE_BUILD")) return folder;
+/// The library of a configuration in SYSTOLE_BUILD, or in the folders above the running program
+/// (build/systole, build/bench/gemm_chip, ...). A path that may not exist when there is none.
+std::filesystem::path library_of(const std::string& config) {
+  const auto in = [&](const std::filesystem::path& folder) {
+    return folder / config / "libsystole_chip.so";
+  };
+  if (const char* folder = std::getenv("SYSTOLE_BUILD")) return in(folder);
   std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::filesystem::path("build") : program.parent_path();
+  auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (std::filesystem::exists(in(folder))) return in(folder);
+  }
+  return in("build");
 }
 
 }  // namespace
 
 std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
                                                    const SimulationOptions& options) {
-  const auto library = build_folder() / config.name / "libsystole_chip.so";
+  const auto library = library_of(config.name);
   if (!std::filesystem::exists(library)) {
     throw Error("this configuration has not been built", "--config " + config.name,
                 "make build-" + config.name + " first");

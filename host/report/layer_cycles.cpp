@@ -1,19 +1,42 @@
 #include "host/report/layer_cycles.hpp"
 
 #include <algorithm>
+#include <cstring>
+
+#include "rtl/spec/gen/systole_commands.hpp"
 
 namespace systole::report {
+namespace {
 
-LayerCycles::LayerCycles(const compile::CompiledModel& model)
-    : model_(model), spans_(model.layers.size()) {}
+/// The first command of a unit's body: where its Loop leads; 0 without one.
+uint32_t body_of(const compile::TileProgram& tile, std::size_t unit) {
+  for (std::size_t at = tile.program[unit] - tile.local;
+       at + spec::CommandBytes <= tile.image.size(); at += spec::CommandBytes) {
+    spec::CommandWords words;
+    std::memcpy(words.data(), tile.image.data() + at, spec::CommandBytes);
+    const auto opcode = spec::CommandHeader::decode(words).opcode;
+    if (opcode == spec::Opcode::Loop) return spec::LoopCommand::decode(words).target;
+    if (opcode == spec::Opcode::End) break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+LayerCycles::LayerCycles(const compile::CompiledModel& model) : spans_(model.layers.size()) {
+  for (const compile::TileProgram& tile : model.tiles) {
+    for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
+      units_[{tile.x, tile.y, unit}] = {tile.layer_of_command[unit], body_of(tile, unit)};
+    }
+  }
+}
 
 int LayerCycles::layer_of(const CommandEvent& event) const {
-  for (const compile::TileProgram& tile : model_.tiles) {
-    if (tile.x != event.node.x || tile.y != event.node.y) continue;
-    const std::vector<int>& layers = tile.layer_of_command[static_cast<std::size_t>(event.unit)];
-    return event.pc < layers.size() ? layers[event.pc] : -1;
-  }
-  return -1;
+  const auto found =
+      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
+  if (found == units_.end()) return -1;
+  const UnitLayers& unit = found->second;
+  return event.pc >= unit.body && event.pc < unit.layers.size() ? unit.layers[event.pc] : -1;
 }
 
 void LayerCycles::add(const CommandEvent& event) {

@@ -30,7 +30,11 @@ class LayerCycles {
   };
   int layer_of(const CommandEvent& event) const;
 
-  const compile::CompiledModel& model_;
+  struct UnitLayers {
+    std::vector<int> layers;  // by command
+    uint32_t body = 0;        // first command of the loop
+  };
+  std::map<std::tuple<unsigned, unsigned, std::size_t>, UnitLayers> units_;  // by x, y, unit
   /// How often a command of (x, y, unit, pc) has begun, retired: the number of the input that it
   /// works on.
   std::map<std::tuple<unsigned, unsigned, unsigned, uint32_t>, std::pair<std::size_t, std::size_t>>
