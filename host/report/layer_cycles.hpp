@@ -13,7 +13,7 @@ namespace systole::report {
 
 /// A layer's cycles of one input run from the begin of its first command to the retirement of its
 /// last one, over all tiles; layers may overlap. Feed it every event; commands that belong to no
-/// layer do not count.
+/// layer, and those before a program's loop (weights, once a launch), do not count.
 class LayerCycles {
  public:
   explicit LayerCycles(const compile::CompiledModel& model);
