@@ -28,3 +28,36 @@ $(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ,,tests/must_fail
 $(BUILD)/tiny-faults/Vsystole_chip__ALL.a: private OPT := -O1 -march=native
 $(BUILD)/test/must_fail_chip/test: | $(BUILD)/tiny-faults/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
+
+# The same faults in their modules alone, always on: each module's own test must fail.
+define broken-unit
+$(BUILD)/must_fail/$(1)/test: tests/rtl/$(1)_test.cpp tests/must_fail/$(1).sv $(FAULTY_DIR)/$(1)_right.sv \
+    lint.vlt $(BUILD)/test/support/catch_main.o $(BUILD)/test/support/libverilated.a \
+    $(BUILD)/test/support/catch2.hpp.pch
+	$$(call say,VERILATE,tests/must_fail/$(1).sv)
+	@mkdir -p $$(@D)
+	@tools/rtl_files.py $(1) tests/must_fail $(FAULTY_DIR) rtl >$$(@D)/files.f
+	$$(Q)$$(VERILATOR) $$(VERILATOR_TEST_FLAGS) $$(call test-lines,tests/rtl/$(1)_test.cpp,verilator) \
+	  "-GBroken=1'b1" -Wno-BLKSEQ -Wno-UNUSEDSIGNAL --top-module $(1) --prefix V$(1) -Mdir $$(@D) lint.vlt -f $$(@D)/files.f
+	@tools/verilator_deps.sh $$(@D)/V$(1)__ver.d $$@
+	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f V$(1).mk \
+	  CXX="$$(CCACHE) $$(CXX)" CFG_CXXFLAGS_NO_UNUSED= OPT_FAST= OPT_SLOW= OPT_GLOBAL= \
+	  CPPFLAGS="-I. $$(VERILATOR_INCLUDE) $$(VERILATED_CXXFLAGS)" V$(1)__ALL.a $$(if $$(V),,>/dev/null)
+	$$(Q)$$(CCACHE) $$(CXX) -include-pch $$(PCH) $$(CPPFLAGS) $$(TEST_CXXFLAGS) -I$$(@D) $$(VERILATOR_INCLUDE) \
+	  -c tests/rtl/$(1)_test.cpp -o $$(@D)/test.o
+	$$(Q)$$(CXX) $$(@D)/test.o $$(@D)/V$(1)__ALL.a $$(SUPPORT_OBJECTS) $$(VERILATED_LIB) \
+	  -lfmt -lz -pthread -latomic -o $$@
+-include $(BUILD)/must_fail/$(1)/V$(1)__ver.d
+endef
+$(foreach module,$(FAULTY_MODULES),$(eval $(call broken-unit,$(module))))
+
+TESTS += must_fail_units
+TEST_BUILDS += $(FAULTY_MODULES:%=$(BUILD)/must_fail/%/test)
+.PHONY: test-must_fail_units
+test-must_fail: test-must_fail_units
+test-must_fail_units: $(FAULTY_MODULES:%=$(BUILD)/must_fail/%/test)
+	@for module in $(FAULTY_MODULES); do \
+	  log=$(BUILD)/must_fail/$$module/log; \
+	  if $(BUILD)/must_fail/$$module/test -w NoTests >$$log 2>&1; then \
+	    echo "test-$$module passes with the fault of tests/must_fail/$$module.sv"; exit 1; fi; \
+	  grep -E '^test cases:' $$log | sed "s/^/$$module with its fault: /" || exit 1; done

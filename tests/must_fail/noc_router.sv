@@ -1,5 +1,6 @@
-// noc_router with a lost flit, for tests that must fail: where the simulation is told +fault=flit, or Broken
-// is set, the second flit from within a packet of a memory node to this router's tile is lost on its way in.
+// noc_router with a lost flit, for tests that must fail: where the simulation is told +fault=flit, the second
+// flit from within a packet of a memory node to this router's tile is lost on its way in. Where Broken is
+// set, it is the second flit from within any packet.
 module noc_router
   import systole_pkg::*;
   import noc_pkg::*;
@@ -49,8 +50,9 @@ module noc_router
   };
 
   function automatic logic is_inner(node_t src, node_t dst, logic head, logic last);
-    return at_tile && src.x == '0 && src.y != '0 && dst.x == 4'(X) && dst.y == 4'(Y) && !head &&
-        !last;
+    logic memory_to_tile;
+    memory_to_tile = at_tile && src.x == '0 && src.y != '0 && dst.x == 4'(X) && dst.y == 4'(Y);
+    return (Broken || memory_to_tile) && !head && !last;
   endfunction
 
   noc_router_right #(
