@@ -41,14 +41,21 @@ void Context::begin(const std::vector<const Stored*>& inputs,
   ++operators_;
   if (fresh) schedule.arrive();
   if (prefetch) prefetch();
-  if (fresh) {
-    schedule.await();
-    ++epoch_;
-    // What was used for the last time before the barrier is free.
-    homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
-                                [](const auto& home) { return home.use_count() == 1; }),
-                 homes_.end());
-  }
+  if (fresh) finish_barrier();
+}
+
+void Context::barrier() {
+  schedule.arrive();
+  finish_barrier();
+}
+
+void Context::finish_barrier() {
+  schedule.await();
+  ++epoch_;
+  // What was used for the last time before the barrier is free.
+  homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
+                              [](const auto& home) { return home.use_count() == 1; }),
+               homes_.end());
 }
 
 const Home::Piece* Home::of(unsigned tile) const {

@@ -82,6 +82,8 @@ class Context {
   /// Starts an operator that reads `inputs`: a barrier when one of them was written since the last.
   /// `prefetch` emits loads of constants, which need not wait for it.
   void begin(const std::vector<const Stored*>& inputs, const std::function<void()>& prefetch = {});
+  /// A barrier whatever was written.
+  void barrier();
   int epoch() const { return epoch_; }
 
   // ---- memory
@@ -125,6 +127,7 @@ class Context {
   std::string node_name;  // of the operator being emitted, for errors
 
  private:
+  void finish_barrier();
   template <typename Command>
   void transfer_home(unsigned tile, spec::Unit unit, const Home& home, int64_t offset,
                      uint32_t local, int64_t run, const std::vector<BlockLevel>& levels);

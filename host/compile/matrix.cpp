@@ -1,6 +1,7 @@
 #include "host/compile/matrix.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -32,6 +33,25 @@ struct Tiling {
   int64_t group = 1;    // stream: blocks of channels loaded together
   int64_t steps = 0;    // stream: k steps loaded together
   bool rewind = false;  // blocks so large that they must lie side by side
+};
+
+/// Streamed weights that two tiles share: each loads its half of every group from DRAM and sends it
+/// to the other, one group ahead of its use. Two buffers a tile.
+struct Exchange {
+  struct Group {
+    int64_t offset = 0, bytes = 0;  // of the packed weights
+    int64_t commands = 0;           // Matmuls that use it
+  };
+  struct Side {
+    std::array<Block, 2> slots;
+    std::size_t sent = 0;       // groups loaded and sent
+    std::size_t used = 0;       // groups whose use has begun
+    int64_t commands_left = 0;  // Matmuls of the current one
+  };
+  std::vector<Group> groups;  // the same for all tiles; empty: nothing is shared
+  std::vector<Side> sides;    // by tile
+
+  void mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule);
 };
 
 class MatrixEmitter {
@@ -73,6 +93,12 @@ class MatrixEmitter {
     Address source = 0;    // of the weights in DRAM
   };
   Held hold(unsigned tile, const Share& share);
+  int64_t memory_for(unsigned tile) const;
+  int64_t command_pixels(int64_t lines, int64_t width) const;
+  int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
+  void prepare_exchange();
+  void send_group(unsigned tile);
+  uint32_t use_group(unsigned tile);
   const Home::Piece* output_piece(unsigned tile) const;
   bool reads_in_place() const;
 
@@ -94,6 +120,8 @@ class MatrixEmitter {
   std::vector<Share> shares_;
   std::map<std::pair<int64_t, int64_t>, Address> packed_;
   std::vector<Held> held_;
+  Exchange exchange_;
+  Tiling tiling_;          // of all tiles, when they exchange weights
   bool in_place_ = false;  // every tile has all the input that it needs
   unsigned half_ = 0;
 };
@@ -349,14 +377,17 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
       const int64_t buffers =
           2 * (tiling.steps < steps_ ? tiling.steps * kBlockBytes : tiling.group * all_steps);
       if (buffers > memory * 3 / 5) continue;
-      const int64_t last = tiling.rows == 1 ? 1 : std::min<int64_t>(4, blocks);
-      for (tiling.panel = std::min<int64_t>(blocks, 32); tiling.panel >= last; tiling.panel /= 2) {
-        const int64_t panel = std::max(tiling.panel, tiling.group);
-        const int64_t needed =
-            buffers + slab_bytes(tiling.rows) + 2 * out_bytes(tiling.rows, tiling.columns, panel);
-        if (needed > memory) continue;
-        tiling.panel = panel;
-        return tiling;
+      // Panels twice if they fit; long ones once rather than short ones.
+      const int64_t left = memory - buffers - slab_bytes(tiling.rows);
+      for (const int64_t shortest : {8, 4, 1}) {
+        for (const int64_t copies : {2, 1}) {
+          for (int64_t panel = 32; panel >= shortest; panel /= 2) {
+            tiling.panel = std::max(std::min(panel, blocks), tiling.group);
+            const int64_t bytes = out_bytes(tiling.rows, tiling.columns, tiling.panel);
+            const bool fits = copies * bytes <= left;
+            if (fits && (shortest > 1 || tiling.rows == 1)) return tiling;
+          }
+        }
       }
     }
     if (tiling.rows == 1) throw Error(kNoRoom, context_.node_name);
@@ -431,7 +462,118 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.bias = first ? bias : 0;
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
+  if (!exchange_.groups.empty()) exchange_.mark(tile, c.header, context_.schedule);
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
+}
+
+// ------------------------------------------------------------------------ weights shared by a pair
+
+/// The first Matmul of a group waits for the partner's half; the last one frees the partner's way
+/// into this buffer, unless nothing more will come.
+void Exchange::mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule) {
+  Side& side = sides[tile];
+  if (side.commands_left == groups[side.used - 1].commands) header.wait_mask |= 1u << kStreamData;
+  if (--side.commands_left == 0 && side.used + 1 < groups.size()) {
+    header.remote_en = true;
+    header.remote_sem = kStreamFree;
+    header.remote_x = static_cast<uint8_t>(schedule.place(tile ^ 1).x);
+    header.remote_y = static_cast<uint8_t>(schedule.place(tile ^ 1).y);
+  }
+}
+
+/// Loads this tile's half of the next group and sends it to the partner.
+void MatrixEmitter::send_group(unsigned tile) {
+  Exchange::Side& side = exchange_.sides[tile];
+  const Exchange::Group& group = exchange_.groups[side.sent];
+  const std::size_t slot = side.sent % 2;
+  const int64_t half = group.bytes / 2;
+  const int64_t begin = tile % 2 * half;
+  const auto mine = side.slots[slot].address() + static_cast<uint32_t>(begin);
+  context_.load(tile, {Buffer::Space::Dram, held_[tile].source, nullptr}, group.offset + begin,
+                mine, half, {});
+  const Place partner = context_.schedule.place(tile ^ 1);
+  spec::StoreCommand push;
+  if (side.sent >= 2) push.header.wait_mask = 1u << kStreamFree;
+  push.header.remote_en = true;
+  push.header.remote_sem = kStreamData;
+  push.header.remote_x = static_cast<uint8_t>(partner.x);
+  push.header.remote_y = static_cast<uint8_t>(partner.y);
+  push.addr = (spec::TileBase | Address{partner.y} << spec::TileRowShift |
+               Address{partner.x} << spec::TileColShift) +
+              exchange_.sides[tile ^ 1].slots[slot].address() + static_cast<Address>(begin);
+  push.local_addr = mine;
+  push.run = static_cast<uint32_t>(half);
+  push.count0 = push.count1 = 1;
+  context_.schedule.emit(tile, spec::Unit::Store, push);
+  ++side.sent;
+}
+
+/// Begins the use of the next group, sends the one behind it. Returns the group's address.
+uint32_t MatrixEmitter::use_group(unsigned tile) {
+  Exchange::Side& side = exchange_.sides[tile];
+  const std::size_t ahead = std::min(side.used + 2, exchange_.groups.size());
+  while (side.sent < ahead) send_group(tile);
+  const uint32_t at = side.slots[side.used % 2].address();
+  side.commands_left = exchange_.groups[side.used].commands;
+  ++side.used;
+  return at;
+}
+
+/// Whether pairs of tiles, 2i and 2i + 1, do the same with the same weights: then each loads half
+/// of them and gets the other half from its partner.
+void MatrixEmitter::prepare_exchange() {
+  const Share& first = shares_[0];
+  bool alike = context_.tiles() % 2 == 0 && op_.group == 1 && op_.out.n == 1;
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    const Share& s = shares_[t];
+    alike = alike && !s.empty() && s.b0 == first.b0 && s.b1 == first.b1 &&
+            s.g1 - s.g0 == first.g1 - first.g0 && held_[t].weights == 0;
+  }
+  if (!alike) return;
+  const Tiling tiling = choose_tiling(first, memory_for(0), false);
+  if (tiling.steps < steps_ || tiling.columns < op_.out.w) return;
+  exchange_.sides.resize(context_.tiles());
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    for (Block& slot : exchange_.sides[t].slots) {
+      slot = context_.scratch_at_end(t, tiling.group * steps_ * kBlockBytes);
+    }
+  }
+  tiling_ = tiling;
+  for (int64_t g = first.g0; g < first.g1;) {
+    const int64_t left = first.g1 - g;
+    const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
+    const int64_t group = command_blocks(tiling, rows, op_.out.w);
+    const int64_t lines = std::max<int64_t>(command_pixels(rows, op_.out.w) / op_.out.w, 1);
+    for (int64_t p0 = first.b0; p0 < first.b1; p0 += tiling.panel) {
+      const int64_t p1 = std::min(p0 + tiling.panel, first.b1);
+      for (int64_t b0 = p0; b0 < p1; b0 += group) {
+        const int64_t block = steps_ * kBlockBytes;
+        exchange_.groups.push_back({(b0 - first.b0) * block,
+                                    (std::min(b0 + group, p1) - b0) * block,
+                                    divide_up(rows, lines) * divide_up(op_.out.w, kHalf) * parts_ *
+                                        static_cast<int64_t>(plan_.segments.size())});
+      }
+    }
+    g += rows;
+  }
+  context_.barrier();
+}
+
+/// Output pixels of one command.
+int64_t MatrixEmitter::command_pixels(int64_t lines, int64_t width) const {
+  if (width > kHalf) return kHalf;
+  return divide_up(lines, divide_up(lines, std::min(kHalf / width, lines))) * width;
+}
+
+/// Blocks of output channels of one command.
+int64_t MatrixEmitter::command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const {
+  const int64_t blocks = std::clamp<int64_t>(kHalf / command_pixels(lines, width), 1, tiling.panel);
+  return tiling.stream ? std::min(blocks, tiling.group) : blocks;
+}
+
+int64_t MatrixEmitter::memory_for(unsigned tile) const {
+  const Block& held = held_[tile].block;
+  return context_.working_bytes() - (held ? held.bytes() : 0) - 1024;
 }
 
 void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels,
@@ -507,11 +649,8 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
                               : load_slab(context_, tile, op_.in, shape,
                                           static_cast<uint8_t>(op_.x.zero_point), slack());
   // Commands take whole lines, or pieces of one.
-  int64_t rows = width <= kHalf ? std::min(kHalf / width, oy1 - oy0) * width : kHalf;
-  if (width <= kHalf) {
-    const int64_t lines = rows / width;
-    rows = divide_up(oy1 - oy0, divide_up(oy1 - oy0, lines)) * width;
-  }
+  const int64_t rows = command_pixels(oy1 - oy0, width);
+  const int64_t group = command_blocks(tiling, oy1 - oy0, width);
   for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling.panel) {
     const int64_t p1 = std::min(p0 + tiling.panel, share.b1);
     const int64_t channel0 = p0 * kColumns;
@@ -527,8 +666,6 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
             : home->address() +
                   static_cast<uint32_t>(((n * op_.out.h + oy0) * op_.out.w - home->r0) * pitch +
                                         channel0 - home->c0);
-    int64_t group = std::clamp<int64_t>(kHalf / rows, 1, p1 - p0);
-    if (tiling.stream) group = std::min(group, tiling.group);
     for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
       b1 = std::min(b0 + group, p1);
       // Blocks of one command start at evenly spaced input channels.
@@ -548,10 +685,15 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
               : held.weights + static_cast<uint32_t>((b0 - share.b0) * steps_ * kBlockBytes);
       if (tiling.stream && tiling.steps >= steps_) {
         const int64_t bytes = (b1 - b0) * steps_ * kBlockBytes;
-        loaded = context_.scratch(tile, bytes);
-        weights = loaded.address();
-        context_.load(tile, {Buffer::Space::Dram, held.source, nullptr},
-                      (b0 - share.b0) * steps_ * kBlockBytes, weights, bytes, {});
+        const int64_t offset = (b0 - share.b0) * steps_ * kBlockBytes;
+        if (!exchange_.groups.empty()) {
+          weights = use_group(tile);
+        } else {
+          loaded = context_.scratch(tile, bytes);
+          weights = loaded.address();
+          context_.load(tile, {Buffer::Space::Dram, held.source, nullptr}, offset, weights, bytes,
+                        {});
+        }
       }
       for (int64_t y = 0; y < oy1 - oy0;) {
         // A line longer than a command, or as many lines as fit.
@@ -574,8 +716,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
 
 void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Held& held = held_[tile];
-  const int64_t memory = context_.working_bytes() - (held.block ? held.block.bytes() : 0) - 1024;
-  const Tiling tiling = choose_tiling(share, memory, held.weights != 0);
+  const Tiling tiling = !exchange_.groups.empty()
+                            ? tiling_
+                            : choose_tiling(share, memory_for(tile), held.weights != 0);
   half_ = 0;
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;
@@ -627,6 +770,7 @@ void MatrixEmitter::emit() {
     }
   });
   place_output();
+  prepare_exchange();
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     if (!shares_[t].empty()) emit_tile(t, shares_[t]);
   }

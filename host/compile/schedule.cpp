@@ -97,6 +97,9 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
 
 /// `command`, the next of `unit`, waits until `count` commands of unit `on` have retired.
 void Schedule::depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count) {
+  if (on + unit == kMatrix + kStore && on != unit && (on == kMatrix || on == kStore)) {
+    throw Error("matrix and store wait for each other", "compiler");
+  }
   std::vector<std::size_t>& takers = tile.tokens[on][unit];
   const auto in_flight = [&](std::size_t poster) {
     // Takers that the poster knows to have retired have taken their token.

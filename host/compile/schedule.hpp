@@ -29,6 +29,11 @@ struct Place {
   unsigned y = 0;
 };
 
+/// Semaphores for streams between tiles, which no pair of units uses: matrix and store have nothing
+/// to wait for of each other.
+constexpr unsigned kStreamData = 10;  // store to matrix
+constexpr unsigned kStreamFree = 5;   // matrix to store
+
 class Schedule {
  public:
   explicit Schedule(std::vector<Place> places);

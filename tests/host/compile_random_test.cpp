@@ -452,3 +452,23 @@ TEST_CASE("random networks are bit-exact", "[compile]") {
     g.output(one_in(rng, 2) ? x : g.dequantize(x));
   });
 }
+
+// Weights that don't fit are streamed, pairs of tiles with like shares exchange halves of them.
+TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
+  Rng rng = test::make_rng(10);
+  const struct {
+    int64_t rows, depth, columns;
+    const char* config;
+    unsigned tiles;
+  } cases[] = {{128, 1024, 400, "tiny", 2},
+               {60, 2000, 200, "small", 4},
+               {50, 1500, 333, "tiny", 2},
+               {3, 9000, 40, "tiny", 1},
+               {256, 512, 640, "tiny", 2}};
+  for (const auto& c : cases) {
+    RandomGraph g(rng);
+    g.output(g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns));
+    test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record(), g.record()},
+                      {rng() | 1, rng() | 1});
+  }
+}
