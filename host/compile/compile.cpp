@@ -576,32 +576,28 @@ CompiledModel Compiler::result() {
   return model;
 }
 
-}  // namespace
-
-CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
-  const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
-  if (tiles > config.tiles()) {
-    throw Error("not so many compute tiles", "configuration " + config.name,
-                "at most " + std::to_string(config.tiles()), std::to_string(tiles));
-  }
-  // How much of a scratchpad commands and constants take is known only afterwards: try with little
-  // for commands, then with what that would have needed; and with less and less for constants.
-  std::string failure;
+/// How much of a scratchpad commands and constants take is known only afterwards: tries with little
+/// for commands, then with what that would have needed; and with less and less for constants. None
+/// when nothing fits.
+std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& config,
+                                     const CompileOptions& options, unsigned tiles, double price,
+                                     std::string& failure) {
   for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
     Budget budget;
     budget.program = 8 * 1024;
     budget.resident = limit * 1024;
     budget.homes = limit * 2 / 3 * 1024;
+    budget.weight_price = price;
     if (options.records_in_dram) budget.record_base = spec::DramBase;
     try {
-      for (int attempt = 0; attempt < 10; ++attempt) {
+      for (int round = 0; round < 10; ++round) {
         Compiler compiler(graph, config, tiles, budget);
         compiler.run();
         const Needs needs = compiler.needs();
         const bool fits = needs.program <= budget.program &&
                           (!options.records_in_dram || needs.records <= budget.record_base);
         const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
-        if (fits && (exact || attempt >= 5)) return compiler.result();
+        if (fits && (exact || round >= 5)) return compiler.result();
         // Constants first: what they leave free changes the rest. Then a little more than needed
         // for commands, since less memory for data may mean more of them.
         if (exact && needs.program > budget.program) budget.program = needs.program + 512;
@@ -614,6 +610,34 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
       failure = error.what();
     }
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
+  const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
+  if (tiles > config.tiles()) {
+    throw Error("not so many compute tiles", "configuration " + config.name,
+                "at most " + std::to_string(config.tiles()), std::to_string(tiles));
+  }
+  // Divisions of the work by rows keep all weights in every tile, divisions by channels a part of
+  // them: the prediction decides.
+  std::optional<CompiledModel> best;
+  uint64_t best_cycles = 0;
+  std::string failure;
+  for (const double price : {0.0, 0.01, 0.04}) {
+    std::optional<CompiledModel> model = attempt(graph, config, options, tiles, price, failure);
+    if (!model) continue;
+    uint64_t cycles = 0;
+    for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;
+    if (!best || cycles < best_cycles) {
+      best = std::move(model);
+      best_cycles = cycles;
+    }
+    if (tiles == 1) break;
+  }
+  if (best) return std::move(*best);
   throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
 }
 

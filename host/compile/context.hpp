@@ -68,6 +68,9 @@ struct Budget {
   uint32_t resident = 0;  // bytes for what stays loaded, behind them
   uint32_t homes = 0;     // bytes for values that stay in the scratchpads, behind those
   Address record_base = spec::HostMemBase;
+  /// Cycles that a byte of resident weights costs, when work is divided: with more of it, tiles
+  /// share out channels rather than rows.
+  double weight_price = 0;
 };
 
 class Context {
@@ -77,6 +80,7 @@ class Context {
   unsigned tiles() const { return schedule.tiles(); }
   /// Bytes of each scratchpad for data that comes and goes.
   int64_t working_bytes() const { return working_bytes_; }
+  double weight_price() const { return weight_price_; }
 
   // ---- order between tiles
   /// Starts an operator that reads `inputs`: a barrier when one of them was written since the last.
@@ -136,6 +140,7 @@ class Context {
                 uint32_t local, int64_t run, std::vector<BlockLevel> levels);
 
   Address record_base_;
+  double weight_price_ = 0;
   std::vector<Scratchpad> scratchpads_;
   std::vector<Scratchpad> home_memory_;
   std::vector<std::shared_ptr<Home>> homes_;  // until the barrier behind their last use

@@ -94,7 +94,7 @@ class MatrixEmitter {
   };
   Held hold(unsigned tile, const Share& share);
   int64_t memory_for(unsigned tile) const;
-  int64_t command_pixels(int64_t lines, int64_t width) const;
+  int64_t command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const;
   int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
   void prepare_exchange();
   void send_group(unsigned tile);
@@ -229,7 +229,8 @@ void MatrixEmitter::partition() {
     // Resident weights cost nothing. What does not fit beside the rows is loaded again for every
     // piece of them.
     const double room = 0.6 * static_cast<double>(context_.working_bytes());
-    if (weights <= context_.resident_room()) {
+    const double price = weights * context_.weight_price();
+    if (weights <= static_cast<double>(context_.resident_room())) {
       weights = 0;
     } else if (weights + slab > 1.4 * room) {
       weights *= std::ceil(slab / room);
@@ -237,7 +238,8 @@ void MatrixEmitter::partition() {
     const bool home = op_.in.stored->buffer.space == Buffer::Space::Home;
     const double dram = static_cast<double>(tr * tn) * ((home ? 0 : slab) + weights) / 22.0;
     const double link = (slab + weights) / 28.0;
-    const double cost = std::max({matrix, dram, link}) + 0.3 * std::min(matrix, dram) + 0.2 * link;
+    const double cost =
+        std::max({matrix, dram, link}) + 0.3 * std::min(matrix, dram) + 0.2 * link + price;
     if (best_r == 0 || cost < best) {
       best = cost;
       best_r = tr;
@@ -543,7 +545,7 @@ void MatrixEmitter::prepare_exchange() {
     const int64_t left = first.g1 - g;
     const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
     const int64_t group = command_blocks(tiling, rows, op_.out.w);
-    const int64_t lines = std::max<int64_t>(command_pixels(rows, op_.out.w) / op_.out.w, 1);
+    const int64_t lines = std::max<int64_t>(command_pixels(tiling, rows, op_.out.w) / op_.out.w, 1);
     for (int64_t p0 = first.b0; p0 < first.b1; p0 += tiling.panel) {
       const int64_t p1 = std::min(p0 + tiling.panel, first.b1);
       for (int64_t b0 = p0; b0 < p1; b0 += group) {
@@ -559,15 +561,21 @@ void MatrixEmitter::prepare_exchange() {
   context_.barrier();
 }
 
-/// Output pixels of one command.
-int64_t MatrixEmitter::command_pixels(int64_t lines, int64_t width) const {
+/// Output pixels of one command: whole lines where a line fits. Few commands, but more than one,
+/// so that one is drained while the next is summed.
+int64_t MatrixEmitter::command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const {
   if (width > kHalf) return kHalf;
-  return divide_up(lines, divide_up(lines, std::min(kHalf / width, lines))) * width;
+  int64_t most = std::min(kHalf / width, lines);
+  if (!tiling.stream && lines * width <= kHalf)
+    most = std::max(divide_up(lines, 4), divide_up(32, width));
+  most = std::min(most, lines);
+  return divide_up(lines, divide_up(lines, most)) * width;
 }
 
 /// Blocks of output channels of one command.
 int64_t MatrixEmitter::command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const {
-  const int64_t blocks = std::clamp<int64_t>(kHalf / command_pixels(lines, width), 1, tiling.panel);
+  const int64_t blocks =
+      std::clamp<int64_t>(kHalf / command_pixels(tiling, lines, width), 1, tiling.panel);
   return tiling.stream ? std::min(blocks, tiling.group) : blocks;
 }
 
@@ -649,7 +657,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
                               : load_slab(context_, tile, op_.in, shape,
                                           static_cast<uint8_t>(op_.x.zero_point), slack());
   // Commands take whole lines, or pieces of one.
-  const int64_t rows = command_pixels(oy1 - oy0, width);
+  const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
   for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling.panel) {
     const int64_t p1 = std::min(p0 + tiling.panel, share.b1);
@@ -720,6 +728,7 @@ void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
                             ? tiling_
                             : choose_tiling(share, memory_for(tile), held.weights != 0);
   half_ = 0;
+  if (!exchange_.groups.empty()) send_group(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;
     const int64_t oy0 = g % op_.out.h;

@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t kMemoryLatency = 60;
 constexpr uint64_t kPipeline = 12;
+constexpr uint64_t kMemoryBytesPerCycle = 20;
 
 template <typename Command>
 uint64_t transfer_cycles(const Command& c) {
@@ -51,16 +52,34 @@ uint64_t command_cycles(const spec::CommandWords& words) {
   }
 }
 
+/// Bytes that a command moves to or from DRAM or host memory.
+uint64_t memory_bytes(const spec::CommandWords& words) {
+  const auto bytes = [](const auto& c) {
+    return c.addr >= spec::TileBase ? 0 : uint64_t{c.run} * c.count0 * c.count1;
+  };
+  switch (spec::CommandHeader::decode(words).opcode) {
+    case spec::Opcode::Load:
+      return bytes(spec::LoadCommand::decode(words));
+    case spec::Opcode::Store:
+      return bytes(spec::StoreCommand::decode(words));
+    default:
+      return 0;
+  }
+}
+
 void predict(const Schedule& schedule, std::vector<Layer>& layers) {
   std::map<std::pair<unsigned, int>, std::array<uint64_t, spec::NumUnits>> busy;
+  std::map<int, uint64_t> moved;
   schedule.for_each_body_command(
       [&](unsigned tile, spec::Unit unit, const spec::CommandWords& words, int layer) {
         busy[{tile, layer}][static_cast<std::size_t>(unit)] += command_cycles(words);
+        moved[layer] += memory_bytes(words);
       });
   for (const auto& [key, cycles] : busy) {
     if (key.second < 0) continue;
     Layer& layer = layers[static_cast<std::size_t>(key.second)];
-    const uint64_t longest = *std::max_element(cycles.begin(), cycles.end());
+    const uint64_t longest = std::max(*std::max_element(cycles.begin(), cycles.end()),
+                                      moved[key.second] / kMemoryBytesPerCycle);
     layer.predicted_cycles =
         std::max(layer.predicted_cycles, longest + kMemoryLatency + 3 * kPipeline);
   }

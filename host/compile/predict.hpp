@@ -10,7 +10,7 @@ namespace systole::compile {
 /// Cycles that a unit is busy with a command when nothing stands in its way.
 uint64_t command_cycles(const spec::CommandWords& words);
 
-/// Fills in predicted_cycles: of the tile and unit that a layer keeps busy longest.
+/// Fills in predicted_cycles: of the tile and unit that a layer keeps busy longest, or of DRAM.
 void predict(const Schedule& schedule, std::vector<Layer>& layers);
 
 }  // namespace systole::compile
