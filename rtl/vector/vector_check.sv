@@ -76,18 +76,18 @@ module vector_check
   endfunction
 
   function automatic logic outside(extent_t extent, logic [31:0] base, vtype_e vtype,
-                                   logic [4:0] lanes);
+                                   logic [4:0] elements);
     offset_t first, behind;
     first = $signed({20'd0, base}) + extent.low;
     behind = $signed({20'd0, base}) + extent.high;
     if (vtype == VtypeAcc) return first < 0 || behind >= offset_t'(AccRows);
-    behind = behind + $signed(is_byte(vtype) ? {47'd0, lanes} : {45'd0, lanes, 2'd0});
+    behind = behind + $signed(is_byte(vtype) ? {47'd0, elements} : {45'd0, elements, 2'd0});
     return first < 0 || behind > offset_t'(ScratchpadBytes) || (!is_byte(vtype) && base[1:0] != '0);
   endfunction
 
-  function automatic logic bad_vector(logic is_vector, logic [31:0] addr, logic [15:0] count);
+  function automatic logic bad_vector(logic is_vector, logic [31:0] addr, logic [15:0] blocks);
     return is_vector &&
-        (addr[3:0] != '0 || {1'b0, addr} + {11'b0, count, 6'b0} > 33'(ScratchpadBytes));
+        (addr[3:0] != '0 || {1'b0, addr} + {11'b0, blocks, 6'b0} > 33'(ScratchpadBytes));
   endfunction
 
   logic [15:0] count;
