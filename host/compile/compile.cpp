@@ -73,6 +73,7 @@ class Compiler {
   ChipConfig config_;
   Budget budget_;
   Context context_;
+  Schedule::Layout layout_;
   std::vector<std::optional<Stored>> values_;
   std::vector<Binding> inputs_, outputs_;
   std::vector<bool> output_written_;
@@ -541,6 +542,18 @@ void Compiler::run() {
   copy_outputs();
   context_.schedule.set_layer(-1);
   context_.schedule.finish();
+  // Records step once a phase.
+  const Schedule& schedule = context_.schedule;
+  const unsigned phases = schedule.phases();
+  for (uint32_t* record : {&input_record_, &output_record_}) {
+    *record = static_cast<uint32_t>(round_up(*record, 64 * int64_t{phases}));
+  }
+  layout_.input_step = input_record_ / phases;
+  layout_.output_step = output_record_ / phases;
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    const auto bytes = static_cast<int64_t>(schedule.page_bytes(t));
+    layout_.pages.push_back(bytes == 0 ? 0 : context_.dram.allocate(bytes, "programs"));
+  }
 }
 
 Needs Compiler::needs() const {
@@ -562,10 +575,14 @@ CompiledModel Compiler::result() {
   model.outputs = outputs_;
   model.input_record = input_record_;
   model.output_record = output_record_;
+  model.phases = context_.schedule.phases();
   model.layers = layers_;
   predict(context_.schedule, model.layers);
   for (unsigned t = 0; t < context_.tiles(); ++t) {
-    TileProgram program = context_.schedule.assemble(t, 0);
+    TileProgram program = context_.schedule.assemble(t, layout_);
+    if (model.phases > 1) {
+      model.segments.push_back({layout_.pages[t], context_.schedule.pages(t, layout_)});
+    }
     program.windows = {
         {spec::HostMemBase, spec::HostMemBytes, true, true},
         {spec::DramBase, config_.channels() * spec::DramChannelBytes, true, true},
@@ -576,24 +593,30 @@ CompiledModel Compiler::result() {
   return model;
 }
 
+/// Programs that are longer are cut into pages.
+constexpr uint32_t kMaxProgram = 96 * 1024;
+constexpr unsigned kPageCommands = 240;
+
 /// How much of a scratchpad commands and constants take is known only afterwards: tries with little
 /// for commands, then with what that would have needed; and with less and less for constants. None
 /// when nothing fits.
 std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& config,
                                      const CompileOptions& options, unsigned tiles, double price,
-                                     std::string& failure) {
+                                     unsigned page_commands, std::string& failure) {
   for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
     Budget budget;
     budget.program = 8 * 1024;
     budget.resident = limit * 1024;
     budget.homes = limit * 2 / 3 * 1024;
     budget.weight_price = price;
+    budget.page_commands = page_commands;
     if (options.records_in_dram) budget.record_base = spec::DramBase;
     try {
       for (int round = 0; round < 10; ++round) {
         Compiler compiler(graph, config, tiles, budget);
         compiler.run();
         const Needs needs = compiler.needs();
+        if (page_commands == 0 && needs.program > kMaxProgram) return std::nullopt;
         const bool fits = needs.program <= budget.program &&
                           (!options.records_in_dram || needs.records <= budget.record_base);
         const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
@@ -627,7 +650,11 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   uint64_t best_cycles = 0;
   std::string failure;
   for (const double price : {0.0, 0.01, 0.04}) {
-    std::optional<CompiledModel> model = attempt(graph, config, options, tiles, price, failure);
+    std::optional<CompiledModel> model =
+        attempt(graph, config, options, tiles, price, options.page_commands, failure);
+    if (!model && options.page_commands == 0) {
+      model = attempt(graph, config, options, tiles, price, kPageCommands, failure);
+    }
     if (!model) continue;
     uint64_t cycles = 0;
     for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;

@@ -40,7 +40,8 @@ struct TileProgram {
   std::array<uint32_t, 4> program{};
   std::vector<Window> windows;             // at most NumWindows
   std::array<uint32_t, 12> fixed_param{};  // launch parameters 4..15
-  /// For each unit, for each command of its program: index into CompiledModel::layers, or -1.
+  /// For each unit, for each phase, for each command of its program: index into
+  /// CompiledModel::layers, or -1.
   std::array<std::vector<int>, 4> layer_of_command;
 };
 
@@ -61,7 +62,9 @@ struct Layer {
 };
 
 /// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
-/// of the first output record; their steps are `input_record` and `output_record` bytes.
+/// of the first output record. An input takes `phases` iterations of the programs' loop: a launch
+/// of n inputs is one of n * phases, with steps of input_record / phases and output_record /
+/// phases.
 struct CompiledModel {
   ChipConfig config;
   /// HostMemBase, or an address in DRAM behind all that the programs use there.
@@ -72,12 +75,14 @@ struct CompiledModel {
   std::vector<Binding> outputs;
   uint32_t input_record = 0;
   uint32_t output_record = 0;
+  unsigned phases = 1;
   std::vector<Layer> layers;
 };
 
 struct CompileOptions {
   unsigned use_tiles = 0;        // compute tiles that take part, 0: all
   bool records_in_dram = false;  // input and output records lie in DRAM, not in host memory
+  unsigned page_commands = 0;    // cut programs into pages of about so many commands, 0: if need be
 };
 
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot

@@ -20,7 +20,9 @@ std::vector<Place> places(const ChipConfig& config, unsigned tiles) {
 }  // namespace
 
 Context::Context(const ChipConfig& config, unsigned tiles, Budget budget)
-    : schedule(places(config, tiles)), dram(config), record_base_(budget.record_base) {
+    : schedule(places(config, tiles), budget.page_commands),
+      dram(config),
+      record_base_(budget.record_base) {
   weight_price_ = budget.weight_price;
   resident_begin_ = static_cast<uint32_t>(round_up(budget.program, 128));
   resident_end_ = static_cast<uint32_t>(round_up(resident_begin_ + budget.resident, 64));

@@ -32,16 +32,26 @@ constexpr unsigned kTreeArity = 4;
 constexpr std::size_t kManyTokens = 128;
 constexpr std::size_t kMaxTokens = 200;
 
+/// What the load unit adds to a page: it waits for the others, and loads their next pages and its
+/// own.
+constexpr std::size_t kTurnCommands = 1 + spec::NumUnits;
+
 /// Whether commands of one unit may overlap in time and so need ordering among themselves. Matrix
 /// and store only read the scratchpad; accumulator rows pass in order; vector passes don't overlap.
 bool orders_itself(unsigned unit) { return unit != kLoad; }
 
 }  // namespace
 
-Schedule::Schedule(std::vector<Place> places) {
+Schedule::Schedule(std::vector<Place> places, unsigned page_commands) {
   for (const Place& place : places) {
     tiles_.emplace_back();
     tiles_.back().place = place;
+    for (auto& pages : tiles_.back().pages) pages.push_back(0);
+  }
+  // Loads are the most: barriers and halos are theirs.
+  if (page_commands > 0) {
+    page_limit_.fill(page_commands / 5);
+    page_limit_[kLoad] = page_commands * 2 / 5;
   }
 }
 
@@ -53,6 +63,7 @@ void Schedule::emit_prologue(unsigned tile, const spec::LoadCommand& command) {
 void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& words) {
   Tile& tile = tiles_[index];
   const auto unit = static_cast<unsigned>(which);
+  make_room(index, unit);
   Command command;
   command.words = words;
   command.layer = layer_;
@@ -145,6 +156,7 @@ void Schedule::arrive() {
   arrived_ = true;
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
+    make_room(t, kStore);
     // The store unit learns that all others have retired what they have.
     Command first;
     first.words = spec::NopCommand{}.encode();
@@ -174,6 +186,10 @@ void Schedule::await() {
   arrived_ = false;
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
+    make_room(t, kLoad);
+    if (tile.known[kLoad][kStore] == tile.units[kStore].size()) {
+      nop(t, spec::Unit::Store, 0);  // a page was turned: something to wait for
+    }
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
@@ -200,13 +216,82 @@ void Schedule::finish() {
   barrier_ = 2;
   arrive();
   await();
+  for (const Tile& tile : tiles_) {
+    phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
+  }
   for (unsigned t = 0; t < tiles(); ++t) {
-    for (const unsigned u : {kMatrix, kVector, kStore}) nop(t, static_cast<spec::Unit>(u), 0);
+    if (phases_ > 1) {
+      while (tiles_[t].pages[kLoad].size() < phases_) {
+        for (unsigned u = 0; u < spec::NumUnits; ++u) {
+          tiles_[t].pages[u].push_back(tiles_[t].units[u].size());
+        }
+      }
+    } else {
+      for (const unsigned u : {kMatrix, kVector, kStore}) nop(t, static_cast<spec::Unit>(u), 0);
+    }
   }
 }
 
-/// The unit's whole program: prologue, body, Loop, End.
-std::vector<Schedule::Command> Schedule::finished(unsigned index, unsigned unit) const {
+// ------------------------------------------------------------------------------------------- pages
+
+void Schedule::make_room(unsigned index, unsigned unit) {
+  const Tile& tile = tiles_[index];
+  const std::size_t length = tile.units[unit].size() - tile.pages[unit].back();
+  if (page_limit_[unit] > 0 && length >= page_limit_[unit]) turn_page(index);
+}
+
+void Schedule::turn_page(unsigned index) {
+  Tile& tile = tiles_[index];
+  for (unsigned u = 0; u < spec::NumUnits; ++u) {
+    tile.pages[u].push_back(tile.units[u].size());
+    for (unsigned v = 0; v < spec::NumUnits; ++v) tile.known[u][v] = tile.units[v].size();
+  }
+}
+
+/// Commands of one page, without what the load unit adds to turn it.
+std::size_t Schedule::page_length(const Tile& tile, unsigned unit, unsigned phase) const {
+  const auto& pages = tile.pages[unit];
+  const std::size_t end = phase + 1 < pages.size() ? pages[phase + 1] : tile.units[unit].size();
+  return end - pages[phase];
+}
+
+/// Commands of the place that all pages of a unit have in common.
+std::size_t Schedule::region_length(const Tile& tile, unsigned unit) const {
+  std::size_t length = 0;
+  for (unsigned phase = 0; phase < tile.pages[unit].size(); ++phase) {
+    length = std::max(length, page_length(tile, unit, phase));
+  }
+  return length + (unit == kLoad ? kTurnCommands : 0);
+}
+
+uint64_t Schedule::page_bytes(unsigned index) const {
+  if (phases_ == 1) return 0;
+  std::size_t commands = 0;
+  for (unsigned u = 0; u < spec::NumUnits; ++u) commands += region_length(tiles_[index], u);
+  return uint64_t{phases_} * commands * spec::CommandBytes;
+}
+
+// ---------------------------------------------------------------------------------------- assembly
+
+namespace {
+
+uint16_t mask(unsigned semaphore) { return static_cast<uint16_t>(1u << semaphore); }
+
+/// Launch parameters have grown by `phase` steps since the input's first page: takes them off.
+void rewind_records(spec::CommandWords& words, unsigned phase, const Schedule::Layout& layout) {
+  const auto header = spec::CommandHeader::decode(words);
+  if (!header.sel0_en || header.sel0_param > 1) return;
+  const uint64_t step = header.sel0_param == 0 ? layout.input_step : layout.output_step;
+  const uint64_t address = (uint64_t{words[5]} << 32 | words[4]) - phase * step;
+  words[4] = static_cast<uint32_t>(address);
+  words[5] = static_cast<uint32_t>(address >> 32) & 0xffff;
+}
+
+}  // namespace
+
+/// Constants; then the word that all tiles have been launched: a post before its launch would be a
+/// fault. The last tile launched gives it, and others hand it on.
+std::vector<Schedule::Command> Schedule::prologue(unsigned index, unsigned unit) const {
   const Tile& tile = tiles_[index];
   std::vector<Command> program;
   const auto plain = [&](const spec::CommandWords& words, int layer) {
@@ -215,8 +300,6 @@ std::vector<Schedule::Command> Schedule::finished(unsigned index, unsigned unit)
     command.layer = layer;
     program.push_back(std::move(command));
   };
-  // Constants; then the word that all tiles have been launched: a post before its launch would be a
-  // fault. The last tile launched gives it, and others hand it on.
   if (unit == kLoad) {
     for (std::size_t i = 0; i < tile.prologue.size(); ++i) {
       plain(tile.prologue[i].encode(), tile.prologue_layers[i]);
@@ -224,7 +307,7 @@ std::vector<Schedule::Command> Schedule::finished(unsigned index, unsigned unit)
     const unsigned rank = tiles() - 1 - index;
     if (rank > 0) {
       plain(spec::NopCommand{}.encode(), -1);
-      program.back().wait = static_cast<uint16_t>(1u << kBarrier[1]);
+      program.back().wait = mask(kBarrier[1]);
     }
     for (unsigned child = rank * kTreeArity + 1;
          child <= rank * kTreeArity + kTreeArity && child < tiles(); ++child) {
@@ -232,49 +315,137 @@ std::vector<Schedule::Command> Schedule::finished(unsigned index, unsigned unit)
     }
     plain(spec::NopCommand{}.encode(), -1);
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
-      program.back().post |= static_cast<uint16_t>(1u << pair_semaphore(kLoad, u));
+      program.back().post |= mask(pair_semaphore(kLoad, u));
     }
   }
   plain(spec::NopCommand{}.encode(), -1);
-  program.back().wait = static_cast<uint16_t>(1u << pair_semaphore(kLoad, unit));
-  spec::LoopCommand loop;
-  loop.target = static_cast<uint16_t>(program.size());
-  program.insert(program.end(), tile.units[unit].begin(), tile.units[unit].end());
-  plain(loop.encode(), -1);
-  plain(spec::EndCommand{}.encode(), -1);
-  for (Command& command : program) {
-    command.words[1] |= command.wait | static_cast<uint32_t>(command.post) << 16;
+  program.back().wait = mask(pair_semaphore(kLoad, unit));
+  return program;
+}
+
+/// Behind a page, always the same: the others say that they are done, and wait until the load unit
+/// has the next page. The last Nop keeps the commands of that page from being fetched before.
+std::vector<Schedule::Command> Schedule::tail(unsigned unit) const {
+  std::vector<Command> program(3);
+  for (Command& command : program) command.words = spec::NopCommand{}.encode();
+  if (unit == kLoad) {
+    program[0].wait = mask(pair_semaphore(kLoad, kLoad));
+    for (const unsigned u : {kMatrix, kVector, kStore}) {
+      program[1].post |= mask(pair_semaphore(kLoad, u));
+    }
+  } else {
+    program[0].post = mask(pair_semaphore(unit, kLoad));
+    program[1].wait = mask(pair_semaphore(kLoad, unit));
   }
   return program;
 }
 
+/// The commands of a page, filled up with Nops.
+std::vector<Schedule::Command> Schedule::page(unsigned index, unsigned unit, unsigned phase,
+                                              const Layout& layout) const {
+  const Tile& tile = tiles_[index];
+  const std::size_t length = region_length(tile, unit);
+  const auto begin =
+      tile.units[unit].begin() + static_cast<std::ptrdiff_t>(tile.pages[unit][phase]);
+  std::vector<Command> out(begin,
+                           begin + static_cast<std::ptrdiff_t>(page_length(tile, unit, phase)));
+  for (Command& command : out) rewind_records(command.words, phase, layout);
+  Command filler;
+  filler.words = spec::NopCommand{}.encode();
+  while (out.size() + (unit == kLoad ? kTurnCommands : 0) < length) out.push_back(filler);
+  if (unit != kLoad) return out;
+  // When the others are at their tails: the next page, of the load unit itself last.
+  out.push_back(filler);
+  for (const unsigned u : {kMatrix, kVector, kStore})
+    out.back().wait |= mask(pair_semaphore(u, kLoad));
+  Address from = layout.pages[index] + (phase + 1) % phases_ * (page_bytes(index) / phases_);
+  for (const unsigned u : {kMatrix, kVector, kStore, kLoad}) {
+    spec::LoadCommand load;
+    load.addr = from;
+    load.local_addr = layout.local + static_cast<uint32_t>(region_offset(index, u));
+    load.run = static_cast<uint32_t>(region_length(tile, u) * spec::CommandBytes);
+    load.count0 = load.count1 = 1;
+    from += load.run;
+    Command command = filler;
+    if (load.run > 0) command.words = load.encode();
+    if (u == kLoad) command.post = mask(pair_semaphore(kLoad, kLoad));
+    out.push_back(std::move(command));
+  }
+  return out;
+}
+
+/// Bytes from the image's begin to the unit's page.
+std::size_t Schedule::region_offset(unsigned index, unsigned unit) const {
+  std::size_t commands = 0;
+  for (unsigned u = 0; u <= unit; ++u) {
+    commands += prologue(index, u).size();
+    // A page, its tail, Loop and End.
+    if (u < unit) commands += region_length(tiles_[index], u) + tail(u).size() + 2;
+  }
+  return commands * spec::CommandBytes;
+}
+
 uint32_t Schedule::image_bytes() const {
   std::size_t most = 0;
-  for (const Tile& tile : tiles_) {
+  for (unsigned t = 0; t < tiles(); ++t) {
     std::size_t commands = 0;
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
-      // Prologue and its Nops, Loop and End.
+      commands += prologue(t, u).size() + 2;
       commands +=
-          tile.units[u].size() + (u == kLoad ? tile.prologue.size() + kTreeArity + 2 : 0) + 3;
+          phases_ > 1 ? region_length(tiles_[t], u) + tail(u).size() : tiles_[t].units[u].size();
     }
     most = std::max(most, commands);
   }
   return static_cast<uint32_t>(most * spec::CommandBytes);
 }
 
-TileProgram Schedule::assemble(unsigned index, uint32_t local) const {
+TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
   const Tile& tile = tiles_[index];
   TileProgram out;
   out.x = tile.place.x;
   out.y = tile.place.y;
-  out.local = local;
+  out.local = layout.local;
+  const auto append = [&](const Command& command) {
+    spec::CommandWords words = command.words;
+    words[1] |= command.wait | static_cast<uint32_t>(command.post) << 16;
+    const std::size_t at = out.image.size();
+    out.image.resize(at + spec::CommandBytes);
+    std::memcpy(out.image.data() + at, words.data(), spec::CommandBytes);
+  };
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
-    out.program[u] = local + static_cast<uint32_t>(out.image.size());
-    for (const Command& command : finished(index, u)) {
-      const std::size_t at = out.image.size();
-      out.image.resize(at + spec::CommandBytes);
-      std::memcpy(out.image.data() + at, command.words.data(), spec::CommandBytes);
-      out.layer_of_command[u].push_back(command.layer);
+    out.program[u] = layout.local + static_cast<uint32_t>(out.image.size());
+    const std::vector<Command> before = prologue(index, u);
+    const std::vector<Command> behind = phases_ > 1 ? tail(u) : std::vector<Command>{};
+    for (unsigned phase = 0; phase < phases_; ++phase) {
+      std::vector<Command> program = before;
+      const std::vector<Command> body = phases_ > 1 ? page(index, u, phase, layout) : tile.units[u];
+      program.insert(program.end(), body.begin(), body.end());
+      program.insert(program.end(), behind.begin(), behind.end());
+      Command loop, end;
+      loop.words =
+          spec::LoopCommand{{spec::Opcode::Loop}, static_cast<uint16_t>(before.size())}.encode();
+      end.words = spec::EndCommand{}.encode();
+      program.push_back(loop);
+      program.push_back(end);
+      for (const Command& command : program) {
+        if (phase == 0) append(command);
+        out.layer_of_command[u].push_back(command.layer);
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<uint8_t> Schedule::pages(unsigned index, const Layout& layout) const {
+  std::vector<uint8_t> out;
+  for (unsigned phase = 0; phase < phases_; ++phase) {
+    for (const unsigned u : {kMatrix, kVector, kStore, kLoad}) {
+      for (const Command& command : page(index, u, phase, layout)) {
+        spec::CommandWords words = command.words;
+        words[1] |= command.wait | static_cast<uint32_t>(command.post) << 16;
+        const auto* bytes = reinterpret_cast<const uint8_t*>(words.data());
+        out.insert(out.end(), bytes, bytes + spec::CommandBytes);
+      }
     }
   }
   return out;

@@ -11,6 +11,10 @@
 //
 // A tile's program is a prologue (once a launch), then a body (once an input). Every body ends with
 // a barrier.
+//
+// A body that is too long for the scratchpad is cut into pages. All pages of a tile have the same
+// place; a page ends by loading the next one over itself, and Loop leads back to its begin. So a
+// launch of n inputs runs phases() * n iterations, every tile the same number.
 #pragma once
 
 #include <array>
@@ -36,7 +40,8 @@ constexpr unsigned kStreamFree = 5;   // matrix to store
 
 class Schedule {
  public:
-  explicit Schedule(std::vector<Place> places);
+  /// `page_commands`: how many commands a tile may hold at a time, 0: all.
+  explicit Schedule(std::vector<Place> places, unsigned page_commands = 0);
 
   unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
   Place place(unsigned tile) const { return tiles_[tile].place; }
@@ -59,10 +64,24 @@ class Schedule {
   /// Ends the programs. Emits nothing after it.
   void finish();
 
-  /// Bytes of the largest tile's commands.
+  /// Iterations of an input: pages of the tile that has most of them. After finish().
+  unsigned phases() const { return phases_; }
+  /// Bytes of a tile's pages in DRAM; 0 with a single phase.
+  uint64_t page_bytes(unsigned tile) const;
+
+  /// Where programs and records lie, for assembly.
+  struct Layout {
+    uint32_t local = 0;          // scratchpad address of the images
+    std::vector<Address> pages;  // by tile
+    uint32_t input_step = 0;     // what launch parameter 0 grows by in an iteration
+    uint32_t output_step = 0;    // and parameter 1
+  };
+  /// Bytes of the largest tile's commands in the scratchpad.
   uint32_t image_bytes() const;
-  /// The tile's commands from scratchpad address `local` on; no windows.
-  TileProgram assemble(unsigned tile, uint32_t local) const;
+  /// The tile's image; no windows.
+  TileProgram assemble(unsigned tile, const Layout& layout) const;
+  /// The bytes of its pages.
+  std::vector<uint8_t> pages(unsigned tile, const Layout& layout) const;
 
   /// Calls body(tile, unit, words, layer) for every command of the body, in order of emission.
   template <typename Body>
@@ -99,19 +118,32 @@ class Schedule {
     std::array<std::size_t, spec::NumUnits> released{};
     // tokens[u][v]: tokens of unit u taken by unit v so far, as the command index taking each.
     std::array<std::array<std::vector<std::size_t>, spec::NumUnits>, spec::NumUnits> tokens;
+    // First command of every page, by unit.
+    std::array<std::vector<std::size_t>, spec::NumUnits> pages;
   };
 
   void add(unsigned tile, spec::Unit unit, const spec::CommandWords& words);
   void depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count);
   void nop(unsigned tile, spec::Unit unit, uint16_t wait);
   void post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore);
+  void make_room(unsigned tile, unsigned unit);
+  void turn_page(unsigned tile);
+  std::size_t page_length(const Tile& tile, unsigned unit, unsigned phase) const;
+  std::size_t region_length(const Tile& tile, unsigned unit) const;
+  std::vector<Command> prologue(unsigned tile, unsigned unit) const;
+  std::vector<Command> page(unsigned tile, unsigned unit, unsigned phase,
+                            const Layout& layout) const;
+  std::vector<Command> tail(unsigned unit) const;
+  std::vector<Command> whole(unsigned tile, unsigned unit) const;
+  std::size_t region_offset(unsigned tile, unsigned unit) const;
   spec::NopCommand remote_post(unsigned other, unsigned semaphore) const;
-  std::vector<Command> finished(unsigned tile, unsigned unit) const;
 
   std::vector<Tile> tiles_;
   int layer_ = -1;
   unsigned barrier_ = 0;  // which semaphore the next one uses
   bool arrived_ = false;
+  std::array<std::size_t, spec::NumUnits> page_limit_{};  // commands of a unit; 0: no pages
+  unsigned phases_ = 1;
 };
 
 }  // namespace systole::compile

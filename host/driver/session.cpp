@@ -248,16 +248,17 @@ uint32_t Session::submit_run(std::size_t next, std::size_t count) {
   const Layout layout(model_);
   systole_request request{};
   request.kind = SYSTOLE_REQUEST_KIND_RUN;
-  request.inputs =
+  const auto inputs =
       static_cast<uint32_t>(std::min<std::size_t>(options_.inputs_per_request, count - next));
+  request.inputs = inputs * model_.phases;
   request.timeout = options_.timeout_cycles;
   request.param[0] = static_cast<uint32_t>(layout.inputs + next * model_.input_record);
   request.param[1] =
       static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
-  request.step[0] = model_.input_record;
-  request.step[1] = model_.output_record;
+  request.step[0] = model_.input_record / model_.phases;
+  request.step[1] = model_.output_record / model_.phases;
   submit(&request);
-  return request.inputs;
+  return inputs;
 }
 
 /// Runs `count` records that lie in host memory; keeps the ring full, so that the chip never waits

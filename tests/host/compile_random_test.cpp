@@ -301,7 +301,8 @@ void check(RandomGraph& random, Rng& rng) {
   const auto tiles = static_cast<unsigned>(uniform(rng, 1, config.tiles()));
   std::vector<graph::Tensors> records;
   for (int64_t i = uniform(rng, 1, 3); i > 0; --i) records.push_back(random.record());
-  test::check_graph(random.graph, config, tiles, records, {rng() | 1});
+  const unsigned page = one_in(rng, 4) ? static_cast<unsigned>(uniform(rng, 40, 120)) : 0;
+  test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page);
 }
 
 Shape random_image(Rng& rng) {

@@ -50,9 +50,9 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
     for (std::size_t i = 0; i < program.fixed_param.size(); ++i) {
       launch.param[4 + i] = program.fixed_param[i];
     }
-    launch.step[0] = model.input_record;
-    launch.step[1] = model.output_record;
-    launch.inputs = static_cast<uint32_t>(records.size());
+    launch.step[0] = model.input_record / model.phases;
+    launch.step[1] = model.output_record / model.phases;
+    launch.inputs = static_cast<uint32_t>(records.size()) * model.phases;
     chip.launch(node, launch);
   }
   const auto fault = seed == 0 ? chip.run() : chip.run_disordered(seed);
@@ -102,9 +102,11 @@ inline void require_equal(const Tensor& got, const Tensor& wanted, const std::st
 /// Compiles, runs in order and in `seeds` random orders, compares with the graph reference.
 inline void check_graph(const graph::Graph& graph, const ChipConfig& config, unsigned tiles,
                         const std::vector<graph::Tensors>& records,
-                        const std::vector<uint64_t>& seeds) {
-  INFO(graph::describe(graph) << config.name << ", " << tiles << " tiles");
-  const compile::CompiledModel model = compile::compile(graph, config, {tiles, false});
+                        const std::vector<uint64_t>& seeds, unsigned page_commands = 0) {
+  INFO(graph::describe(graph) << config.name << ", " << tiles << " tiles, pages of "
+                              << page_commands);
+  const compile::CompiledModel model =
+      compile::compile(graph, config, {tiles, false, page_commands});
   std::vector<graph::Tensors> wanted;
   for (const graph::Tensors& record : records) wanted.push_back(golden::run(graph, record));
   std::vector<uint64_t> orders = {0};
