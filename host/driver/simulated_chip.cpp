@@ -39,6 +39,11 @@ std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
   auto create = reinterpret_cast<CreateChip>(dlsym(handle, "systole_create_chip"));
   if (create == nullptr)
     throw Error("not a chip library", library.string(), "systole_create_chip", dlerror());
+  auto interface = reinterpret_cast<ChipInterface>(dlsym(handle, "systole_chip_interface"));
+  if (interface == nullptr || interface() != kChipInterface) {
+    throw Error("this configuration was built from other sources", "--config " + config.name,
+                "make build-" + config.name + " again");
+  }
   return std::unique_ptr<SimulatedChip>(create(options));
 }
 

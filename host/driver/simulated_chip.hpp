@@ -63,6 +63,12 @@ class SimulatedChip : public Device {
 std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
                                                    const SimulationOptions& options);
 
+/// A library made from other headers gives another number (as `systole_chip_interface`), and is not
+/// used.
+constexpr std::size_t kChipInterface =
+    sizeof(SimulationOptions) + 1000 * sizeof(CommandEvent) + 1000000 * sizeof(golden::Mismatch);
+using ChipInterface = std::size_t (*)();
+
 /// What a configuration's library exports as `systole_create_chip`; throws Error.
 using CreateChip = SimulatedChip* (*)(const SimulationOptions& options);
 

@@ -213,6 +213,15 @@ TEST_CASE("systole: a configuration that is not built is refused with the comman
   unsetenv("SYSTOLE_BUILD");
 }
 
+TEST_CASE("systole: a file that is no chip is refused with its name", "[app]") {
+  fs::create_directories(kScratch + "medium");
+  const std::string library = write_file("medium/libsystole_chip.so", "no library");
+  setenv("SYSTOLE_BUILD", kScratch.c_str(), 1);
+  check_run_refused({kModel, "-i", kImages, "--config", "medium"},
+                    {library, "cannot load the chip"}, "chip");
+  unsetenv("SYSTOLE_BUILD");
+}
+
 // ---------------------------------------------------------------------------------------- the
 // model
 
