@@ -1,15 +1,41 @@
 # Tests of the whole: the program as a user meets it (tests/app), a chip that is broken on purpose
 # (tests/must_fail), cycle counts that may only change on purpose (tests/baselines). Their rules are those
 # of host tests (tests/tests.mk); here is what else they want.
-HOST_TEST_FOLDERS := app must_fail
+HOST_TEST_FOLDERS := app must_fail baselines
 CXXFLAGS_app = $(CXXFLAGS_host)
 CXXFLAGS_must_fail = $(CXXFLAGS_host)
+CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
 test-app: test-app_command_line
 test-must_fail: test-must_fail_chip
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
+
+# ---- cycle counts ---------------------------------------------------------------------------------
+.PHONY: test-cycles baseline
+test-cycles: test-baselines_cycles
+$(BUILD)/test/baselines_cycles/test: | $(BUILD)/small/libsystole_chip.so $(BUILD)/firmware/firmware.bin
+
+baseline: $(BUILD)/test/baselines_cycles/test ## Record the cycle counts in tests/baselines/cycles.json
+	@$< "[.record]" | grep -e '->' -e FAILED -e CHECK -e REQUIRE; exit $${PIPESTATUS[0]}
+
+# ---- waves ----------------------------------------------------------------------------------------
+# A run of the digits perceptron; loading ends, and running begins, within the default window.
+WAVE := $(BUILD)/chip.fst
+WAVE_WINDOW = $(or $(TRACE),0:200000)
+.PHONY: wave check-views
+wave: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Run a digits network with TRACE=FROM:TO and open it in GTKWave
+	$(SYSTOLE) run $(DIGITS)/mlp.onnx --input $(DIGITS)/mlp_images.npy --config $(CONFIG) \
+	  --trace $(WAVE_WINDOW) --trace-file $(WAVE)
+	gtkwave $(WAVE) waveforms/chip.gtkw
+
+# Names in a view are lost when a signal is renamed: each must be in a trace of its module's test.
+check-views: tests-build ## Check that the signals of the saved views exist
+	@status=0; for view in $(filter-out waveforms/chip.gtkw,$(wildcard waveforms/*.gtkw)); do \
+	  module=$$(basename $$view .gtkw); trace=$(BUILD)/test/$$module/view.fst; \
+	  TRACE=$$trace $(BUILD)/test/$$module/test -w NoTests >/dev/null 2>&1; \
+	  tools/check_view.py $$trace $$view || status=1; rm -f $$trace; done; exit $$status
 
 # ---- a chip with faults ---------------------------------------------------------------------------
 # Modules of tests/must_fail stand before those of rtl/, which they wrap under the name <module>_right. A
