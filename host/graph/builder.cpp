@@ -34,6 +34,12 @@ std::pair<float, float> combined_clamp(const std::vector<Step>& steps) {
   return {lo, hi};
 }
 
+// Whether one window is the whole image and nothing else.
+bool covers(const Window& window, const Shape& image) {
+  return window.pads == std::array<int64_t, 4>{} &&
+         window.kernel == std::array<int64_t, 2>{image[2], image[3]};
+}
+
 // Whether the judge moves a QuantizeLinear behind these steps to before them, and so fuses.
 bool moves_only(const std::vector<Step>& steps) {
   return std::none_of(steps.begin(), steps.end(), [](const Step& step) {
@@ -414,6 +420,9 @@ ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
     average->y = out.y;
     average->clamp = clamp;
     average->rounding = rounding;
+    if (fused && covers(average->window, graph_.value(pending.inputs[0]).shape)) {
+      op = QGlobalAveragePool{average->x, out.y, clamp};
+    }
   } else if (auto* global = std::get_if<QGlobalAveragePool>(&op)) {
     global->y = out.y;
     global->clamp = clamp;

@@ -249,6 +249,23 @@ TEST_CASE("Add rounds as the judge's kernel for it does", "[graph]") {
   CHECK(graph.value(graph.nodes[0].inputs[1]).name == "b");
 }
 
+TEST_CASE("an AveragePool over the whole image without padding is a GlobalAveragePool", "[graph]") {
+  const auto build = [](const Ints& kernel, const Ints& pads, uint8_t zero) {
+    ModelBuilder b;
+    b.input("x", DataType::U8, {1, 2, 5, 4});
+    const auto y = b.node("AveragePool", {b.dequantize<uint8_t>("x", 0.5f, 3, "xd")}, "p",
+                          {{"kernel_shape", kernel}, {"pads", pads}});
+    b.quantize<uint8_t>(b.node("Relu", {y}, "r"), 0.5f, zero, "y");
+    b.output("y", DataType::U8, {});
+    return operators(b.build());
+  };
+  CHECK(build({5, 4}, {0, 0, 0, 0}, 0) == Names{"QGlobalAveragePool"});
+  CHECK(build({5, 3}, {0, 0, 0, 0}, 0) == Names{"QAveragePool"});
+  CHECK(build({6, 4}, {1, 0, 0, 0}, 0) == Names{"QAveragePool"});
+  // An activation that the output's range does not imply keeps the judge's kernel in float.
+  CHECK(build({5, 4}, {0, 0, 0, 0}, 7) == Names{"QAveragePool"});
+}
+
 TEST_CASE("two pairs of QuantizeLinear and DequantizeLinear in a row become one", "[graph]") {
   ModelBuilder b;
   b.input("x", DataType::F32, {4});
