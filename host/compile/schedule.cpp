@@ -213,21 +213,19 @@ void Schedule::await() {
 }
 
 void Schedule::finish() {
+  for (const Tile& tile : tiles_) {
+    phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
+  }
+  if (phases_ == 1) return;  // the barrier between bodies comes with assembly
   barrier_ = 2;
   arrive();
   await();
   for (const Tile& tile : tiles_) {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
   }
-  for (unsigned t = 0; t < tiles(); ++t) {
-    if (phases_ > 1) {
-      while (tiles_[t].pages[kLoad].size() < phases_) {
-        for (unsigned u = 0; u < spec::NumUnits; ++u) {
-          tiles_[t].pages[u].push_back(tiles_[t].units[u].size());
-        }
-      }
-    } else {
-      for (const unsigned u : {kMatrix, kVector, kStore}) nop(t, static_cast<spec::Unit>(u), 0);
+  for (Tile& tile : tiles_) {
+    while (tile.pages[kLoad].size() < phases_) {
+      for (unsigned u = 0; u < spec::NumUnits; ++u) tile.pages[u].push_back(tile.units[u].size());
     }
   }
 }
@@ -320,8 +318,197 @@ std::vector<Schedule::Command> Schedule::prologue(unsigned index, unsigned unit)
   }
   plain(spec::NopCommand{}.encode(), -1);
   program.back().wait = mask(pair_semaphore(kLoad, unit));
+  if (phases_ > 1) return program;
+  // As if a body had ended before.
+  if (unit == kVector) {
+    const std::vector<Command> arrived = arrival(index);
+    program.insert(program.end(), arrived.begin(), arrived.end());
+  }
+  if (unit == kStore) program.push_back(stores_ended(overlap(tile)));
   return program;
 }
+
+// ----------------------------------------------------------------------------- from body to body
+
+namespace {
+
+bool is_input_load(const spec::CommandWords& words) {
+  const auto header = spec::CommandHeader::decode(words);
+  return header.opcode == spec::Opcode::Fill ||
+         (header.opcode == spec::Opcode::Load && header.sel0_en && header.sel0_param == 0);
+}
+
+}  // namespace
+
+/// The first loads of a body, of the input record, that nothing of the body before can disturb:
+/// what touches their memory there has ended, as far as the load unit knows at its end.
+std::size_t Schedule::early_loads(const Tile& tile) const {
+  const std::vector<Command>& loads = tile.units[kLoad];
+  unsigned posted = 0;
+  std::size_t early = 0;
+  for (; early < loads.size(); ++early) {
+    const Command& load = loads[early];
+    // One token to a unit at most: with the barrier's there are two, and the unit takes both before
+    // it begins.
+    if (!is_input_load(load.words) || load.wait != 0 || (load.post & posted) != 0) break;
+    posted |= load.post;
+  }
+  for (std::size_t i = 0; i < early; ++i) {
+    for (unsigned u = 0; u < spec::NumUnits; ++u) {
+      const auto& others = tile.units[u];
+      for (std::size_t j = std::max(tile.known[kLoad][u], u == kLoad ? early : 0);
+           j < others.size(); ++j) {
+        if (conflict(loads[i].access, others[j].access)) return 0;
+      }
+    }
+  }
+  return early;
+}
+
+Schedule::Overlap Schedule::overlap(const Tile& tile) const {
+  Overlap out;
+  out.early = early_loads(tile);
+  // Stores whose end the vector unit does not know when it ends.
+  const auto& stores = tile.units[kStore];
+  for (const unsigned u : {kLoad, kVector}) {
+    const auto& commands = tile.units[u];
+    const auto token = mask(pair_semaphore(kStore, u));
+    std::size_t first = u == kLoad ? out.early : 0;
+    for (; first < commands.size() && !out.stores_before[u]; ++first) {
+      // Tokens are taken in the order in which they are given: this one before any other.
+      bool here = (commands[first].wait & token) != 0;
+      for (std::size_t s = tile.known[kVector][kStore]; s < stores.size() && !here; ++s) {
+        here = conflict(stores[s].access, commands[first].access);
+      }
+      if (!here) continue;
+      out.stores_before[u] = first;
+    }
+    // Only if there is a conflict at all.
+    bool any = false;
+    for (const Command& command : commands) {
+      for (std::size_t s = tile.known[kVector][kStore]; s < stores.size() && !any; ++s) {
+        any = conflict(stores[s].access, command.access);
+      }
+    }
+    if (!any) out.stores_before[u].reset();
+  }
+  return out;
+}
+
+/// The vector unit of a tile says that its body is over, but for stores.
+std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
+  std::vector<Command> program(1);
+  program[0].words = spec::NopCommand{}.encode();
+  program[0].post = mask(pair_semaphore(kVector, kLoad));
+  const auto remote = [&](unsigned other, unsigned semaphore) {
+    program.emplace_back();
+    program.back().words = remote_post(other, semaphore).encode();
+  };
+  if (tiles() <= kMaxAllToAll) {
+    for (unsigned other = 0; other < tiles(); ++other) {
+      if (other != index) remote(other, kBarrier[2]);
+    }
+    return program;
+  }
+  for (unsigned child = index * kTreeArity + 1;
+       child <= index * kTreeArity + kTreeArity && child < tiles(); ++child) {
+    program.emplace_back();
+    program.back().words = spec::NopCommand{}.encode();
+    program.back().wait = mask(kBarrier[0]);
+  }
+  if (index > 0) remote((index - 1) / kTreeArity, kBarrier[0]);
+  // The root's load unit goes on when all have arrived.
+  std::swap(program.front().post, program.back().post);
+  return program;
+}
+
+/// The load unit waits until all tiles have said so.
+std::vector<Schedule::Command> Schedule::release(unsigned index) const {
+  std::vector<Command> program(1);
+  program[0].words = spec::NopCommand{}.encode();
+  program[0].wait = mask(pair_semaphore(kVector, kLoad));
+  const auto wait = [&](unsigned semaphore) {
+    program.emplace_back();
+    program.back().words = spec::NopCommand{}.encode();
+    program.back().wait = mask(semaphore);
+  };
+  if (tiles() <= kMaxAllToAll) {
+    for (unsigned other = 1; other < tiles(); ++other) wait(kBarrier[2]);
+    return program;
+  }
+  if (index > 0) wait(kBarrier[1]);
+  for (unsigned child = index * kTreeArity + 1;
+       child <= index * kTreeArity + kTreeArity && child < tiles(); ++child) {
+    program.emplace_back();
+    program.back().words = remote_post(child, kBarrier[1]).encode();
+  }
+  return program;
+}
+
+/// Tokens for those who wait for the stores of a body.
+Schedule::Command Schedule::stores_ended(const Overlap& overlap) {
+  Command command;
+  command.words = spec::NopCommand{}.encode();
+  for (const unsigned u : {kLoad, kVector}) {
+    if (overlap.stores_before[u]) command.post |= mask(pair_semaphore(kStore, u));
+  }
+  return command;
+}
+
+std::vector<Schedule::Command> Schedule::body(unsigned index, unsigned unit,
+                                              const Overlap& overlap) const {
+  const Tile& tile = tiles_[index];
+  Command nop;
+  nop.words = spec::NopCommand{}.encode();
+  std::vector<Command> out;
+  const auto append = [&](const std::vector<Command>& commands) {
+    out.insert(out.end(), commands.begin(), commands.end());
+  };
+  if (unit != kLoad) {
+    out.push_back(nop);
+    out.back().wait = mask(pair_semaphore(kLoad, unit));
+  }
+  for (std::size_t i = 0; i <= tile.units[unit].size(); ++i) {
+    if (unit == kLoad && i == overlap.early) {
+      append(release(index));
+      for (const unsigned u : {kMatrix, kVector, kStore}) {
+        out.back().post |= mask(pair_semaphore(kLoad, u));
+      }
+    }
+    if (overlap.stores_before[unit] == i) {
+      out.push_back(nop);
+      out.back().wait = mask(pair_semaphore(kStore, unit));
+    }
+    if (i < tile.units[unit].size()) out.push_back(tile.units[unit][i]);
+  }
+  // The end of a body: the vector unit knows of all but the stores.
+  if (unit == kLoad || unit == kMatrix) {
+    out.push_back(nop);
+    out.back().post = mask(pair_semaphore(unit, kVector));
+  } else if (unit == kVector) {
+    out.push_back(nop);
+    out.back().wait = mask(pair_semaphore(kLoad, kVector)) | mask(pair_semaphore(kMatrix, kVector));
+    append(arrival(index));
+  } else {
+    out.push_back(stores_ended(overlap));
+  }
+  return out;
+}
+
+/// Behind the last body: takes what the next one would have taken.
+std::vector<Schedule::Command> Schedule::epilogue(unsigned index, unsigned unit,
+                                                  const Overlap& overlap) const {
+  std::vector<Command> out;
+  if (unit == kLoad) out = release(index);
+  if (overlap.stores_before[unit]) {
+    out.emplace_back();
+    out.back().words = spec::NopCommand{}.encode();
+    out.back().wait = mask(pair_semaphore(kStore, unit));
+  }
+  return out;
+}
+
+// ------------------------------------------------------------------------------------------- image
 
 /// Behind a page, always the same: the others say that they are done, and wait until the load unit
 /// has the next page. The last Nop keeps the commands of that page from being fetched before.
@@ -391,8 +578,12 @@ uint32_t Schedule::image_bytes() const {
     std::size_t commands = 0;
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       commands += prologue(t, u).size() + 2;
-      commands +=
-          phases_ > 1 ? region_length(tiles_[t], u) + tail(u).size() : tiles_[t].units[u].size();
+      if (phases_ > 1) {
+        commands += region_length(tiles_[t], u) + tail(u).size();
+      } else {
+        const Overlap overlapped = overlap(tiles_[t]);
+        commands += body(t, u, overlapped).size() + epilogue(t, u, overlapped).size();
+      }
     }
     most = std::max(most, commands);
   }
@@ -412,20 +603,25 @@ TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
     out.image.resize(at + spec::CommandBytes);
     std::memcpy(out.image.data() + at, words.data(), spec::CommandBytes);
   };
+  const Overlap overlapped = overlap(tile);
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     out.program[u] = layout.local + static_cast<uint32_t>(out.image.size());
     const std::vector<Command> before = prologue(index, u);
     const std::vector<Command> behind = phases_ > 1 ? tail(u) : std::vector<Command>{};
+    const std::vector<Command> last =
+        phases_ > 1 ? std::vector<Command>{} : epilogue(index, u, overlapped);
     for (unsigned phase = 0; phase < phases_; ++phase) {
       std::vector<Command> program = before;
-      const std::vector<Command> body = phases_ > 1 ? page(index, u, phase, layout) : tile.units[u];
-      program.insert(program.end(), body.begin(), body.end());
+      const std::vector<Command> commands =
+          phases_ > 1 ? page(index, u, phase, layout) : body(index, u, overlapped);
+      program.insert(program.end(), commands.begin(), commands.end());
       program.insert(program.end(), behind.begin(), behind.end());
       Command loop, end;
       loop.words =
           spec::LoopCommand{{spec::Opcode::Loop}, static_cast<uint16_t>(before.size())}.encode();
       end.words = spec::EndCommand{}.encode();
       program.push_back(loop);
+      program.insert(program.end(), last.begin(), last.end());
       program.push_back(end);
       for (const Command& command : program) {
         if (phase == 0) append(command);

@@ -9,8 +9,9 @@
 //
 // Memory outside the tile (DRAM, host memory, other tiles) is ordered by barriers only.
 //
-// A tile's program is a prologue (once a launch), then a body (once an input). Every body ends with
-// a barrier.
+// A tile's program is a prologue (once a launch), then a body (once an input). Between two bodies
+// is a barrier, but the first loads of the next input come before it, and the last stores of an
+// input may end behind it.
 //
 // A body that is too long for the scratchpad is cut into pages. All pages of a tile have the same
 // place; a page ends by loading the next one over itself, and Loop leads back to its begin. So a
@@ -19,6 +20,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "host/compile/access.hpp"
@@ -134,7 +136,21 @@ class Schedule {
   std::vector<Command> page(unsigned tile, unsigned unit, unsigned phase,
                             const Layout& layout) const;
   std::vector<Command> tail(unsigned unit) const;
-  std::vector<Command> whole(unsigned tile, unsigned unit) const;
+
+  /// How a tile's body overlaps with the next one; see overlap().
+  struct Overlap {
+    std::size_t early = 0;  // loads that come before the barrier between two bodies
+    // Of load and vector: the command before which the last body's stores must have ended; none
+    // when nothing is in their way.
+    std::array<std::optional<std::size_t>, spec::NumUnits> stores_before;
+  };
+  Overlap overlap(const Tile& tile) const;
+  static Command stores_ended(const Overlap& overlap);
+  std::size_t early_loads(const Tile& tile) const;
+  std::vector<Command> body(unsigned tile, unsigned unit, const Overlap& overlap) const;
+  std::vector<Command> arrival(unsigned tile) const;
+  std::vector<Command> release(unsigned tile) const;
+  std::vector<Command> epilogue(unsigned tile, unsigned unit, const Overlap& overlap) const;
   std::size_t region_offset(unsigned tile, unsigned unit) const;
   spec::NopCommand remote_post(unsigned other, unsigned semaphore) const;
 
