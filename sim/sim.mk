@@ -61,11 +61,9 @@ $(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk $(BUILD)/ibex.f \
 
 $(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated
 	$$(call say,CXX,$$@)
-	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f Vsystole_chip.mk \
-	  CXX="$$(CCACHE) $$(CXX)" CFG_CXXFLAGS_NO_UNUSED= VM_PARALLEL_BUILDS=1 \
-	  OPT_FAST="$$(OPT)" OPT_SLOW=-O0 OPT_GLOBAL=-O2 \
-	  CPPFLAGS="-I. $(MODEL_INCLUDE) $(MODEL_CXXFLAGS)" Vsystole_chip__ALL.a \
-	  $$(if $$(V),,>/dev/null)
+	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f $$(CURDIR)/sim/model.make \
+	  CXX="$$(CCACHE) $$(CXX)" OPT="$$(OPT)" CPPFLAGS="-I. $(MODEL_INCLUDE) $(MODEL_CXXFLAGS)" \
+	  Vsystole_chip__ALL.a $$(if $$(V),,>/dev/null)
 	@touch $$@
 
 $(BUILD)/$(1)/sim/%.o: sim/%.cpp | $(BUILD)/$(1)/verilated
