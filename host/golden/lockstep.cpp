@@ -63,9 +63,10 @@ int32_t extend(uint32_t value, unsigned bytes) {
 }  // namespace
 
 std::string Mismatch::text() const {
-  std::string text = fmt::format("{} at cycle {}: tile ({}, {}) {} command {} ({})",
-                                 kind_text(kind), cycle, node.x, node.y, spec::to_string(unit), pc,
-                                 spec::to_string(static_cast<spec::Opcode>(words[0] & 0xff)));
+  const char* opcode = spec::to_string(static_cast<spec::Opcode>(words[0] & 0xff));
+  std::string text =
+      fmt::format("{} at cycle {}: tile ({}, {}) {} command {} ({})", kind_text(kind), cycle,
+                  node.x, node.y, spec::to_string(unit), pc, opcode ? opcode : "none");
   if (kind == Kind::Value) {
     text += fmt::format(
         ", element {} of {} at {}: expected {} (0x{:0{}x}), got {} (0x{:0{}x}); {} of {} elements "
@@ -96,17 +97,21 @@ void LockstepJudge::host_wrote(Address address, const void* data, std::size_t by
     if (offset != SYSTOLE_IO_DOORBELL) continue;
     std::vector<uint8_t>& shadow = model_.machine().host_memory();
     std::memcpy(shadow.data(), chip_.host_memory(), shadow.size());
+    // Now: a request that launches nothing completes, and its entry is used again, unseen.
+    while (const auto request = ring_.next(model_.machine())) announced_.push_back(*request);
   }
 }
 
-/// Takes requests from the ring up to the next Run, which becomes the current one.
+/// Takes announced requests up to the next Run, which becomes the current one.
 void LockstepJudge::begin_run() {
   current_.reset();
   launched_.clear();
-  while (const auto request = ring_.next(model_.machine())) {
-    if (request->kind == SYSTOLE_REQUEST_KIND_LOAD_PROGRAM) {
-      program_ = load_program(model_, *request).value_or(std::vector<TileEntry>{});
-    } else if (request->kind == SYSTOLE_REQUEST_KIND_RUN) {
+  while (!announced_.empty()) {
+    const Request request = announced_.front();
+    announced_.pop_front();
+    if (request.kind == SYSTOLE_REQUEST_KIND_LOAD_PROGRAM) {
+      program_ = load_program(model_, request).value_or(std::vector<TileEntry>{});
+    } else if (request.kind == SYSTOLE_REQUEST_KIND_RUN) {
       current_ = request;
       return;
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,6 +87,7 @@ class LockstepJudge {
   FunctionalModel model_;
   const ChipState& chip_;
   RequestRing ring_;
+  std::deque<Request> announced_;  // not launched yet
   std::vector<TileEntry> program_;
   std::optional<Request> current_;  // the Run whose tiles are launching or running
   std::vector<Node> launched_;      // tiles of it that have been launched

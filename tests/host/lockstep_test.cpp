@@ -142,4 +142,18 @@ TEST_CASE("lockstep: a program that was loaded wrong is seen at the launch", "[l
   bench.judge.launched(kTile, 10);
   REQUIRE(bench.judge.mismatch());
   CHECK(bench.judge.mismatch()->kind == Mismatch::Kind::Image);
+  CHECK_THAT(bench.judge.mismatch()->text(), Contains("cycle 10: tile (1, 0)"));
+}
+
+TEST_CASE("lockstep: a loaded program is known after its ring entry is used again", "[lockstep]") {
+  Bench bench(100);
+  Request run{};
+  run.kind = SYSTOLE_REQUEST_KIND_RUN, run.inputs = 1;
+  std::memcpy(bench.chip.machine.host_memory().data(), &run, sizeof run);
+  const uint32_t announced = 17;
+  bench.judge.host_wrote(spec::IoRegsBase + SYSTOLE_IO_DOORBELL, &announced, 4);
+  bench.judge.launched(kTile, 10);
+  bench.run_load();
+  bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
+  CHECK_FALSE(bench.judge.mismatch());
 }
