@@ -48,13 +48,14 @@ define chip-build
 .PHONY: build-$(1)
 build-$(1): $(BUILD)/$(1)/libsystole_chip.so
 
-$(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk $(BUILD)/ibex.f \
+$(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_functions.py $(BUILD)/ibex.f \
     rtl/spec/gen/systole_commands.hpp
 	$$(call say,VERILATE,$(1))
 	@mkdir -p $$(@D)
 	@tools/rtl_files.py systole_chip $(or $(5),rtl) >$$(@D)/files.f
 	$$(Q)$$(VERILATOR) $(CHIP_VERILATOR_FLAGS) $(3) $$(call mesh-of,$(2)) -f $(BUILD)/ibex.f lint.vlt \
 	  sim/public.vlt -f $$(@D)/files.f --top-module systole_chip --prefix Vsystole_chip -Mdir $$(@D)
+	$$(Q)$$(PYTHON) tools/share_functions.py $$(@D) Vsystole_chip $$(if $$(V),,>/dev/null)
 	@tools/verilator_deps.sh $$(@D)/Vsystole_chip__ver.d $$@
 	@touch $$@
 -include $(BUILD)/$(1)/Vsystole_chip__ver.d

@@ -397,13 +397,12 @@ module systole_chip
         );
 
         tile #(
-          .X(x),
-          .Y(y),
           .NumCols(NumCols),
           .NumRows(NumRows)
         ) u_tile (
           .clk_i(clk),
           .rst_ni,
+          .here_i(node_t'{y: 4'(y), x: 4'(x)}),
           .busy_o(busy),
           .req_valid_o(req_in_valid[Local]),
           .req_ready_i(req_in_ready[Local]),

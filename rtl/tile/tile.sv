@@ -15,13 +15,12 @@ module tile
   import systole_pkg::*;
   import tile_pkg::*;
 #(
-    parameter int unsigned X = 1,
-    parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 3,
     parameter int unsigned NumRows = 2
 ) (
     input  logic clk_i,
     input  logic rst_ni,
+    input  node_t here_i,  // constant: where this tile is in the mesh
     output logic busy_o,
 
     // routers: requests out and in, responses in and out
@@ -49,12 +48,15 @@ module tile
     output logic                 launch_o,
     output logic                 fault_o
 );
+  // One copy of the code for all tiles: a simulated chip is bound by the instruction caches.
+  /* verilator no_inline_module */
+
   // --------------------------------------------------------------------- units and sequencers
   logic launch, stop, clear, abort, aborted;
   spad_addr_t program_addr[NumUnits];
   logic [31:0] inputs;
   logic [31:0] param[NumParams];
-  logic [31:0] step[NumParams];
+  logic [31:0] param_step[NumParams];
 
   logic [NumUnits-1:0] ended, seq_busy, unit_busy;
   unit_state_e seq_state[NumUnits];
@@ -150,7 +152,7 @@ module tile
       .program_i(program_addr[u]),
       .inputs_i(inputs),
       .param_i(param),
-      .step_i(step),
+      .step_i(param_step),
       .ended_o(ended[u]),
       .busy_o(seq_busy[u]),
       .active_o(seq_active[u]),
@@ -424,13 +426,12 @@ module tile
   logic fault, regs_busy;
 
   tile_ni #(
-    .X(X),
-    .Y(Y),
     .NumCols(NumCols),
     .NumRows(NumRows)
   ) u_ni (
     .clk_i(network_clk),
     .rst_ni,
+    .here_i,
     .req_valid_o,
     .req_ready_i,
     .req_o,
@@ -491,12 +492,10 @@ module tile
     .events_o(ni_events)
   );
 
-  tile_regs #(
-    .X(X),
-    .Y(Y)
-  ) u_regs (
+  tile_regs u_regs (
     .clk_i,
     .rst_ni,
+    .here_i,
     .reg_req_i(reg_req),
     .reg_we_i(reg_we),
     .reg_word_i(reg_word),
@@ -518,7 +517,7 @@ module tile
     .program_o(program_addr),
     .inputs_o(inputs),
     .param_o(param),
-    .step_o(step),
+    .step_o(param_step),
     .ended_i(ended),
     .seq_busy_i(seq_busy),
     .state_i(seq_state),

@@ -7,13 +7,12 @@ module tile_ni
   import systole_pkg::*;
   import tile_pkg::*;
 #(
-    parameter int unsigned X = 1,
-    parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 3,
     parameter int unsigned NumRows = 2
 ) (
     input logic clk_i,
     input logic rst_ni,
+    input node_t here_i,
 
     // routers: requests out and in, responses in and out
     output logic  req_valid_o,
@@ -89,13 +88,12 @@ module tile_ni
   logic requester_busy, target_busy;
 
   tile_requester #(
-    .X(X),
-    .Y(Y),
     .NumCols(NumCols),
     .NumRows(NumRows)
   ) u_requester (
     .clk_i,
     .rst_ni,
+    .here_i,
     .window_i,
     .load_valid_i,
     .load_ready_o,
@@ -132,12 +130,10 @@ module tile_ni
     .rsp_i
   );
 
-  tile_target #(
-    .X(X),
-    .Y(Y)
-  ) u_target (
+  tile_target u_target (
     .clk_i,
     .rst_ni,
+    .here_i,
     .req_valid_i,
     .req_ready_o,
     .req_i,

@@ -20,12 +20,10 @@ module tile_regs
   import systole_spec_pkg::*;
   import systole_pkg::*;
   import tile_pkg::*;
-#(
-    parameter int unsigned X = 1,
-    parameter int unsigned Y = 0
-) (
+(
     input logic clk_i,
     input logic rst_ni,
+    input node_t here_i,
 
     // network interface: one word
     input  logic               reg_req_i,
@@ -327,7 +325,7 @@ module tile_regs
     rdata = '0;
     if (reg_req_i && !reg_we_i) begin
       unique case (1'b1)
-        word == WordId: rdata = {Version, 16'd0, 4'(Y), 4'(X)};
+        word == WordId: rdata = {Version, 16'd0, here_i};
         word == WordStatus: rdata = {25'd0, fault_q, done_q, running_q, unit_busy_i | seq_busy_i};
         word == WordFault: rdata = {fault_pc_q, 6'd0, fault_unit_q, fault_record_q.code};
         word == WordFaultInfoLo: rdata = fault_record_q.info[31:0];

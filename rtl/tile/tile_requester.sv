@@ -18,13 +18,12 @@ module tile_requester
   import tile_pkg::*;
   import address_map_pkg::*;
 #(
-    parameter int unsigned X = 1,
-    parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 3,
     parameter int unsigned NumRows = 2
 ) (
     input logic clk_i,
     input logic rst_ni,
+    input node_t here_i,
 
     input window_t window_i [NumWindows],
 
@@ -72,8 +71,6 @@ module tile_requester
     output logic  rsp_ready_o,
     input  flit_t rsp_i
 );
-  localparam node_t Here = '{y: 4'(Y), x: 4'(X)};
-  localparam addr_t OwnBase = TileBase | (addr_t'(Y) << TileRowShift) | (addr_t'(X) << TileColShift);
   localparam addr_t EventAddr = IoRegsBase + addr_t'(IoRegsTileEventOffset);
   localparam logic [3:0] EventTag = 4'hF;
   localparam int unsigned MaxPosts = 15;
@@ -108,6 +105,10 @@ module tile_requester
   addr_t target;
   logic target_write;
   logic target_allowed;
+  logic [AddrBits-1:18] own_tile;
+
+  assign own_tile = TileBase[AddrBits-1:18] | ((AddrBits-18)'(here_i.y) << (TileRowShift - 18)) |
+      ((AddrBits-18)'(here_i.x) << (TileColShift - 18));
 
   assign post_pick  = post_valid_i & (~post_valid_i + 4'd1);
   assign post_unit  = unit_e'({post_pick[3] | post_pick[2], post_pick[3] | post_pick[1]});
@@ -135,7 +136,7 @@ module tile_requester
   always_comb begin
     target_allowed = 1'b0;
     if (pick_post || pick_load || pick_store) begin
-      if (target[AddrBits-1:18] == OwnBase[AddrBits-1:18]) begin
+      if (target[AddrBits-1:18] == own_tile) begin
         target_allowed = 1'b1;
       end else if (is_mapped(target, NumCols, NumRows)) begin
         for (int unsigned i = 0; i < NumWindows; i++) begin
@@ -168,7 +169,7 @@ module tile_requester
           push_flit.head = 1'b1;
           push_flit.last = 1'b1;
           push_flit.dst  = node_of(target);
-          push_flit.src  = Here;
+          push_flit.src  = here_i;
           if (pick_post) begin
             post_ready_o = post_pick;
             push = target_allowed;
@@ -216,7 +217,7 @@ module tile_requester
         push = store_valid_i;
         store_ready_o = push_ready;
         push_flit.dst = store_dst_q;
-        push_flit.src = Here;
+        push_flit.src = here_i;
         push_flit.op = store_i.op;
         push_flit.tag = store_i.tag;
         push_flit.last = store_i.last;
@@ -233,11 +234,11 @@ module tile_requester
       default: begin  // OutEventData
         push = 1'b1;
         event_ready_o = push_ready;
-        push_flit.src = Here;
+        push_flit.src = here_i;
         push_flit.op = NocOpWrite;
         push_flit.tag = {ClientPost, EventTag};
         push_flit.last = 1'b1;
-        push_flit.payload[8*EventAddr[4:0]+:32] = {23'd0, event_fault_i, 4'(Y), 4'(X)};
+        push_flit.payload[8*EventAddr[4:0]+:32] = {23'd0, event_fault_i, here_i};
         if (push_ready) out_state_d = OutHead;
       end
     endcase

@@ -12,12 +12,10 @@
 module tile_target
   import systole_spec_pkg::*;
   import systole_pkg::*;
-#(
-    parameter int unsigned X = 1,
-    parameter int unsigned Y = 0
-) (
+(
     input logic clk_i,
     input logic rst_ni,
+    input node_t here_i,
 
     // request network in, response network out
     input  logic  req_valid_i,
@@ -52,7 +50,6 @@ module tile_target
 
     output logic busy_o
 );
-  localparam node_t Here = '{y: 4'(Y), x: 4'(X)};
 
   typedef logic [12:0] end_t;  // behind the last byte, in a block of 4 KiB
 
@@ -301,7 +298,7 @@ module tile_target
 
   always_comb begin
     push_flit = '0;
-    push_flit.src = Here;
+    push_flit.src = here_i;
     push_flit.dst = packet_d.src;
     push_flit.tag = packet_d.tag;
     push_flit.err = post_o && post_overflow_i ? ErrSemaphore : packet_d.err;

@@ -56,6 +56,7 @@ class Dut : public systole::test::Dut<Vtile_ni> {
   explicit Dut(uint64_t stream = 0)
       : systole::test::Dut<Vtile_ni>(4'000'000), memory(262144), rng(make_rng(stream)) {
     Vtile_ni& dut = **this;
+    dut.here_i = HERE;
     dut.req_ready_i = dut.rsp_ready_i = dut.rsp_valid_i = dut.req_valid_i = 0;
     dut.load_valid_i = dut.load_rsp_ready_i = dut.store_valid_i = dut.post_valid_i = 0;
     dut.spad_gnt_i = dut.sem_overflow_i = dut.event_valid_i = 0;

@@ -22,6 +22,7 @@ class Dut : public systole::test::Dut<Vtile_regs> {
   Dut() {
     Vtile_regs& dut = **this;
     dut.reg_req_i = 0;
+    dut.here_i = 0x01;
     dut.event_ready_i = 0;
     dut.ni_quiet_i = 1;
     dut.ni_events_i = 0;

@@ -65,6 +65,7 @@ class Dut : public systole::test::Dut<Vtile> {
   uint64_t stopped = 0;
 
   explicit Dut(uint64_t stream = 0) : Base(2'000'000), rng_(make_rng(stream)) {
+    (*this)->here_i = HERE;
     (*this)->req_valid_i = (*this)->rsp_valid_i = 0;
     (*this)->req_ready_i = (*this)->rsp_ready_i = 1;
     reset();
