@@ -8,7 +8,7 @@ CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
 test-app: test-app_command_line
-test-must_fail: test-must_fail_chip
+test-must_fail: test-must_fail_chip test-must_fail_run
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
 
@@ -52,7 +52,7 @@ $(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT)
 $(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ,,tests/must_fail $(FAULTY_DIR) rtl))
 # Runs are short: the compiler's time counts.
 $(BUILD)/tiny-faults/Vsystole_chip__ALL.a: private OPT := -O1 -march=native
-$(BUILD)/test/must_fail_chip/test: | $(BUILD)/tiny-faults/libsystole_chip.so \
+$(BUILD)/test/must_fail_chip/test $(BUILD)/test/must_fail_run/test: | $(BUILD)/tiny-faults/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
 
 # The same faults in their modules alone, always on: each module's own test must fail.

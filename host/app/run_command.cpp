@@ -191,7 +191,8 @@ std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batc
   return Session(model, device, std::move(session)).run(batch.records);
 }
 
-/// Adds what the chip says of itself to the report. Returns the outputs.
+/// Adds what the chip says of itself to the report. Returns the outputs; none when a command
+/// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
                                 const Batch& batch, report::RunReport& report) {
   SimulationOptions simulation = options.simulation;
@@ -202,13 +203,21 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   Session session(model, *chip, session_options(options));
   const uint64_t loaded = chip->cycles();
   const double before = chip->simulation_seconds();
-  std::vector<Record> outputs = session.run(batch.records);
+  std::vector<Record> outputs;
+  try {
+    outputs = session.run(batch.records);
+  } catch (const Error& error) {
+    if (!chip->mismatch()) throw;
+    fmt::print(stderr, "systole: {}\n", error.what());
+    report.matches_model = false;
+    return {};
+  }
   report.sim_cycles_per_s =
       static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
   report.chip_cycles = session.reports().back().end - session.reports().front().start;
   for (const RequestReport& request : session.reports()) report.core_awake_cycles += request.awake;
   report.lockstep_commands = chip->lockstep_commands();
-  if (simulation.lockstep) report.matches_model = true;  // a mismatch would have thrown
+  if (simulation.lockstep) report.matches_model = true;
   const std::vector<double> means = cycles.mean();
   for (std::size_t i = 0; i < means.size(); ++i) report.layers[i].cycles = means[i];
   return outputs;
@@ -229,6 +238,14 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   return report;
 }
 
+/// Returns the exit status.
+int finish(const RunOptions& options, report::RunReport& report, Clock::time_point start) {
+  report.wall_s = seconds_since(start);
+  if (!options.json.empty()) write_text(options.json, report::json(report));
+  fmt::print("{}", report::table(report));
+  return report.agrees() ? 0 : 1;
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
@@ -247,6 +264,7 @@ int run(const RunOptions& options) {
   std::vector<Record> outputs;
   if (options.device == "chip") {
     outputs = run_on_chip(options, model, batch, report);
+    if (outputs.empty()) return finish(options, report, start);
     if (!report.matches_model && options.check) {
       const auto expected = run_on_model(model, batch, session_options(options));
       report.matches_model = same_outputs(batch, outputs, expected, "the functional model");
@@ -261,10 +279,7 @@ int run(const RunOptions& options) {
   if (labels) report.accuracy = accuracy(outputs, *labels);
   const std::vector<Tensor> joined = join_outputs(batch, outputs);
   for (const auto& [index, path] : files) npy::save(path, joined[index]);
-  report.wall_s = seconds_since(start);
-  if (!options.json.empty()) write_text(options.json, report::json(report));
-  fmt::print("{}", report::table(report));
-  return report.agrees() ? 0 : 1;
+  return finish(options, report, start);
 }
 
 }  // namespace systole::app

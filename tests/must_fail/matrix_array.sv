@@ -1,5 +1,5 @@
 // matrix_array with a wrong product, for tests that must fail: where the simulation is told +fault=product,
-// or Broken is set, the seventh row since reset has one sum, that of column 5, one too large.
+// or Broken is set, the seventh row since reset has one sum, that of column 5, 4096 too large.
 module matrix_array
   import systole_spec_pkg::*;
   import matrix_pkg::*;
@@ -21,6 +21,7 @@ module matrix_array
 );
   localparam int unsigned WrongRow = 6;
   localparam int unsigned WrongColumn = 5;
+  localparam logic signed [31:0] WrongBy = 4096;
 
   logic broken;
   initial broken = Broken || $test$plusargs("fault=product") != 0;
@@ -40,6 +41,6 @@ module matrix_array
 
   always_comb begin
     for (int unsigned c = 0; c < ArrayCols; c++) psum_o[c] = psum[c];
-    if (broken && rows_q == WrongRow) psum_o[WrongColumn] = psum[WrongColumn] + 32'sd1;
+    if (broken && rows_q == WrongRow) psum_o[WrongColumn] = psum[WrongColumn] + WrongBy;
   end
 endmodule
