@@ -616,10 +616,10 @@ std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& confi
         Compiler compiler(graph, config, tiles, budget);
         compiler.run();
         const Needs needs = compiler.needs();
-        if (page_commands == 0 && needs.program > kMaxProgram) return std::nullopt;
         const bool fits = needs.program <= budget.program &&
                           (!options.records_in_dram || needs.records <= budget.record_base);
         const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
+        if (page_commands == 0 && exact && needs.program > kMaxProgram) return std::nullopt;
         if (fits && (exact || round >= 5)) return compiler.result();
         // Constants first: what they leave free changes the rest. Then a little more than needed
         // for commands, since less memory for data may mean more of them.
@@ -645,24 +645,26 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
                 "at most " + std::to_string(config.tiles()), std::to_string(tiles));
   }
   // Divisions of the work by rows keep all weights in every tile, divisions by channels a part of
-  // them: the prediction decides.
+  // them: the prediction decides. Pages only where nothing else fits.
   std::optional<CompiledModel> best;
   uint64_t best_cycles = 0;
   std::string failure;
-  for (const double price : {0.0, 0.01, 0.04}) {
-    std::optional<CompiledModel> model =
-        attempt(graph, config, options, tiles, price, options.page_commands, failure);
-    if (!model && options.page_commands == 0) {
-      model = attempt(graph, config, options, tiles, price, kPageCommands, failure);
+  std::vector<unsigned> page_commands = {options.page_commands};
+  if (options.page_commands == 0) page_commands.push_back(kPageCommands);
+  for (const unsigned page : page_commands) {
+    for (const double price : {0.0, 0.01, 0.04}) {
+      std::optional<CompiledModel> model =
+          attempt(graph, config, options, tiles, price, page, failure);
+      if (!model) continue;
+      uint64_t cycles = 0;
+      for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;
+      if (!best || cycles < best_cycles) {
+        best = std::move(model);
+        best_cycles = cycles;
+      }
+      if (tiles == 1) break;
     }
-    if (!model) continue;
-    uint64_t cycles = 0;
-    for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;
-    if (!best || cycles < best_cycles) {
-      best = std::move(model);
-      best_cycles = cycles;
-    }
-    if (tiles == 1) break;
+    if (best) break;
   }
   if (best) return std::move(*best);
   throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);

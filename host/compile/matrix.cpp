@@ -17,6 +17,7 @@ constexpr int64_t kColumns = spec::ArrayCols;
 constexpr int64_t kDepth = spec::ArrayDepth;
 constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
+constexpr int64_t kSlabParts = 2;  // of a large slab, loaded one by one
 
 /// Which part of the output a tile makes: rows of all images [g0, g1), blocks of channels [b0, b1).
 struct Share {
@@ -50,6 +51,7 @@ struct Exchange {
   };
   std::vector<Group> groups;  // the same for all tiles; empty: nothing is shared
   std::vector<Side> sides;    // by tile
+  bool on = false;
 
   void mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule);
 };
@@ -93,7 +95,12 @@ class MatrixEmitter {
     Address source = 0;    // of the weights in DRAM
   };
   Held hold(unsigned tile, const Share& share);
+  /// Biases and multipliers, where they are not all alike.
+  int64_t scale_bytes(int64_t blocks) const {
+    return blocks * ((biased_ ? 64 : 0) + (uniform_ ? 0 : 64));
+  }
   int64_t memory_for(unsigned tile) const;
+  int64_t edge_pixels(int64_t pixels, int64_t width, bool edge) const;
   int64_t command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const;
   int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
   void prepare_exchange();
@@ -122,6 +129,8 @@ class MatrixEmitter {
   std::vector<Held> held_;
   Exchange exchange_;
   Tiling tiling_;          // of all tiles, when they exchange weights
+  bool biased_ = true;     // some bias is not 0
+  bool uniform_ = false;   // all channels have one multiplier
   bool in_place_ = false;  // every tile has all the input that it needs
   unsigned half_ = 0;
 };
@@ -199,6 +208,10 @@ void MatrixEmitter::split_weights() {
     bias = static_cast<int32_t>(static_cast<uint32_t>(bias) -
                                 static_cast<uint32_t>(op_.x.zero_point) * sum);
   }
+  biased_ = std::any_of(op_.bias.begin(), op_.bias.end(), [](int32_t b) { return b != 0; });
+  const uint32_t scale = float_bits(op_.multiplier.front());
+  uniform_ = std::all_of(op_.multiplier.begin(), op_.multiplier.end(),
+                         [&](float m) { return float_bits(m) == scale; });
   signed_w_ = low < 0 || high <= 127;
   if (!signed_w_) return;
   while (low < -128 * parts_ || high > 127 * parts_) ++parts_;
@@ -234,6 +247,8 @@ void MatrixEmitter::partition() {
       weights = 0;
     } else if (weights + slab > 1.4 * room) {
       weights *= std::ceil(slab / room);
+      // Pairs of tiles with the same channels share what they load.
+      if (tn == 1 && tr % 2 == 0 && all_rows % tr == 0 && op_.group == 1) weights /= 2;
     }
     const bool home = op_.in.stored->buffer.space == Buffer::Space::Home;
     const double dram = static_cast<double>(tr * tn) * ((home ? 0 : slab) + weights) / 22.0;
@@ -276,7 +291,8 @@ void MatrixEmitter::place_output() {
 /// Biases, multipliers, then weight blocks [block][part][step].
 std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
   const int64_t blocks = share.b1 - share.b0;
-  std::vector<uint8_t> out(static_cast<std::size_t>(blocks * (128 + steps_ * kBlockBytes)));
+  std::vector<uint8_t> out(
+      static_cast<std::size_t>(scale_bytes(blocks) + blocks * steps_ * kBlockBytes));
   const int64_t taps = op_.kh * op_.kw;
   for (int64_t b = share.b0; b < share.b1; ++b) {
     const int64_t channel0 = first_channel(b);
@@ -284,15 +300,17 @@ std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
       const int64_t m = b * kColumns + n;
       if (m >= op_.out.c) break;
       const std::size_t at = static_cast<std::size_t>((b - share.b0) * 64 + n * 4);
-      std::memcpy(&out[at], &op_.bias[static_cast<std::size_t>(m)], 4);
-      std::memcpy(&out[at + static_cast<std::size_t>(blocks * 64)],
-                  &op_.multiplier[static_cast<std::size_t>(m)], 4);
+      if (biased_) std::memcpy(&out[at], &op_.bias[static_cast<std::size_t>(m)], 4);
+      if (!uniform_) {
+        std::memcpy(&out[at + static_cast<std::size_t>(biased_ ? blocks * 64 : 0)],
+                    &op_.multiplier[static_cast<std::size_t>(m)], 4);
+      }
       const int64_t shift = channel0 - m / out_group_ * in_group_;
       const int32_t* values = &values_[static_cast<std::size_t>(m * taps * in_group_)];
       for (int64_t part = 0; part < parts_; ++part) {
-        uint8_t* to =
-            &out[static_cast<std::size_t>(blocks * 128 + (b - share.b0) * steps_ * kBlockBytes +
-                                          part * plan_.steps * kBlockBytes + n)];
+        uint8_t* to = &out[static_cast<std::size_t>(scale_bytes(blocks) +
+                                                    (b - share.b0) * steps_ * kBlockBytes +
+                                                    part * plan_.steps * kBlockBytes + n)];
         for (std::size_t lane = 0; lane < plan_.lanes.size(); ++lane) {
           const int32_t tap = plan_.lanes[lane];
           if (tap < 0) continue;
@@ -398,7 +416,7 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
 
 MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   const int64_t blocks = share.b1 - share.b0;
-  const int64_t scales = blocks * 128;
+  const int64_t scales = scale_bytes(blocks);
   const int64_t weights = blocks * steps_ * kBlockBytes;
   const auto key = std::make_pair(share.b0, share.b1);
   if (packed_.find(key) == packed_.end()) packed_[key] = context_.constant(pack(share));
@@ -412,12 +430,13 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   } else {
     const bool all = scales + weights <= context_.working_bytes() / 2;
     const int64_t bytes = all ? scales + weights : scales;
+    if (bytes == 0) return held;
     held.block = context_.scratch_at_end(tile, bytes);
     held.bias = held.block.address();
     held.weights = all ? held.bias + static_cast<uint32_t>(scales) : 0;
     context_.load(tile, {Buffer::Space::Dram, source, nullptr}, 0, held.bias, bytes, {});
   }
-  held.multipliers = held.bias + static_cast<uint32_t>(blocks * 64);
+  held.multipliers = held.bias + static_cast<uint32_t>(biased_ ? blocks * 64 : 0);
   return held;
 }
 
@@ -435,7 +454,7 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.wgt_signed = signed_w_;
   c.row_mode = segment.mode;
   c.weight_mode = spec::WeightMode::Packed;
-  c.init = first ? spec::AccInit::Bias : spec::AccInit::Accumulate;
+  c.init = !first ? spec::AccInit::Accumulate : biased_ ? spec::AccInit::Bias : spec::AccInit::Zero;
   c.run_stride = static_cast<int32_t>(segment.run_stride);
   c.len = static_cast<uint8_t>(segment.len);
   c.len_last = static_cast<uint8_t>(segment.len_last);
@@ -461,7 +480,7 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.wgt = weights;
   c.wgt_kstride = kBlockBytes;
   c.wgt_nstride = static_cast<int32_t>(b1 - b0 > 1 ? weight_nstride : 0);
-  c.bias = first ? bias : 0;
+  c.bias = first && biased_ ? bias : 0;
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
   if (!exchange_.groups.empty()) exchange_.mark(tile, c.header, context_.schedule);
@@ -545,10 +564,14 @@ void MatrixEmitter::prepare_exchange() {
     const int64_t left = first.g1 - g;
     const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
     const int64_t group = command_blocks(tiling, rows, op_.out.w);
-    const int64_t lines = std::max<int64_t>(command_pixels(tiling, rows, op_.out.w) / op_.out.w, 1);
+    const int64_t pixels = command_pixels(tiling, rows, op_.out.w);
+    exchange_.on = true;
     for (int64_t p0 = first.b0; p0 < first.b1; p0 += tiling.panel) {
       const int64_t p1 = std::min(p0 + tiling.panel, first.b1);
       for (int64_t b0 = p0; b0 < p1; b0 += group) {
+        const bool edge = b0 == first.b0 || std::min(b0 + group, p1) == first.b1;
+        const int64_t lines =
+            std::max<int64_t>(edge_pixels(pixels, op_.out.w, edge) / op_.out.w, 1);
         const int64_t block = steps_ * kBlockBytes;
         exchange_.groups.push_back({(b0 - first.b0) * block,
                                     (std::min(b0 + group, p1) - b0) * block,
@@ -570,6 +593,13 @@ int64_t MatrixEmitter::command_pixels(const Tiling& tiling, int64_t lines, int64
     most = std::max(divide_up(lines, 4), divide_up(32, width));
   most = std::min(most, lines);
   return divide_up(lines, divide_up(lines, most)) * width;
+}
+
+/// The first group of a chunk begins when a part of its rows is there, the last one gives them free
+/// part by part: their commands are shorter.
+int64_t MatrixEmitter::edge_pixels(int64_t pixels, int64_t width, bool edge) const {
+  const bool cut = exchange_.on && edge && width == 1 && pixels >= 64;
+  return cut ? divide_up(pixels, kSlabParts) : pixels;
 }
 
 /// Blocks of output channels of one command.
@@ -604,11 +634,9 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   c.d_stride0 = static_cast<int32_t>(out_channels);
   c.d_stride3 = static_cast<int32_t>(kColumns);
   c.wcount0 = c.wcount1 = 1;
-  const float scale = op_.multiplier.front();
-  const bool same = std::all_of(op_.multiplier.begin(), op_.multiplier.end(),
-                                [&](float m) { return float_bits(m) == float_bits(scale); });
-  c.s_vector = !same;
-  c.s = same ? float_bits(scale) : multipliers + static_cast<uint32_t>(64 * (b0 - share.b0));
+  c.s_vector = !uniform_;
+  c.s = uniform_ ? float_bits(op_.multiplier.front())
+                 : multipliers + static_cast<uint32_t>(64 * (b0 - share.b0));
   c.zp = static_cast<int16_t>(op_.y.zero_point);
   c.lo = static_cast<int16_t>(op_.clamp.lo);
   c.hi = static_cast<int16_t>(op_.clamp.hi);
@@ -653,9 +681,10 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(n, oy0, oy1, ox0);
-  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
-                              : load_slab(context_, tile, op_.in, shape,
-                                          static_cast<uint8_t>(op_.x.zero_point), slack());
+  const Slab slab =
+      in_place_ ? slab_in_place(tile, op_.in, shape)
+                : load_slab(context_, tile, op_.in, shape, static_cast<uint8_t>(op_.x.zero_point),
+                            slack(), exchange_.on ? kSlabParts : 1);
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
@@ -703,9 +732,10 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
                         {});
         }
       }
+      const int64_t most = edge_pixels(rows, width, b0 == share.b0 || b1 == share.b1) / width;
       for (int64_t y = 0; y < oy1 - oy0;) {
         // A line longer than a command, or as many lines as fit.
-        const int64_t lines = width <= kHalf ? std::min(rows / width, oy1 - oy0 - y) : 1;
+        const int64_t lines = width <= kHalf ? std::min(most, oy1 - oy0 - y) : 1;
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
           const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
           emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,

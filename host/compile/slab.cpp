@@ -5,7 +5,7 @@
 namespace systole::compile {
 
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
-               uint8_t pad, int64_t slack) {
+               uint8_t pad, int64_t slack, int64_t parts) {
   const int64_t rows = shape.y1 - shape.y0;
   const int64_t columns = shape.x1 - shape.x0;
   const int64_t pixel = shape.c1 == 0 ? image.c : shape.c1 - shape.c0;
@@ -36,10 +36,15 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
   }
   context.fill(tile, pad, at(top + inside_rows - 1, left + inside_columns),
                right * pixel + bottom * slab.pitch);
-  const int64_t offset =
-      ((shape.n * image.h + shape.y0 + top) * image.w + shape.x0 + left) * image.c + shape.c0;
-  context.load(tile, image.stored->buffer, offset, at(top, left), pixel,
-               {{inside_columns, image.c, pixel}, {inside_rows, image.w * image.c, slab.pitch}});
+  for (int64_t part = 0; part < parts; ++part) {
+    const auto [first, last] = share(inside_rows, part, parts);
+    if (first == last) continue;
+    const int64_t offset =
+        ((shape.n * image.h + shape.y0 + top + first) * image.w + shape.x0 + left) * image.c +
+        shape.c0;
+    context.load(tile, image.stored->buffer, offset, at(top + first, left), pixel,
+                 {{inside_columns, image.c, pixel}, {last - first, image.w * image.c, slab.pitch}});
+  }
   return slab;
 }
 

@@ -27,9 +27,10 @@ struct Slab {
   int64_t pitch = 0;  // bytes from row to row
 };
 
-/// Loads a slab, padding filled with `pad`. `slack` bytes behind it are readable.
+/// Loads a slab, padding filled with `pad`, by so many commands one after another. `slack` bytes
+/// behind it are readable.
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
-               uint8_t pad, int64_t slack);
+               uint8_t pad, int64_t slack, int64_t parts = 1);
 
 /// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out.
 bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape);
