@@ -2,6 +2,7 @@
 // compared with the graph reference element by element.
 #include <catch2/catch.hpp>
 
+#include "host/command/error.hpp"
 #include "host/golden/arith.hpp"
 #include "tests/host/compile_run.hpp"
 #include "tests/support/seed.hpp"
@@ -472,4 +473,47 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
     test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record(), g.record()},
                       {rng() | 1, rng() | 1});
   }
+}
+
+TEST_CASE("wide, deep and numerous images are bit-exact", "[compile]") {
+  Rng rng = test::make_rng(11);
+  const Shape shapes[] = {{1, 3, 5, 700},  {1, 200, 3, 300}, {1, 2000, 2, 3}, {9, 5, 6, 7},
+                          {1, 1, 1, 5000}, {1, 64, 40, 40},  {1, 600, 3, 130}};
+  for (const Shape& shape : shapes) {
+    for (int kind = 0; kind < 3; ++kind) {
+      RandomGraph g(rng);
+      const auto x = g.input(g.byte_type(), shape);
+      g.output(kind == 0 ? g.conv(x, 20) : kind == 1 ? g.average_pool(x) : g.max_pool(x));
+      test::check_graph(g.graph, chip_config("tiny"), static_cast<unsigned>(uniform(rng, 1, 2)),
+                        {g.record()}, {rng() | 1});
+    }
+  }
+}
+
+TEST_CASE("outputs may be inputs, constants, and values in use", "[compile]") {
+  Rng rng = test::make_rng(12);
+  RandomGraph g(rng);
+  const auto x = g.input(DataType::S8, {1, 6, 5, 4});
+  const auto f = g.input(DataType::F32, {2, 3, 4, 5, 6});
+  const auto k = g.constant({3, 7});
+  const auto y = g.conv(x);
+  const auto z = g.transpose(g.transpose(f));
+  g.output(x);
+  g.output(k);
+  g.output(y);
+  g.output(g.max_pool(y));
+  g.output(z);
+  g.output(g.quantize(z));
+  test::check_graph(g.graph, chip_config("small"), 0, {g.record(), g.record()}, {1, 2, 3});
+}
+
+TEST_CASE("what cannot be compiled is an error that names the place", "[compile]") {
+  Rng rng = test::make_rng(13);
+  RandomGraph g(rng);
+  g.output(g.global_pool(g.input(DataType::S8, {1, 1, 300, 300})));
+  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny")),
+                    Catch::Contains("node1") && Catch::Contains("65793"));
+  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0}),
+                    Catch::Contains("compute tiles") && Catch::Contains("at most 2"));
+  CHECK_THROWS_WITH(chip_config("huge"), Catch::Contains("huge") && Catch::Contains("small"));
 }
