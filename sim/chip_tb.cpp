@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kForever = std::numeric_limits<uint64_t>::max();
 constexpr unsigned kResetCycles = 4;
+constexpr unsigned kReleaseCycles = 2;  // rtl/common/reset_sync.sv
 constexpr std::size_t kThreadStackBytes = 4 << 20;
 
 std::unique_ptr<VerilatedContext> make_context(const SimulationOptions& options) {
@@ -130,19 +131,22 @@ void ChipTb::open_trace(const SimulationOptions& options) {
   }
 }
 
-/// The model sees reset as an edge, so it starts high.
+/// The model sees reset as an edge, so it starts high; inside the chip it ends two cycles after the
+/// pin.
 void ChipTb::reset() {
+  const auto clock = [this](unsigned cycles) {
+    for (unsigned i = 0; i < 2 * cycles; ++i) {
+      model_->clk_i = i % 2;
+      model_->eval();
+    }
+  };
   model_->rst_ni = 1;
   model_->clk_i = 0;
   model_->eval();
   model_->rst_ni = 0;
-  for (unsigned i = 0; i < kResetCycles; ++i) {
-    model_->clk_i = 0;
-    model_->eval();
-    model_->clk_i = 1;
-    model_->eval();
-  }
+  clock(kResetCycles);
   model_->rst_ni = 1;
+  clock(kReleaseCycles);
 }
 
 // ----------------------------------------------------------------------------------------- cycles

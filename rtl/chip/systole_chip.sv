@@ -6,7 +6,8 @@
 // Trace: what took effect in the cycle before, by tile, tile t = y * (NumCols - 1) + x - 1, and unit
 // (index t * NumUnits + unit), for the simulation; tile.sv says what it promises. `trace_any_o` is high
 // whenever anything in it is.
-// Clocks: every node gates its own; clk_i feeds the gates.
+// Clocks: every node gates its own; clk_i feeds the gates. Reset: asserted at once, released two cycles after the
+// pin.
 
 module systole_chip
   import systole_spec_pkg::*;
@@ -135,6 +136,15 @@ module systole_chip
     $error("systole_chip: a mesh has 2 to 16 columns and rows");
   end
 
+  // Reset comes to all nodes from a register, so that nothing else hangs on the pin.
+  logic rst_n;
+  reset_sync u_reset_sync (
+    .clk_i,
+    .rst_ni,
+    .test_en_i(1'b0),
+    .rst_no(rst_n)
+  );
+
   logic [NumTiles-1:0] tile_traces;
   assign trace_any_o = tile_traces != '0;
 
@@ -188,7 +198,7 @@ module systole_chip
         .NumRows(NumRows)
       ) u_noc (
         .clk_i,
-        .rst_ni,
+        .rst_ni(rst_n),
         .req_valid_i(req_in_valid),
         .req_ready_o(req_in_ready),
         .req_north_i(gen_link[North].req_in),
@@ -236,7 +246,7 @@ module systole_chip
           .NumRows(NumRows)
         ) u_io (
           .clk_i,
-          .rst_ni,
+          .rst_ni(rst_n),
           .s_axi_host_awvalid_i,
           .s_axi_host_awready_o,
           .s_axi_host_awaddr_i,
@@ -343,7 +353,7 @@ module systole_chip
           .Y(y)
         ) u_mem (
           .clk_i,
-          .rst_ni,
+          .rst_ni(rst_n),
           .req_valid_i(req_out_valid[Local]),
           .req_ready_o(req_out_ready[Local]),
           .req_i(local_req_out),
@@ -391,7 +401,7 @@ module systole_chip
 
         clock_gate u_clock_gate (
           .clk_i,
-          .en_i(busy || req_out_valid[Local] || rsp_out_valid[Local] || !rst_ni),
+          .en_i(busy || req_out_valid[Local] || rsp_out_valid[Local] || !rst_n),
           .test_en_i(1'b0),
           .clk_o(clk)
         );
@@ -401,7 +411,7 @@ module systole_chip
           .NumRows(NumRows)
         ) u_tile (
           .clk_i(clk),
-          .rst_ni,
+          .rst_ni(rst_n),
           .here_i(node_t'{y: 4'(y), x: 4'(x)}),
           .busy_o(busy),
           .req_valid_o(req_in_valid[Local]),
