@@ -28,13 +28,13 @@ Context::Context(const ChipConfig& config, unsigned tiles, Budget budget)
   resident_end_ = static_cast<uint32_t>(round_up(resident_begin_ + budget.resident, 64));
   homes_begin_ = resident_end_;
   const auto homes_end = static_cast<uint32_t>(round_up(homes_begin_ + budget.homes, 64));
-  if (homes_end > spec::ScratchpadBytes) {
-    throw Error(kNoRoom, "compiler");
-  }
-  working_bytes_ = spec::ScratchpadBytes - homes_end;
+  // The last group of lanes of a pass may be shorter than the others, but must have room for all.
+  const uint32_t end = spec::ScratchpadBytes - 4 * spec::VectorLanes;
+  if (homes_end > end) throw Error(kNoRoom, "compiler");
+  working_bytes_ = end - homes_end;
   resident_next_.assign(tiles, resident_begin_);
   home_memory_.assign(tiles, Scratchpad(homes_begin_, homes_end));
-  scratchpads_.assign(tiles, Scratchpad(homes_end, spec::ScratchpadBytes));
+  scratchpads_.assign(tiles, Scratchpad(homes_end, end));
 }
 
 void Context::begin(const std::vector<const Stored*>& inputs,

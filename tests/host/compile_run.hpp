@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "host/command/disassemble.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/golden/functional_model.hpp"
 #include "host/golden/graph_reference.hpp"
@@ -57,9 +58,21 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
   }
   const auto fault = seed == 0 ? chip.run() : chip.run_disordered(seed);
   if (fault) {
+    std::string command;
+    for (const compile::TileProgram& program : model.tiles) {
+      if (program.x != fault->node.x || program.y != fault->node.y) continue;
+      spec::CommandWords words;
+      const auto unit = static_cast<std::size_t>(fault->unit);
+      std::memcpy(words.data(),
+                  program.image.data() + program.program[unit] - program.local +
+                      fault->pc * spec::CommandBytes,
+                  spec::CommandBytes);
+      command = disassemble(words);
+    }
     INFO("tile " << fault->node.x << "," << fault->node.y << " unit "
                  << spec::to_string(fault->unit) << " pc " << fault->pc << " "
-                 << spec::to_string(fault->fault.code) << " info " << fault->fault.info);
+                 << spec::to_string(fault->fault.code) << " info " << fault->fault.info << ": "
+                 << command);
     FAIL("a tile faulted");
   }
   std::vector<graph::Tensors> results;
