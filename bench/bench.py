@@ -89,8 +89,8 @@ def firmware():
 
 
 # ---- from an edit to its verdict ---------------------------------------------------------------------------------
-EDIT_FILE = "rtl/matrix/accumulators.sv"
-EDIT_FROM = "mem_q[row_q] = psum_i;"
+EDIT_FILE = "rtl/matrix/matrix_array.sv"
+EDIT_FROM = "lane_q[k] * weight_q[k][c];"
 
 
 def copy_of_tree(folder):
@@ -110,7 +110,8 @@ def edit(folder):
         text = file.read()
     if EDIT_FROM not in text:
         sys.exit(f"bench: {EDIT_FILE} has no line to edit")
-    wrong = f"begin mem_q[row_q] = psum_i; mem_q[row_q][3] = psum_i[3] + 32'd{random.randrange(1, 1 << 30)}; end"
+    flip = f"(k == 5 && c == 3 ? 32'sd{random.randrange(1, 128)} : 32'sd0)"
+    wrong = f"lane_q[k] * (weight_q[k][c] ^ {flip});"
     with open(path, "w") as file:
         file.write(text.replace(EDIT_FROM, wrong))
 
@@ -121,14 +122,14 @@ def seconds_to_verdict(folder, goal):
     done = subprocess.run(["make", "-s", "-j2", goal], cwd=folder, capture_output=True, text=True)
     elapsed = time.monotonic() - start
     if done.returncode == 0:
-        sys.exit(f"bench: make {goal} passed with a wrong accumulator")
+        sys.exit(f"bench: make {goal} passed with a wrong product")
     return elapsed
 
 
 def edits():
     folder = f"{BUILD}/bench/edit"
     copy_of_tree(folder)
-    for goal, name in (("test-accumulators", "edit_to_unit_verdict_s"), ("sim", "edit_to_sim_verdict_s")):
+    for goal, name in (("test-matrix_array", "edit_to_unit_verdict_s"), ("sim", "edit_to_sim_verdict_s")):
         shutil.copy2(EDIT_FILE, os.path.join(folder, EDIT_FILE))
         output_of(["make", "-s", "-j2", goal], cwd=folder)
         times = [seconds_to_verdict(folder, goal) for _ in range(3)]
