@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "host/command/error.hpp"
@@ -293,8 +294,33 @@ void Builder::prune() {
   for (ValueId& id : graph_.outputs) id = renumbered.at(id);
 }
 
+namespace {
+
+// The chip divides by a scale s with 1/s in hand, which must be a number.
+void check_divisor(const Node& node, float scale) {
+  if (std::isfinite(1.0f / scale)) return;
+  throw Error("scale is too small to divide by", node.name, "1/scale below 2^128",
+              fmt::format("{}", scale));
+}
+
+void check_divisors(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    if (const auto* quantize = std::get_if<Quantize>(&node.op)) {
+      for (const float scale : quantize->scale) check_divisor(node, scale);
+    } else if (const auto* requantize = std::get_if<Requantize>(&node.op)) {
+      check_divisor(node, requantize->y.scale);
+    } else if (const auto* pool = std::get_if<QAveragePool>(&node.op)) {
+      check_divisor(node, pool->y.scale);
+    }
+  }
+}
+
+}  // namespace
+
 Graph build(const onnx::Model& model, const Tensors& inputs) {
-  return Builder(model, inputs).build();
+  Graph graph = Builder(model, inputs).build();
+  check_divisors(graph);
+  return graph;
 }
 
 }  // namespace systole::graph

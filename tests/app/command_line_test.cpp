@@ -233,7 +233,10 @@ TEST_CASE("systole: files that are no complete model are refused", "[app]") {
   }
   check_run_refused({kImages, "-i", kImages}, {kImages, "not a complete ONNX model"});
   check_run_refused({"no/such.onnx", "-i", kImages}, {"no/such.onnx", "can't open"});
-  check_run_refused({kDigits, "-i", kImages}, {kDigits, "can't open"});
+  for (const std::string& path : {kDigits, std::string("/dev/zero")}) {
+    check_run_refused({path, "-i", kImages}, {path, "not a regular file"});
+    check_run_refused({kModel, "-i", path}, {path, "not a regular file"});
+  }
 }
 
 TEST_CASE("systole: an unsupported operator is refused with its node", "[app]") {

@@ -479,6 +479,20 @@ TEST_CASE("windows are placed as ONNX says, at the edges too", "[graph]") {
   CHECK(graph::place_window(w, 1, 9, "").window.pads[1] == -1);
 }
 
+TEST_CASE("a scale whose reciprocal overflows is refused with its node", "[graph]") {
+  for (const float scale : {2.9e-39f, 3.0e-39f}) {
+    ModelBuilder b;
+    b.input("x", DataType::F32, {4});
+    b.quantize<int8_t>("x", scale, 0, "y");
+    b.output("y", DataType::S8, {4});
+    if (std::isfinite(1.0f / scale)) {
+      CHECK_NOTHROW(b.build());
+    } else {
+      refuse(b, "'y' (QuantizeLinear)", "too small");
+    }
+  }
+}
+
 TEST_CASE("unused nodes and values leave no trace", "[graph]") {
   auto b = test::small_conv_model();
   b.node("Softmax", {"conv"}, "unused");
