@@ -72,7 +72,7 @@ module mem_node
 
   clock_gate u_clock_gate (
     .clk_i,
-    .en_i     (busy_o || req_valid_i),
+    .en_i     (busy_o || req_valid_i || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (clk)
   );

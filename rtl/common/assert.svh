@@ -22,7 +22,7 @@
 // copy what it names at every eval, as above.
 `define ASSERT_AFTER(Name, Before, Expr) \
   logic Name``_before_q; \
-  always_ff @(posedge clk_i or negedge rst_ni) begin \
+  always_ff @(posedge clk_i) begin \
     if (!rst_ni) Name``_before_q <= 1'b0; \
     else Name``_before_q <= (Before); \
   end \

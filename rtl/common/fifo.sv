@@ -54,7 +54,7 @@ module fifo #(
   assign push = valid_i && ready_o;
   assign pop = valid_o && ready_i;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       head_q <= '0;
       tail_q <= '0;

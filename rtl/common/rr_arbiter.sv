@@ -45,7 +45,7 @@ module rr_arbiter #(
       end
     end
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) behind_q <= '0;
       else if (advance_i && any_o) behind_q <= ~((grant_o - 1'b1) | grant_o);
     end

@@ -156,7 +156,7 @@ module control_core
   assign instr_err = !in_ram(addr_t'(instr_addr));
   assign instr_gnt = instr_err ? instr_req : instr_ram_gnt;
 
-  always_ff @(posedge clk_i or negedge core_rst_n) begin
+  always_ff @(posedge clk_i) begin
     if (!core_rst_n) begin
       instr_rvalid_q <= 1'b0;
       instr_err_q <= 1'b0;

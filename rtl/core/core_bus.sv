@@ -73,7 +73,7 @@ module core_bus
 
   assign gnt_o = gnt;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) pending_q <= TargetNone;
     else if (gnt) pending_q <= target;
     else if (free) pending_q <= TargetNone;

@@ -135,7 +135,7 @@ module io_node
   assign awake_d = offered || host_busy || host_mem_busy || core_busy || crossing || timer_hit;
   assign timer_hit = timer_armed && cycle_q >= timer;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       awake_q <= 1'b1;
       cycle_q <= '0;
@@ -147,7 +147,7 @@ module io_node
 
   clock_gate u_gate (
     .clk_i,
-    .en_i     (awake_q),
+    .en_i     (awake_q || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (clk)
   );

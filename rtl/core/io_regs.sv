@@ -169,7 +169,7 @@ module io_regs
     if (bus_error_i) pending_d.bus_error = 1'b1;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       pending_q <= '0;
       join_q <= '0;
@@ -202,7 +202,7 @@ module io_regs
   end
 
   // ----------------------------------------------------------------------- plain registers
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       fetch_enable_q <= 1'b0;
       doorbell_q <= '0;

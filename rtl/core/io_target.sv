@@ -210,7 +210,7 @@ module io_target
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= StIdle;
       beat_sent_q <= 1'b0;

@@ -76,7 +76,7 @@ module packet_crossbar
     assign flit_o[m] = flit_i[owner[m]];
     assign moves[m] = valid_o[m] && ready_i[m];
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         locked_q[m] <= 1'b0;
         owner_q[m] <= '0;

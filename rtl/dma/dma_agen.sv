@@ -75,7 +75,7 @@ module dma_agen
   assign checking_o = check_valid_q;
   assign bad_info_o = check_q.local_addr;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       check_valid_q <= 1'b0;
       multiplied_q <= 1'b0;
@@ -127,7 +127,7 @@ module dma_agen
   assign move = check_valid_q && multiplied_q && !bad && (!cut_valid_q || (fire && packet_o.last));
   assign bad_o = check_valid_q && multiplied_q && bad && !cut_valid_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) cut_valid_q <= 1'b0;
     else if (flush_i) cut_valid_q <= 1'b0;
     else if (move) cut_valid_q <= 1'b1;

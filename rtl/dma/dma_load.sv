@@ -131,7 +131,7 @@ module dma_load
   assign req_slot_o = next_slot_q;
   assign req_fire = req_valid_o && req_ready_i;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       req_held_q <= 1'b0;
       next_slot_valid_q <= 1'b0;
@@ -174,7 +174,7 @@ module dma_load
   assign spad_req_o = write_valid_q;
   assign spad_o = write_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       write_valid_q <= 1'b0;
       slot_busy_q <= '0;
@@ -238,7 +238,7 @@ module dma_load
   end
   assign flush = fault_valid_o || abort_i || drain_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       head_q <= '0;
       cut_q <= '0;
@@ -279,7 +279,7 @@ module dma_load
     assign down_write = written && write_entry_q == entry_t'(e);
     assign down_drop = dropped && slot_entry_q[slot] == entry_t'(e);
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) pending_q[e] <= '0;
       else if (up || down_write || down_drop) begin
         pending_q[e] <= pending_q[e] + {4'd0, up} - {4'd0, down_write} - {4'd0, down_drop};

@@ -165,7 +165,7 @@ module dma_store
       node_of(packet.addr) == remote_q[cut];
   assign posts = packet.last && remote_en_q[cut] && here;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       data_q <= 1'b0;
       pipe_valid_q <= 1'b0;
@@ -276,7 +276,7 @@ module dma_store
   end
   assign flush = fault_valid_o || abort_i || drain_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       head_q <= '0;
       cut_q <= '0;
@@ -318,7 +318,7 @@ module dma_store
     assign up = begins && cut == entry_t'(e);
     assign down = ack_valid_i && ack_entry == entry_t'(e);
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) pending_q[e] <= '0;
       else if (up != down) pending_q[e] <= up ? pending_q[e] + 5'd1 : pending_q[e] - 5'd1;
     end

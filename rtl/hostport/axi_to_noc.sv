@@ -177,7 +177,7 @@ module axi_to_noc
   end
   assign read_ends = read_beats_left == 9'(read_beats);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       read_active_q <= 1'b0;
       read_q <= '0;
@@ -218,7 +218,7 @@ module axi_to_noc
   assign rsp_slot = rsp_i.tag[SlotBits-1:0];
   assign rsp_read = rsp_valid_i && !rsp_i.tag[SlotBits];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       read_tail_q <= '0;
       for (int unsigned i = 0; i < NumReads; i++) begin
@@ -276,7 +276,7 @@ module axi_to_noc
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       read_head_q <= '0;
       give_beat_q <= '0;
@@ -417,7 +417,7 @@ module axi_to_noc
     else if (beat_good) packet_in.bytes = open_bytes;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       write_active_q <= 1'b0;
       write_q <= '0;
@@ -499,7 +499,7 @@ module axi_to_noc
   assign retire = write_head_q != write_tail_q && write_done_q[write_head] && b_ready;
   assign retired_resp = worse(retired_resp_q, write_slot_resp_q[write_head]);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       write_head_q <= '0;
       write_tail_q <= '0;
@@ -604,7 +604,7 @@ module axi_to_noc
   slot_t sent_slot_q;
   node_t sent_dst_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       flits_left_q <= '0;
       read_turn_q <= 1'b0;

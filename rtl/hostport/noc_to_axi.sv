@@ -153,7 +153,7 @@ module noc_to_axi
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) state_q <= TakeHead;
     else state_q <= state_d;
   end
@@ -163,7 +163,7 @@ module noc_to_axi
   logic [OffsetBits-1:0] w_begin_q, w_end_q;  // first byte of the first beat, last byte of the last
   axi_pkg::strb_t w_strb;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       w_first_q <= 1'b0;
       w_begin_q <= '0;
@@ -329,7 +329,7 @@ module noc_to_axi
   );
 
   // A refused request waits here for its turn to be answered.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       refused_valid_q <= 1'b0;
       refused_q <= '0;
@@ -355,7 +355,7 @@ module noc_to_axi
   assign read_end = r_take && beat_q == read.last_beat;
   assign b_take = grant[GiveAck] && rsp_ready_i;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       beat_q <= '0;
       dropping_q <= 1'b0;
@@ -380,7 +380,7 @@ module noc_to_axi
   assign grant = hold_q != '0 ? hold_q & want : fresh;
   assign rsp_valid_o = grant != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       hold_q <= '0;
       read_turn_q <= 1'b0;
@@ -423,7 +423,7 @@ module noc_to_axi
   // a refused request's data flits are dropped as they come.
   assign busy_o = read_pending || write_pending || refused_valid_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       stat_read_beats_o <= '0;
       stat_write_beats_o <= '0;
@@ -439,7 +439,7 @@ module noc_to_axi
 
   // -------------------------------------------------------------------------------------- assertions
   logic [BeatBits:0] w_left_q;  // data flits to come of the write under way
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) w_left_q <= '0;
     else if (start_write) w_left_q <= (BeatBits + 1)'(last_beat) + 1'b1;
     else if (take && state_q == TakeData) w_left_q <= w_left_q - 1'b1;

@@ -216,7 +216,7 @@ module matmul_check
   assign fault_o = '{code: FaultOperand, info: {43'd0, word_q}};
   assign busy_o = state_q != Empty;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Empty;
     end else if (stop_i) begin

@@ -102,7 +102,7 @@ module matrix_array
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       lane_valid_q <= 1'b0;
       valid_o <= 1'b0;

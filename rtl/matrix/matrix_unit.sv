@@ -171,7 +171,7 @@ module matrix_unit
 
   always_ff @(posedge clk_i) if (part && !row_valid) merge_q <= row[0];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) merging_q <= 1'b0;
     else if (part) merging_q <= !row_valid;
   end
@@ -201,7 +201,7 @@ module matrix_unit
   acc_init_e base2_q;
   logic swap_bias2_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       row2_valid_q <= 1'b0;
       row2_last_q  <= 1'b0;
@@ -263,7 +263,7 @@ module matrix_unit
     else state_o = UnitStateIdle;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) stopping_q <= 1'b0;
     else stopping_q <= stop && busy_o;
   end

@@ -207,7 +207,7 @@ module row_streamer
   assign busy_o = valid_q || next_valid_q;
   assign wants_row_o = active;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       next_valid_q <= 1'b0;
       valid_q <= 1'b0;
@@ -242,7 +242,7 @@ module row_streamer
     if (block_take_o) swap_bias_o <= first_kstep_q && config_q.init == AccInitBias;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       part_o <= 1'b0;
       row_valid_o <= 1'b0;

@@ -168,7 +168,7 @@ module weight_fetcher
   assign idle_o = !valid_q;
   assign block_full_o = full_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q <= 1'b0;
       full_q  <= 1'b0;
@@ -212,7 +212,7 @@ module weight_fetcher
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) granted_q <= '0;
     else granted_q <= granted;
   end

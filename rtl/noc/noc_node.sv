@@ -60,14 +60,14 @@ module noc_node
 
   clock_gate u_req_gate (
     .clk_i,
-    .en_i     (req_busy || req_valid_i != '0),
+    .en_i     (req_busy || req_valid_i != '0 || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (req_clk)
   );
 
   clock_gate u_rsp_gate (
     .clk_i,
-    .en_i     (rsp_busy || rsp_valid_i != '0),
+    .en_i     (rsp_busy || rsp_valid_i != '0 || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (rsp_clk)
   );

@@ -67,7 +67,7 @@ module noc_router
   assign advance = second_valid_q & pop;
   assign busy_o = head_valid_q != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       head_valid_q <= '0;
       second_valid_q <= '0;
@@ -84,7 +84,7 @@ module noc_router
     assign arriving = i == North ? north_i : i == East ? east_i : i == South ? south_i :
         i == West ? west_i : local_i;
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         head_route_q <= '0;
         second_route_q <= '0;
@@ -140,7 +140,7 @@ module noc_router
     assign candidates = first != '0 ? first : request;
     assign grant = hold_q != '0 ? hold_q & head_valid_q : candidates & -candidates;
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
+    always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         hold_q <= '0;
         behind_q <= '0;
@@ -183,7 +183,7 @@ module noc_router
                ({NumPorts{ready_i[4]}} & gen_out[4].grant);
 
   // ---------------------------------------------------------------------------------------- counters
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       stat_flits_o <= '0;
       stat_stalls_o <= '0;
@@ -207,7 +207,7 @@ module noc_router
 
   `ASSERT(OneGrantAnOffer_A, $countones(granted) == $countones(valid_o))
   ports_t waited_q;
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) waited_q <= '0;
     else waited_q <= valid_o & ~ready_i;
   end

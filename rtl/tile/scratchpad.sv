@@ -208,7 +208,7 @@ module scratchpad
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       for (int unsigned i = 0; i < 6; i++) count_q[i] <= '0;
     end else begin
@@ -399,7 +399,7 @@ module scratchpad
   chunk_t ni_chunk_q;
   spad_addr_t window_addr_q[NumWindowReads];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) read_q <= '0;
     else read_q <= gnt & ~write;
   end

@@ -83,7 +83,7 @@ module semaphores
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       for (int unsigned i = 0; i < NumSemaphores; i++) count_q[i] <= '0;
       nonzero_q <= '0;

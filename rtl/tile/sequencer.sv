@@ -264,7 +264,7 @@ module sequencer
     if (clear_i) fetch_state_d = FetchIdle;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       fetch_state_q <= FetchIdle;
       pc_q <= '0;
@@ -346,7 +346,7 @@ module sequencer
   assign issue = may_issue && (taken_q || take_gnt_i) && (internal || cmd_ready_i);
   assign advance = fetch_state_q == FetchReady && (!next_valid_q || issue);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       next_valid_q <= 1'b0;
       taken_q <= 1'b0;
@@ -406,7 +406,7 @@ module sequencer
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       count_q <= '0;
       head_q <= '0;
@@ -459,7 +459,7 @@ module sequencer
   assign remote_sem_o = remote_q[remote_head_q].sem;
   assign remote_pc_o = remote_q[remote_head_q].pc;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       remote_count_q <= '0;
       remote_head_q  <= '0;

@@ -104,7 +104,7 @@ module tile
 
   assign unit_active = unit_busy | cmd_valid | unit_fault_valid | {NumUnits{abort}};
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) unit_was_active_q <= '0;
     else unit_was_active_q <= unit_active;
   end
@@ -544,7 +544,7 @@ module tile
   logic post_taken_q, post_with_data_q, launch_q, fault_q;
   node_t post_src_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       begin_q <= '0;
       retire_q <= '0;

@@ -167,7 +167,7 @@ module tile_regs
   unit_e fault_unit_q;
   pc_t fault_pc_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       running_q <= 1'b0;
       done_q <= 1'b0;
@@ -237,7 +237,7 @@ module tile_regs
   logic [31:0] base_q[NumWindows];
   logic [31:0] limit_q[NumWindows];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       inputs_q <= '0;
       perm_q <= '0;

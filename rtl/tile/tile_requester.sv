@@ -244,7 +244,7 @@ module tile_requester
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       out_state_q  <= OutHead;
       load_turn_q  <= 1'b1;
@@ -336,7 +336,7 @@ module tile_requester
     if (to_store) rsp_ready = !deny_store_q;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) load_locked_q <= 1'b0;
     else if (to_load && rsp_ready) load_locked_q <= !rsp.last;
   end

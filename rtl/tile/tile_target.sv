@@ -247,7 +247,7 @@ module tile_target
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       in_state_q <= InHead;
       reading_q <= 1'b0;

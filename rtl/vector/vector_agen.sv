@@ -132,7 +132,7 @@ module vector_agen
   end
 
   logic valid_q;
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= 1'b0;
     else if (clear_i) valid_q <= 1'b0;
     else if (load_i) valid_q <= 1'b1;

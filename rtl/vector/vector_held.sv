@@ -78,7 +78,7 @@ module vector_held
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       active_q <= 1'b0;
       full_q <= '0;

@@ -92,7 +92,7 @@ module vector_lanes
     return {r, now[6], now[5] && with_z, now[4], y, now[2], now[1] && with_x, now[0], in};
   endfunction
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q <= '0;
     end else if (valid_i || valid_q != '0) begin

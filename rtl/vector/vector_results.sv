@@ -81,7 +81,7 @@ module vector_results
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       place_ptr_q <= '0;
       data_ptr_q <= '0;

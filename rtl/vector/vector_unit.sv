@@ -197,7 +197,7 @@ module vector_unit
   logic ready_q;  // the last operand of a group comes in
   group_t ready_group_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       ready_q <= 1'b0;
       a_to_q <= ToNone;
@@ -322,7 +322,7 @@ module vector_unit
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= StIdle;
       quit_q <= 1'b0;
