@@ -30,7 +30,9 @@ module dma_agen
     output logic        bad_o,
     output logic [31:0] bad_info_o,
     // a block is being checked
-    output logic        checking_o
+    output logic        checking_o,
+    // a clock enable: in a cycle without it no register changes
+    output logic        active_o
 );
 
   localparam int unsigned SpadBits = $clog2(ScratchpadBytes);
@@ -126,6 +128,7 @@ module dma_agen
   assign fire = packet_valid_o && packet_ready_i;
   assign move = check_valid_q && multiplied_q && !bad && (!cut_valid_q || (fire && packet_o.last));
   assign bad_o = check_valid_q && multiplied_q && bad && !cut_valid_q;
+  assign active_o = block_valid_i || flush_i || fire || move || (check_valid_q && !multiplied_q);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) cut_valid_q <= 1'b0;

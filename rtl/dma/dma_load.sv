@@ -6,6 +6,7 @@
 // that has not retired; the unit then drops what it has not asked for and drains, as it does on
 // `abort_i`: no further done or fault, `busy_o` low when all is quiet. A response with error Denied is
 // the network interface's refusal of an address outside all windows: fault Window.
+// `active_o` is a clock enable: in a cycle without it the clock may stand still.
 // Latency: 3 cycles from a command to its first read; 1 from a response beat to its scratchpad request.
 
 `include "assert.svh"
@@ -28,6 +29,7 @@ module dma_load
     output unit_state_e state_o,
     input  logic        abort_i,
     output logic        busy_o,
+    output logic        active_o,
 
     // network interface: reads, and the flits of their responses
     output logic       req_valid_o,
@@ -59,7 +61,7 @@ module dma_load
   unit_fault_t failure_q[NumInFlight];
 
   logic take, flush, drain_q, quiet;
-  logic agen_ready, packet_valid, packet_ready, bad, checking;
+  logic agen_ready, agen_active, packet_valid, packet_ready, bad, checking;
   logic [31:0] bad_info;
   packet_t packet;
   block_t block;
@@ -103,7 +105,8 @@ module dma_load
     .packet_o(packet),
     .bad_o(bad),
     .bad_info_o(bad_info),
-    .checking_o(checking)
+    .checking_o(checking),
+    .active_o(agen_active)
   );
 
   // ---------------------------------------------------------------------------- reads in flight
@@ -289,6 +292,11 @@ module dma_load
 
   // -------------------------------------------------------------------------------------- status
   assign busy_o = head_q != tail_q || drain_q || !quiet;
+
+  // Without any of these no register changes: a unit that waits for data stands still.
+  assign active_o = take || flush || agen_active || req_fire || req_valid_o != req_held_q ||
+      (!next_slot_valid_q && free_slots != '0) || rsp_fire || fill_fire ||
+      (write_valid_q && spad_gnt_i) || done_o;
 
   always_comb begin
     if (req_fire || (write_valid_q && spad_gnt_i)) state_o = UnitStateBusy;

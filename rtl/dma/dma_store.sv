@@ -4,8 +4,8 @@
 // response. A packet leaves as a head flit and its data flits, one flit a cycle, uninterrupted by other
 // packets. A command retires (`done_o`, one cycle) when all its packets are answered. Its remote post
 // travels in the head of its last packet when all its packets go to the tile that is posted to;
-// `done_posted_o`, valid with `done_o`, says so. Faults, `abort_i` and `busy_o` as in dma_load; a packet
-// that has begun is completed.
+// `done_posted_o`, valid with `done_o`, says so. Faults, `abort_i`, `busy_o` and `active_o` as in dma_load; a
+// packet that has begun is completed.
 // Latency: 3 cycles from a command to its first scratchpad access, 2 more to its flit.
 
 `include "assert.svh"
@@ -30,6 +30,7 @@ module dma_store
     output unit_state_e state_o,
     input  logic        abort_i,
     output logic        busy_o,
+    output logic        active_o,
 
     // network interface: write packets, and their responses
     output logic  wr_valid_o,
@@ -61,7 +62,7 @@ module dma_store
   unit_fault_t failure_q[NumInFlight];
 
   logic take, flush, drain_q, quiet;
-  logic agen_ready, packet_valid, packet_ready, bad, checking;
+  logic agen_ready, agen_active, packet_valid, packet_ready, bad, checking;
   logic [31:0] bad_info;
   packet_t packet;
   block_t block;
@@ -101,7 +102,8 @@ module dma_store
     .packet_o(packet),
     .bad_o(bad),
     .bad_info_o(bad_info),
-    .checking_o(checking)
+    .checking_o(checking),
+    .active_o(agen_active)
   );
 
   // ------------------------------------------------------------------------------------- packets
@@ -326,6 +328,10 @@ module dma_store
 
   // -------------------------------------------------------------------------------------- status
   assign busy_o = head_q != tail_q || drain_q || !quiet;
+
+  // Without any of these no register changes.
+  assign active_o = take || flush || agen_active || begins || read || pipe_valid_q ||
+      (wr_valid_o && wr_ready_i) || ack_valid_i || (!next_slot_valid_q && free_slots != '0) || done_o;
 
   always_comb begin
     if (begins || read || (wr_valid_o && wr_ready_i)) state_o = UnitStateBusy;

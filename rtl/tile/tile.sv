@@ -96,17 +96,24 @@ module tile
   logic vacc_req, vacc_gnt;
 
   // Four parts of the tile have a clock of their own, which stands still while they have nothing to do:
-  // sequencers, matrix unit, vector unit, and what meets the network. A unit's runs for one cycle more than
-  // it is busy; all run in reset, which a simulator may see only at an edge.
-  logic [NumUnits-1:0] seq_active, unit_active, unit_was_active_q;
-  logic event_valid, ni_busy;
+  // sequencers, matrix unit, vector unit, and what meets the network. The matrix and the vector unit's run for
+  // one cycle more than they are busy; the others say which cycles change their state. All run in reset.
+  logic [NumUnits-1:0] seq_active;
+  logic matrix_active, matrix_was_active_q, vector_active, vector_was_active_q;
+  logic event_valid, ni_busy, ni_active, load_active, store_active;
   logic seq_clk, network_clk, matrix_clk, vector_clk;
 
-  assign unit_active = unit_busy | cmd_valid | unit_fault_valid | {NumUnits{abort}};
+  assign matrix_active = unit_busy[UnitMatrix] || cmd_valid[UnitMatrix] || unit_fault_valid[UnitMatrix] || abort;
+  assign vector_active = unit_busy[UnitVector] || cmd_valid[UnitVector] || unit_fault_valid[UnitVector] || abort;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) unit_was_active_q <= '0;
-    else unit_was_active_q <= unit_active;
+    if (!rst_ni) begin
+      matrix_was_active_q <= 1'b0;
+      vector_was_active_q <= 1'b0;
+    end else begin
+      matrix_was_active_q <= matrix_active;
+      vector_was_active_q <= vector_active;
+    end
   end
 
   clock_gate u_seq_gate (
@@ -118,23 +125,21 @@ module tile
 
   clock_gate u_network_gate (
     .clk_i,
-    .en_i(unit_active[UnitLoad] || unit_was_active_q[UnitLoad] || unit_active[UnitStore] ||
-            unit_was_active_q[UnitStore] || ni_busy || req_valid_i || rsp_valid_i ||
-            remote_valid != '0 || event_valid || !rst_ni),
+    .en_i(load_active || store_active || ni_active || !rst_ni),
     .test_en_i(1'b0),
     .clk_o(network_clk)
   );
 
   clock_gate u_matrix_gate (
     .clk_i,
-    .en_i(unit_active[UnitMatrix] || unit_was_active_q[UnitMatrix] || vacc_req || !rst_ni),
+    .en_i(matrix_active || matrix_was_active_q || vacc_req || !rst_ni),
     .test_en_i(1'b0),
     .clk_o(matrix_clk)
   );
 
   clock_gate u_vector_gate (
     .clk_i,
-    .en_i(unit_active[UnitVector] || unit_was_active_q[UnitVector] || !rst_ni),
+    .en_i(vector_active || vector_was_active_q || !rst_ni),
     .test_en_i(1'b0),
     .clk_o(vector_clk)
   );
@@ -225,6 +230,7 @@ module tile
     .state_o(unit_state[UnitLoad]),
     .abort_i(abort),
     .busy_o(unit_busy[UnitLoad]),
+    .active_o(load_active),
     .req_valid_o(load_req_valid),
     .req_ready_i(load_req_ready),
     .req_addr_o(load_req_addr),
@@ -256,6 +262,7 @@ module tile
     .state_o(unit_state[UnitStore]),
     .abort_i(abort),
     .busy_o(unit_busy[UnitStore]),
+    .active_o(store_active),
     .wr_valid_o(store_valid),
     .wr_ready_i(store_ready),
     .wr_o(store_flit),
@@ -489,6 +496,7 @@ module tile
     .event_fault_i(event_fault),
     .quiet_o(ni_quiet),
     .busy_o(ni_busy),
+    .active_o(ni_active),
     .events_o(ni_events)
   );
 

@@ -2,6 +2,7 @@
 // it (tile_target). The two share nothing, so that an answer never waits for a question.
 //
 // Contract and latency: those of the two parts. Flits are registered on the way in and out.
+// `active_o` is a clock enable: in a cycle without it the clock may stand still.
 module tile_ni
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -83,9 +84,10 @@ module tile_ni
     input  logic               event_fault_i,
     output logic               quiet_o,
     output logic               busy_o,
+    output logic               active_o,
     output ni_events_t         events_o
 );
-  logic requester_busy, target_busy;
+  logic requester_busy, requester_active, target_busy;
 
   tile_requester #(
     .NumCols(NumCols),
@@ -122,6 +124,7 @@ module tile_ni
     .event_fault_i,
     .quiet_o,
     .busy_o(requester_busy),
+    .active_o(requester_active),
     .req_valid_o,
     .req_ready_i,
     .req_o,
@@ -161,6 +164,7 @@ module tile_ni
   );
 
   assign busy_o   = requester_busy || target_busy;
+  assign active_o = requester_active || target_busy || req_valid_i;
   assign events_o = '{
           req_out: req_valid_o && req_ready_i,
           rsp_out: rsp_valid_o && rsp_ready_i,

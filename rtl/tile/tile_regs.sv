@@ -237,7 +237,17 @@ module tile_regs
   logic [31:0] base_q[NumWindows];
   logic [31:0] limit_q[NumWindows];
 
-  always_ff @(posedge clk_i) begin
+  // They have a clock of their own, which runs while a register is read or written.
+  logic access_clk;
+
+  clock_gate u_access_gate (
+    .clk_i,
+    .en_i(reg_req_i || !rst_ni),
+    .test_en_i(1'b0),
+    .clk_o(access_clk)
+  );
+
+  always_ff @(posedge access_clk) begin
     if (!rst_ni) begin
       inputs_q <= '0;
       perm_q <= '0;
@@ -248,7 +258,7 @@ module tile_regs
   end
 
   // No window is open, and no program runs, before these are written: unreset.
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge access_clk) begin
     if (write) begin
       for (int unsigned i = 0; i < NumUnits; i++) begin
         if (reg_word_i == WordProgram + 10'(i)) program_q[i] <= reg_wdata_i[17:0];
@@ -305,11 +315,13 @@ module tile_regs
       grants_q   <= '0;
       refusals_q <= '0;
     end else begin
-      req_out_q  <= req_out_q + 32'(ni_events_i.req_out);
-      rsp_out_q  <= rsp_out_q + 32'(ni_events_i.rsp_out);
-      req_in_q   <= req_in_q + 32'(ni_events_i.req_in);
-      rsp_in_q   <= rsp_in_q + 32'(ni_events_i.rsp_in);
-      stall_q    <= stall_q + 32'(ni_events_i.stall);
+      if (ni_events_i != '0) begin
+        req_out_q <= req_out_q + 32'(ni_events_i.req_out);
+        rsp_out_q <= rsp_out_q + 32'(ni_events_i.rsp_out);
+        req_in_q  <= req_in_q + 32'(ni_events_i.req_in);
+        rsp_in_q  <= rsp_in_q + 32'(ni_events_i.rsp_in);
+        stall_q   <= stall_q + 32'(ni_events_i.stall);
+      end
       grants_q   <= grants_q + 32'(spad_grants_i);
       refusals_q <= refusals_q + 32'(spad_refusals_i);
     end
@@ -359,7 +371,7 @@ module tile_regs
   end
 
   // Valid in the cycle after a read: unreset.
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge access_clk) begin
     if (reg_req_i && !reg_we_i) rdata_q <= rdata;
   end
 

@@ -9,6 +9,7 @@
 //   - `event_ready_o` and the ready of a post mean that it will leave; `quiet_o`: all posts so far have
 //     been answered. A post that is answered by an error is a fault Response (with the newest
 //     post's command of that unit).
+//   - `active_o` is a clock enable: in a cycle without it the clock may stand still.
 // Latency: one cycle from a client to `req_valid_o`, one from `rsp_valid_i` to a client.
 `include "assert.svh"
 
@@ -62,6 +63,7 @@ module tile_requester
     input  logic                       event_fault_i,
     output logic                       quiet_o,
     output logic                       busy_o,
+    output logic                       active_o,
 
     // request network out, response network in
     output logic  req_valid_o,
@@ -359,6 +361,11 @@ module tile_requester
   assign quiet_o = posts_q == '0;
   assign busy_o  = req_valid_o || rsp_valid || out_state_q != OutHead || deny_load_q || deny_store_q ||
       event_valid_i;
+
+  // Without any of these no register changes: a request that waits for the network stands still.
+  assign active_o = (push && push_ready) || (load_valid_i && load_ready_o) || (store_valid_i && store_ready_o) ||
+      post_ready_o != '0 || (req_valid_o && req_ready_i) || rsp_valid_i || (rsp_valid && rsp_ready) ||
+      deny_load_q || deny_store_q;
 
   `ASSERT(PostsBound_A, !post_answered || posts_q != '0)
   `ASSERT(ResponseHasClient_A, !rsp_valid || rsp.tag[5:4] != ClientCore)

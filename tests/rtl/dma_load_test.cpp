@@ -73,7 +73,7 @@ struct LoadDut : Dut<Vdma_load> {
     if (m.req_valid_o && m.req_ready_i) take_read();
     if (m.spad_gnt_i) take_write();
     if (m.rsp_valid_i && m.rsp_ready_o) advance_response();
-    tick();
+    gated_tick(m.active_o);
   }
 
   void drive_response() {

@@ -79,7 +79,7 @@ struct StoreDut : Dut<Vdma_store> {
     const bool read = m.spad_gnt_i;
     const unsigned addr = m.spad_o >> 6 & 0x3ffff;
     const unsigned len = m.spad_o & 0x3f;
-    tick();
+    gated_tick(m.active_o);
     // Read data stand for one cycle, then nothing can be relied on.
     for (unsigned i = 0; i < 8; ++i) m.spad_rdata_i[i] = static_cast<uint32_t>(rng());
     if (read) drive_read_data(addr, len);

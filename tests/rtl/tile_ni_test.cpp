@@ -144,7 +144,7 @@ class Dut : public systole::test::Dut<Vtile_ni> {
     const bool taken = dut.req_valid_i && dut.req_ready_o;
     held_ = dut.req_valid_i && !taken;
     const bool answered = dut.rsp_valid_i && dut.rsp_ready_o;
-    tick();
+    gated_tick(dut.active_o);
     if (taken) requests.pop_front();
     if (answered) answers.pop_front();
     std::memcpy(dut.spad_rdata_i.data(), read.data(), 32);

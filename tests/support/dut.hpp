@@ -82,13 +82,16 @@ class Dut {
   }
 
   /// One clock cycle: low phase, then the rising edge.
-  void tick() {
+  void tick() { gated_tick(true); }
+
+  /// A cycle behind a clock gate: without `enabled` the edge does not come.
+  void gated_tick(bool enabled) {
     if (cycle_ >= max_cycles_) {
       throw Timeout(fmt::format("the test has run for its bound of {} cycles", max_cycles_));
     }
     settle();
     dump(2 * cycle_);
-    model_->clk_i = 1;
+    model_->clk_i = enabled;
     model_->eval();
     dump(2 * cycle_ + 1);
     ++cycle_;
