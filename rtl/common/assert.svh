@@ -1,6 +1,7 @@
 // Assertions, written once for simulation and for model checkers: they use the module's clk_i and
 // rst_ni, take one Boolean expression over the present and (by $past) earlier cycles, and are checked at
-// each rising edge out of reset. Name them after the claim: ASSERT(GrantOneHot_A, $onehot0(grant_o)).
+// each rising edge out of reset. Name them after the claim: ASSERT(GrantOneHot_A, $onehot0(grant_o)). A claim
+// about some cycles says which, ASSERT_WHEN(DataOfHead_A, valid_i, ...): a simulation looks at it in those alone.
 `ifndef SYSTOLE_ASSERT_SVH
 `define SYSTOLE_ASSERT_SVH
 
@@ -8,15 +9,17 @@
 // A concurrent assertion makes Verilator copy each signal that it names at every eval, its clock gated or
 // not (20 ns a router and cycle, measured); this one reads the same values at the same edge for nothing.
 // With some parameters a claim holds by its widths alone: CMPCONST.
-`define ASSERT(Name, Expr) \
+`define ASSERT_WHEN(Name, When, Expr) \
   /* verilator lint_save */ /* verilator lint_off CMPCONST */ \
-  always @(posedge clk_i) if (rst_ni) Name: assert (Expr) else $error(`"Name`"); \
+  always @(posedge clk_i) if (rst_ni && (When)) Name: assert (Expr) else $error(`"Name`"); \
   /* verilator lint_restore */
 `else
-`define ASSERT(Name, Expr) \
-  Name: assert property (@(posedge clk_i) disable iff (!rst_ni) (Expr)) \
+`define ASSERT_WHEN(Name, When, Expr) \
+  Name: assert property (@(posedge clk_i) disable iff (!rst_ni) (!(When) || (Expr))) \
   else $error(`"Name`");
 `endif
+
+`define ASSERT(Name, Expr) `ASSERT_WHEN(Name, 1'b1, Expr)
 
 // After a cycle in which Before held, Expr holds. The past is a register of its own: `$past` makes Verilator
 // copy what it names at every eval, as above.

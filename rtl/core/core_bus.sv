@@ -91,7 +91,7 @@ module core_bus
   end
 
 
-  `ASSERT(WindowAnswersOnce_A, !window_rvalid_i || pending_q == TargetWindow)
+  `ASSERT_WHEN(WindowAnswersOnce_A, window_rvalid_i, pending_q == TargetWindow)
   `ASSERT(GrantIsRequested_A, !gnt_o || req_i)
 
 endmodule

@@ -228,8 +228,8 @@ module core_dma
   assign unused_rsp = ^{rsp_i.dst, rsp_i.src, rsp_i.tag[5:SlotBits], rsp_i.head};
 
   `ASSERT(EndsWhatIsUnderWay_A, (slot_ended & ~slot_busy_q) == '0)
-  `ASSERT(PacketInBounds_A,
-          !sends_head || (chunk != '0 && remote_q[8:0] + 9'(chunk - 10'd1) >= remote_q[8:0]))
-  `ASSERT(NotStartedTwice_A, !start_i || !busy_o)
+  `ASSERT_WHEN(PacketInBounds_A, sends_head,
+               (chunk != '0 && remote_q[8:0] + 9'(chunk - 10'd1) >= remote_q[8:0]))
+  `ASSERT_WHEN(NotStartedTwice_A, start_i, !busy_o)
 
 endmodule

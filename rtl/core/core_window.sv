@@ -175,9 +175,9 @@ module core_window
 
   `ASSERT(EndsWhatIsUnderWay_A, (slot_ended & ~slot_busy_q) == '0)
   `ASSERT(LoadAlone_A, state_q != StWaitLoad || slot_busy_q == '0)
-  `ASSERT(ResponseIsOneFlit_A, !rsp_valid_i || rsp_i.last)
-  `ASSERT(
-      BytesAreNeighbours_A,
-      !req_i || be_i inside {4'b0001, 4'b0010, 4'b0100, 4'b1000, 4'b0011, 4'b0110, 4'b1100, 4'b0111, 4'b1110, 4'b1111})
+  `ASSERT_WHEN(ResponseIsOneFlit_A, rsp_valid_i, rsp_i.last)
+  `ASSERT_WHEN(
+      BytesAreNeighbours_A, req_i,
+      be_i inside {4'b0001, 4'b0010, 4'b0100, 4'b1000, 4'b0011, 4'b0110, 4'b1100, 4'b0111, 4'b1110, 4'b1111})
 
 endmodule

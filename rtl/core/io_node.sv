@@ -431,7 +431,7 @@ module io_node
   assign m_axi_host_bready_o = m_axi_bready && awake_q;
   assign m_axi_host_rready_o = m_axi_rready && awake_q;
 
-  `ASSERT(MeshGetsMapped_A, !noc_req_valid_o || !noc_req_o.head || noc_req_o.dst != '0)
+  `ASSERT_WHEN(MeshGetsMapped_A, noc_req_valid_o, !noc_req_o.head || noc_req_o.dst != '0)
   `ASSERT(TakesOnlyAwake_A, awake_q || !(noc_req_ready_o || noc_rsp_ready_o))
   `ASSERT(OffersOnlyAwake_A, awake_q || !(noc_req_valid_o || noc_rsp_valid_o))
 

@@ -86,7 +86,7 @@ module packet_crossbar
       end
     end
 
-    `ASSERT(PacketWhole_A, !valid_o[m] || flit_o[m].head == !locked_q[m])
+    `ASSERT_WHEN(PacketWhole_A, valid_o[m], flit_o[m].head == !locked_q[m])
     `ASSERT(OwnerIsGranted_A, locked_q[m] || !any || grant[owner[m]])
   end
 

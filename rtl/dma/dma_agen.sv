@@ -182,11 +182,10 @@ module dma_agen
     end
   end
 
-  `ASSERT(LengthInRange_A, !packet_valid_o || packet_o.len inside {[10'd1 : 10'(MaxPacketBytes)]})
-  `ASSERT(NoBoundaryCrossed_A,
-          !packet_valid_o || {1'b0, packet_o.addr[8:0]} + packet_o.len <= 10'(MaxPacketBytes))
-  `ASSERT(
-      LocalInRange_A,
-      !packet_valid_o || {1'b0, packet_o.local_addr} + {9'd0, packet_o.len} <= 19'(ScratchpadBytes))
+  `ASSERT_WHEN(LengthInRange_A, packet_valid_o, packet_o.len inside {[10'd1 : 10'(MaxPacketBytes)]})
+  `ASSERT_WHEN(NoBoundaryCrossed_A, packet_valid_o,
+               {1'b0, packet_o.addr[8:0]} + packet_o.len <= 10'(MaxPacketBytes))
+  `ASSERT_WHEN(LocalInRange_A, packet_valid_o,
+               {1'b0, packet_o.local_addr} + {9'd0, packet_o.len} <= 19'(ScratchpadBytes))
 
 endmodule

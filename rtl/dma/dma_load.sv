@@ -308,10 +308,10 @@ module dma_load
   end
 
   `ASSERT_HELD(ReadHeld_A, req_valid_o, req_ready_i, {req_addr_o, req_len_o, req_slot_o})
-  `ASSERT(ResponseExpected_A, !rsp_valid_i || slot_busy_q[slot])
-  `ASSERT(ResponseLength_A, !rsp_fire || rsp_error || rsp_i.last == rsp_last)
+  `ASSERT_WHEN(ResponseExpected_A, rsp_valid_i, slot_busy_q[slot])
+  `ASSERT_WHEN(ResponseLength_A, rsp_fire, rsp_error || rsp_i.last == rsp_last)
   `ASSERT_HELD(WriteHeld_A, spad_req_o, spad_gnt_i, spad_o)
-  `ASSERT(QuietBeforeNew_A, !drain_q || !take)
-  `ASSERT(CommandIsOurs_A, !take || cmd_i[7:0] == OpcodeLoad || cmd_i[7:0] == OpcodeFill)
+  `ASSERT_WHEN(QuietBeforeNew_A, drain_q, !take)
+  `ASSERT_WHEN(CommandIsOurs_A, take, cmd_i[7:0] == OpcodeLoad || cmd_i[7:0] == OpcodeFill)
 
 endmodule

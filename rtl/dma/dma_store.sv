@@ -343,10 +343,10 @@ module dma_store
   end
 
   `ASSERT(QueueNeverOverflows_A, !pipe_valid_q || queue_ready)
-  `ASSERT(ResponseExpected_A, !ack_valid_i || slot_busy_q[ack_i.tag[3:0]])
+  `ASSERT_WHEN(ResponseExpected_A, ack_valid_i, slot_busy_q[ack_i.tag[3:0]])
   `ASSERT_HELD(ReadHeld_A, spad_req_o, spad_gnt_i, spad_o)
   `ASSERT_HELD(FlitHeld_A, wr_valid_o, wr_ready_i, wr_o)
-  `ASSERT(QuietBeforeNew_A, !drain_q || !take)
-  `ASSERT(CommandIsOurs_A, !take || cmd_i[7:0] == OpcodeStore)
+  `ASSERT_WHEN(QuietBeforeNew_A, drain_q, !take)
+  `ASSERT_WHEN(CommandIsOurs_A, take, cmd_i[7:0] == OpcodeStore)
 
 endmodule

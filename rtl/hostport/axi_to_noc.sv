@@ -644,15 +644,15 @@ module axi_to_noc
   logic unused;
   assign unused = ^{rsp_i.dst, rsp_i.src, rsp_i.tag[5:SlotBits+1], rsp_i.op, rsp_i.head, rsp_i.last};
 
-  `ASSERT(WriteLastMatches_A, !beat_go || w.last == beat_last)
+  `ASSERT_WHEN(WriteLastMatches_A, beat_go, w.last == beat_last)
   `ASSERT(DataAtHand_A, !send_data || data_valid)
-  `ASSERT(ResponseOp_A,
-          !rsp_valid_i || rsp_i.op == (rsp_i.tag[SlotBits] ? NocOpAck : NocOpReadData))
+  `ASSERT_WHEN(ResponseOp_A, rsp_valid_i,
+               rsp_i.op == (rsp_i.tag[SlotBits] ? NocOpAck : NocOpReadData))
   `ASSERT(
       ReadComplete_A,
       !(rsp_read && rsp_i.last && rsp_i.err == ErrOk) || read_received_q[rsp_slot] + 1'b1 == read_slot_q[rsp_slot].beats)
-  `ASSERT(
-      PacketInLine_A,
-      !packet_push || packet_in.bytes == '0 || 32'(packet_in.addr[PacketBits-1:0]) + 32'(packet_in.bytes) <= MaxPacketBytes)
+  `ASSERT_WHEN(
+      PacketInLine_A, packet_push,
+      packet_in.bytes == '0 || 32'(packet_in.addr[PacketBits-1:0]) + 32'(packet_in.bytes) <= MaxPacketBytes)
 
 endmodule

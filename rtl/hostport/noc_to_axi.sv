@@ -448,12 +448,12 @@ module noc_to_axi
   logic unused;
   assign unused = ^{req_i.dst, req_i.err, head.zero, head.zero2, head.post_sem, m_axi_bid_i, m_axi_rid_i};
 
-  `ASSERT(HeadWhenExpected_A, !take || req_i.head == (state_q == TakeHead))
+  `ASSERT_WHEN(HeadWhenExpected_A, take, req_i.head == (state_q == TakeHead))
   `ASSERT(WriteHasItsFlits_A, !(take && state_q == TakeData) || req_i.last == (w_left_q == 1))
-  `ASSERT(ReadIsOneFlit_A, !start_read || req_i.last)
+  `ASSERT_WHEN(ReadIsOneFlit_A, start_read, req_i.last)
   `ASSERT(ReadDataExpected_A, !m_axi_rvalid_i || read_pending)
   `ASSERT(WriteResponseExpected_A, !b_valid || write_pending)
-  `ASSERT(ReadLastMatches_A, !r_take || r_beat.last == (beat_q == read.last_beat))
+  `ASSERT_WHEN(ReadLastMatches_A, r_take, r_beat.last == (beat_q == read.last_beat))
   `ASSERT(OneGrant_A, $onehot0(grant))
 
 endmodule

@@ -75,6 +75,6 @@ module accumulators
     else valid_q <= row_valid_i;
   end
 
-  `ASSERT(BaseIsLegal_A,
-          !row_valid_i || base_i inside {AccInitZero, AccInitBias, AccInitAccumulate})
+  `ASSERT_WHEN(BaseIsLegal_A, row_valid_i,
+               base_i inside {AccInitZero, AccInitBias, AccInitAccumulate})
 endmodule

@@ -116,9 +116,8 @@ module matrix_array
   logic unused_formats;
   assign unused_formats = ^{row_i[1], row_scales_i};
 
-  `ASSERT(
-      RowIsInt8_A,
-      !row_valid_i || (row_info_i.format == FormatInt8 && row_info_i.len inside {[7'd1 : 7'd32]}))
+  `ASSERT_WHEN(RowIsInt8_A, row_valid_i,
+               (row_info_i.format == FormatInt8 && row_info_i.len inside {[7'd1 : 7'd32]}))
   `ASSERT(
       LoadIsInt8_A,
       load_valid_i == '0 || (load_info_i.format == FormatInt8 && load_info_i.part == PartWeights))

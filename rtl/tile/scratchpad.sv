@@ -137,8 +137,8 @@ module scratchpad
   logic [NumRequesters-1:0] req;
   logic [NumRequesters-1:0] write;
   logic [NumRequesters-1:0] gnt;
-  chunk_t first_chunk[NumRequesters];
-  logic [1:0] extra[NumRequesters];
+  spad_addr_t req_addr[NumRequesters];
+  logic [5:0] req_len[NumRequesters];
 
   always_comb begin
     logic [5:0] act_len;
@@ -155,25 +155,25 @@ module scratchpad
     write[Ld] = 1'b1;
     write[Ni] = ni_we_i;
     for (int unsigned i = 0; i < 4; i++) begin
-      first_chunk[Act+i] = act_addr_i[i][17:4];
-      extra[Act+i] = extra_chunks(act_addr_i[i][3:0], act_len);
-      first_chunk[Wgt+i] = wgt_addr_i[i][17:4];
-      extra[Wgt+i] = 2'd0;
+      req_addr[Act+i] = act_addr_i[i];
+      req_len[Act+i] = act_len;
+      req_addr[Wgt+i] = {wgt_addr_i[i][17:4], 4'd0};
+      req_len[Wgt+i] = 6'd16;
     end
-    first_chunk[Va] = va_i.addr[17:4];
-    extra[Va] = extra_chunks(va_i.addr[3:0], va_i.len);
-    first_chunk[Vb] = vb_i.addr[17:4];
-    extra[Vb] = extra_chunks(vb_i.addr[3:0], vb_i.len);
-    first_chunk[Vd] = vd_i.addr[17:4];
-    extra[Vd] = extra_chunks(vd_i.addr[3:0], vd_i.len);
-    first_chunk[Ni] = {ni_addr_i[17:5], 1'b0};
-    extra[Ni] = 2'd1;
-    first_chunk[Ld] = ld_i.addr[17:4];
-    extra[Ld] = extra_chunks(ld_i.addr[3:0], ld_i.len);
-    first_chunk[St] = st_i.addr[17:4];
-    extra[St] = extra_chunks(st_i.addr[3:0], st_i.len);
-    first_chunk[Seq] = seq_i.addr[17:4];
-    extra[Seq] = extra_chunks(seq_i.addr[3:0], seq_i.len);
+    req_addr[Va] = va_i.addr;
+    req_len[Va] = va_i.len;
+    req_addr[Vb] = vb_i.addr;
+    req_len[Vb] = vb_i.len;
+    req_addr[Vd] = vd_i.addr;
+    req_len[Vd] = vd_i.len;
+    req_addr[Ni] = {ni_addr_i[17:5], 5'd0};
+    req_len[Ni] = 6'd32;
+    req_addr[Ld] = ld_i.addr;
+    req_len[Ld] = ld_i.len;
+    req_addr[St] = st_i.addr;
+    req_len[St] = st_i.len;
+    req_addr[Seq] = seq_i.addr;
+    req_len[Seq] = seq_i.len;
   end
 
   assign act_gnt_o = gnt[Act+:4];
@@ -199,19 +199,27 @@ module scratchpad
   assign starved = count_q[0] & count_q[1] & count_q[2] & count_q[3] & count_q[4] & count_q[5];
   assign prefer  = req & starved & (~(req & starved) + 15'd1);
 
+  // Of those refused in the cycle before, the counters are not all zero.
+  logic [NumRequesters-1:0] refused_q;
+
   always_comb begin
     logic [NumRequesters-1:0] carry;
     carry = ~starved;
-    for (int unsigned i = 0; i < 6; i++) begin
-      count_d[i] = (count_q[i] ^ carry) & refused;
-      carry &= count_q[i];
+    for (int unsigned i = 0; i < 6; i++) count_d[i] = '0;
+    if (refused != '0) begin
+      for (int unsigned i = 0; i < 6; i++) begin
+        count_d[i] = (count_q[i] ^ carry) & refused;
+        carry &= count_q[i];
+      end
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      refused_q <= '0;
       for (int unsigned i = 0; i < 6; i++) count_q[i] <= '0;
-    end else begin
+    end else if ((refused | refused_q) != '0) begin
+      refused_q <= refused;
       for (int unsigned i = 0; i < 6; i++) count_q[i] <= count_d[i];
     end
   end
@@ -233,6 +241,8 @@ module scratchpad
   always_comb begin
     logic [Banks-1:0] mask;
     logic [Banks-1:0] reserved;
+    logic [1:0] extra;
+    chunk_t chunk0;
     chunk_t chunk1;
     chunk_t chunk2;
     bank_t bank0;
@@ -240,7 +250,7 @@ module scratchpad
     bank_t bank2;
     logic [2:0] source;
     bank_shared = 1'b0;
-    {mask, chunk1, chunk2, bank0, bank1, bank2, source} = '0;
+    {mask, extra, chunk0, chunk1, chunk2, bank0, bank1, bank2, source} = '0;
     gnt = '0;
     bank_req = '0;
     bank_we = '0;
@@ -252,35 +262,38 @@ module scratchpad
     if (prefer != '0) begin
       for (int unsigned r = 0; r < NumRequesters; r++) begin
         if (prefer[r]) begin
-          reserved = 16'd1 << bank_of(first_chunk[r]);
-          if (extra[r] != 2'd0) reserved |= 16'd1 << bank_of(first_chunk[r] + 14'd1);
-          if (extra[r] == 2'd2) reserved |= 16'd1 << bank_of(first_chunk[r] + 14'd2);
+          extra = extra_chunks(req_addr[r][3:0], req_len[r]);
+          reserved = 16'd1 << bank_of(req_addr[r][17:4]);
+          if (extra != 2'd0) reserved |= 16'd1 << bank_of(req_addr[r][17:4] + 14'd1);
+          if (extra == 2'd2) reserved |= 16'd1 << bank_of(req_addr[r][17:4] + 14'd2);
         end
       end
     end
     for (int unsigned r = 0; r < NumRequesters; r++) begin
       if (req[r]) begin
-        chunk1 = first_chunk[r] + 14'd1;
-        chunk2 = first_chunk[r] + 14'd2;
-        bank0 = bank_of(first_chunk[r]);
+        extra = extra_chunks(req_addr[r][3:0], req_len[r]);
+        chunk0 = req_addr[r][17:4];
+        chunk1 = chunk0 + 14'd1;
+        chunk2 = chunk0 + 14'd2;
+        bank0 = bank_of(chunk0);
         bank1 = bank_of(chunk1);
         bank2 = bank_of(chunk2);
         source = r == Vd ? 3'(VdChunk) : r == Ni ? 3'(NiChunk) : 3'(LdChunk);
         mask = 16'd1 << bank0;
-        if (extra[r] != 2'd0) mask |= 16'd1 << bank1;
-        if (extra[r] == 2'd2) mask |= 16'd1 << bank2;
+        if (extra != 2'd0) mask |= 16'd1 << bank1;
+        if (extra == 2'd2) mask |= 16'd1 << bank2;
         if ((mask & (bank_req | reserved)) == '0 || prefer[r]) begin
           gnt[r] = 1'b1;
           bank_shared |= (mask & bank_req) != '0;
           bank_req |= mask;
           if (write[r]) bank_we |= mask;
-          bank_row[bank0] = first_chunk[r][13:4];
+          bank_row[bank0] = chunk0[13:4];
           bank_source[bank0] = source;
-          if (extra[r] != 2'd0) begin
+          if (extra != 2'd0) begin
             bank_row[bank1] = chunk1[13:4];
             bank_source[bank1] = source + 3'd1;
           end
-          if (extra[r] == 2'd2) begin
+          if (extra == 2'd2) begin
             bank_row[bank2] = chunk2[13:4];
             bank_source[bank2] = source + 3'd2;
           end
@@ -409,13 +422,13 @@ module scratchpad
     act_mode_q <= act_mode_i;
     for (int unsigned i = 0; i < 4; i++) begin
       act_addr_q[i]  <= act_addr_i[i];
-      wgt_chunk_q[i] <= first_chunk[Wgt+i];
+      wgt_chunk_q[i] <= wgt_addr_i[i][17:4];
     end
     window_addr_q[0] <= va_i.addr;
     window_addr_q[1] <= vb_i.addr;
     window_addr_q[2] <= st_i.addr;
     window_addr_q[3] <= seq_i.addr;
-    ni_chunk_q <= first_chunk[Ni];
+    ni_chunk_q <= {ni_addr_i[17:5], 1'b0};
   end
 
   // Window reads 0..3 are va, vb, st, seq; 4 is the first window of act.
@@ -507,10 +520,10 @@ module scratchpad
 
   `ASSERT(ActWindows_A, act_mode_i != RowModeRun32 || (act_req_i & 4'b1110) == '0)
   `ASSERT(ActWindows2_A, act_mode_i != RowModeRun16x2 || (act_req_i & 4'b1100) == '0)
-  `ASSERT(WindowLength_A, !vd_req_i || vd_i.len inside {[6'd1 : 6'd32]})
-  `ASSERT(LoadLength_A, !ld_req_i || ld_i.len inside {[6'd1 : 6'd32]})
+  `ASSERT_WHEN(WindowLength_A, vd_req_i, vd_i.len inside {[6'd1 : 6'd32]})
+  `ASSERT_WHEN(LoadLength_A, ld_req_i, ld_i.len inside {[6'd1 : 6'd32]})
   `ASSERT(GrantIsRequested_A, (gnt & ~req) == '0)
   `ASSERT(OneAccessPerBank_A, !bank_shared)
   `ASSERT(PreferredIsGranted_A, (prefer & ~gnt) == '0)
-  `ASSERT(BeatAligned_A, !ni_req_i || ni_addr_i[4:0] == '0)
+  `ASSERT_WHEN(BeatAligned_A, ni_req_i, ni_addr_i[4:0] == '0)
 endmodule

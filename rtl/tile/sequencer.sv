@@ -521,10 +521,10 @@ module sequencer
     else state_o = UnitStateFetch;
   end
 
-  `ASSERT(DoneOfCommand_A, !done_i || count_q > done_q)
+  `ASSERT_WHEN(DoneOfCommand_A, done_i, count_q > done_q)
   `ASSERT(UnderWayBound_A, count_q + remote_count_q <= 3'(MaxUnderWay))
-  `ASSERT(TakeOnce_A, !take_gnt_i || !taken_q)
-  `ASSERT(LaunchAtRest_A, !launch_i || (ended_q && count_q == '0))
+  `ASSERT_WHEN(TakeOnce_A, take_gnt_i, !taken_q)
+  `ASSERT_WHEN(LaunchAtRest_A, launch_i, (ended_q && count_q == '0))
   `ASSERT_AFTER(CommandHeld_A, cmd_valid_o && !cmd_ready_i && !stop_i && !clear_i,
                 cmd_valid_o || stop_i)
 endmodule

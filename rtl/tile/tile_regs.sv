@@ -378,8 +378,8 @@ module tile_regs
   assign reg_rdata_o = rdata_q;
 
   `ASSERT(OneEnd_A, !(running_q && (done_q || fault_q)))
-  `ASSERT(LaunchAtRest_A, !launch_o || ended_i == '1)
-  `ASSERT(
-      KnownState_A,
-      !running_q || (state_i[0] <= UnitStateDrain && state_i[1] <= UnitStateDrain && state_i[2] <= UnitStateDrain && state_i[3] <= UnitStateDrain))
+  `ASSERT_WHEN(LaunchAtRest_A, launch_o, ended_i == '1)
+  `ASSERT_WHEN(
+      KnownState_A, running_q,
+      (state_i[0] <= UnitStateDrain && state_i[1] <= UnitStateDrain && state_i[2] <= UnitStateDrain && state_i[3] <= UnitStateDrain))
 endmodule

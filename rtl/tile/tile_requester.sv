@@ -367,10 +367,10 @@ module tile_requester
       post_ready_o != '0 || (req_valid_o && req_ready_i) || rsp_valid_i || (rsp_valid && rsp_ready) ||
       deny_load_q || deny_store_q;
 
-  `ASSERT(PostsBound_A, !post_answered || posts_q != '0)
-  `ASSERT(ResponseHasClient_A, !rsp_valid || rsp.tag[5:4] != ClientCore)
+  `ASSERT_WHEN(PostsBound_A, post_answered, posts_q != '0)
+  `ASSERT_WHEN(ResponseHasClient_A, rsp_valid, rsp.tag[5:4] != ClientCore)
   `ASSERT(StoreBeginsWithHead_A, out_state_q != OutHead || !store_valid_i || store_i.head)
   `ASSERT(StoreHasData_A, out_state_q != OutHead || !store_valid_i || !store_i.last)
-  `ASSERT(PacketInBlock_A,
-          !load_valid_i || (load_len_i != '0 && {1'b0, load_addr_i[8:0]} + load_len_i <= 10'd512))
+  `ASSERT_WHEN(PacketInBlock_A, load_valid_i,
+               (load_len_i != '0 && {1'b0, load_addr_i[8:0]} + load_len_i <= 10'd512))
 endmodule

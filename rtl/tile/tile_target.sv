@@ -340,10 +340,9 @@ module tile_target
 
   `ASSERT(QueueTakes_A, !push || push_ready)
   `ASSERT(OneAnswer_A, !(reading_q && answer))
-  `ASSERT(BeginsWithHead_A, !at_head || !req_valid || req.head)
+  `ASSERT_WHEN(BeginsWithHead_A, at_head, !req_valid || req.head)
   `ASSERT(DataFollowHead_A,
           !(in_state_q inside {InWrite, InRegWrite, InDrop}) || !req_valid || !req.head)
-  `ASSERT(
-      PacketInBlock_A,
-      !at_head || !req_valid || req.op == NocOpPost || {1'b0, head.addr[8:0]} + head.len <= 10'd512)
+  `ASSERT_WHEN(PacketInBlock_A, at_head,
+               !req_valid || req.op == NocOpPost || {1'b0, head.addr[8:0]} + head.len <= 10'd512)
 endmodule

@@ -142,6 +142,6 @@ module vector_agen
   assign valid_o = valid_q;
 
   `ASSERT(AdvanceOnlyValid_A, !advance_i || valid_q)
-  `ASSERT(EndIsBlockEnd_A, !valid_q || !end_o || (block_end_o && last_o))
+  `ASSERT_WHEN(EndIsBlockEnd_A, valid_q, !end_o || (block_end_o && last_o))
 
 endmodule

@@ -119,7 +119,7 @@ module vector_held
     if (granted) half_o <= '{odd_set: fill_set_q, operand: held_e'(next[2:1]), high: next[0]};
   end
 
-  `ASSERT(FillsEmptySet_A, !granted || !full_q[fill_set_q])
-  `ASSERT(EndsFullBlock_A, !block_end_i || full_q[use_set_q])
+  `ASSERT_WHEN(FillsEmptySet_A, granted, !full_q[fill_set_q])
+  `ASSERT_WHEN(EndsFullBlock_A, block_end_i, full_q[use_set_q])
 
 endmodule

@@ -372,7 +372,7 @@ module vector_lanes
   assign set_busy_o[1] = (valid_i && group_i.odd_set) || (valid_q & set_q) != '0;
 
   `ASSERT(OneWayIn_A, !(valid_q[3] && valid_q[1] && !needs_x))
-  `ASSERT(HeldSteadyInUse_A, !held_valid_i || !set_busy_o[held_i.odd_set])
-  `ASSERT(ScalarsAtRest_A, !scalars_i || !busy_o)
+  `ASSERT_WHEN(HeldSteadyInUse_A, held_valid_i, !set_busy_o[held_i.odd_set])
+  `ASSERT_WHEN(ScalarsAtRest_A, scalars_i, !busy_o)
 
 endmodule

@@ -119,7 +119,7 @@ module vector_results
   assign read_high_o = high_q;
 
   `ASSERT(RoomTakenIsThere_A, !place_valid_i || has_room_o)
-  `ASSERT(DataHaveRoom_A, !valid_i || ready_q + room_q < count_t'(Depth))
-  `ASSERT(NoDataDropped_A, !drop_i || (!valid_i && !place_valid_i))
+  `ASSERT_WHEN(DataHaveRoom_A, valid_i, ready_q + room_q < count_t'(Depth))
+  `ASSERT_WHEN(NoDataDropped_A, drop_i, (!valid_i && !place_valid_i))
 
 endmodule

@@ -351,6 +351,6 @@ module vector_unit
   `ASSERT(EmptyAtRest_A, in_pass || results_empty)
   `ASSERT_HELD(ReadHeldA_A, va_req_o, va_gnt_i, va_o)
   `ASSERT_HELD(ReadHeldB_A, vb_req_o, vb_gnt_i, vb_o)
-  `ASSERT(CheckedBeforeWrite_A, !vd_req_o || (checked && bad_word == '0))
+  `ASSERT_WHEN(CheckedBeforeWrite_A, vd_req_o, (checked && bad_word == '0))
 
 endmodule
