@@ -45,8 +45,7 @@ module noc_router
 );
 
   // Flits are wide: they move only under a condition, from register to register through one multiplexer.
-  // They share a process with their control, since one without reset is another clock to the simulator
-  // (it costs a tenth of the router). So reset holds flits, and clears the rest.
+  // Reset holds them, and clears their control.
 
   if (X >= NumCols || Y >= NumRows || NumCols > 16 || NumRows > 16) begin : gen_check
     $error("noc_router: X, Y must lie in a mesh of at most 16 x 16");
