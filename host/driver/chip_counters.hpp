@@ -35,7 +35,7 @@ struct TileCounters {
 /// One output port of one router.
 struct LinkCounters {
   enum class Network : uint8_t { Request, Response };
-  enum class Port : uint8_t { Local, North, East, South, West };
+  enum class Port : uint8_t { North, East, South, West, Local };  // as in noc_pkg
   golden::Node from;
   Network network = Network::Request;
   Port port = Port::Local;
