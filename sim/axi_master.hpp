@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "host/command/archive.hpp"
 #include "sim/axi.hpp"
 
 namespace systole::sim {
@@ -40,6 +41,16 @@ class AxiMaster : public sc_core::sc_module {
   bool is_write() const { return payload_->is_write(); }
   /// Address of the first burst of the last transaction that was answered with an error.
   uint64_t error_address() const { return error_address_; }
+
+  /// What a checkpoint holds; the pins are the model's. When a transaction was under way, load it
+  /// after the same one has been begun again: what it had read goes to where that one reads to.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    plain_all(archive, moved_, address_shown_, write_shown_, addresses_, data_burst_, data_beat_,
+              responses_, worst_, error_address_, beats_);
+    if (payload_ != nullptr && payload_->is_read())
+      archive(cereal::binary_data(payload_->get_data_ptr(), payload_->get_data_length()));
+  }
 
  private:
   struct Burst {

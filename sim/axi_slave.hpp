@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "host/command/archive.hpp"
 #include "sim/axi.hpp"
 
 namespace systole::sim {
@@ -56,6 +57,13 @@ class AxiSlave : public sc_core::sc_module {
   /// Reads and writes whose answers have not been taken: for the hang report.
   std::size_t waiting_read_beats() const { return reads_.size(); }
   std::size_t waiting_writes() const { return writes_.size() + responses_.size(); }
+
+  /// What a checkpoint holds; the pins are the model's.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    plain_all(archive, moved_, read_shown_, response_shown_, counters_, reads_, writes_, responses_,
+              written_, enables_);
+  }
 
  private:
   static constexpr unsigned kGranule = 64;

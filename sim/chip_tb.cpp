@@ -87,6 +87,7 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
     : sc_module(name),
       cycles_per_wait_(std::max(1u, options.cycles_per_wait)),
       watchdog_cycles_(options.watchdog_cycles),
+      checkpoint_every_(options.checkpoint_every),
       context_(make_context(options)),
       model_(std::make_unique<Vsystole_chip>(context_.get())),
       host_port_("host_port", host_slave_pins(*model_)),
@@ -184,14 +185,23 @@ void ChipTb::step(unsigned step) {
   if (++cycle_ >= deadline_) check_deadline();
 }
 
+/// The first multiple of checkpoint_every_ behind this cycle.
+uint64_t ChipTb::checkpoint_after(uint64_t cycle) const {
+  return checkpoint_every_ == 0 ? kForever : (cycle / checkpoint_every_ + 1) * checkpoint_every_;
+}
+
 void ChipTb::check_deadline() {
+  if (cycle_ >= next_checkpoint_) {
+    next_checkpoint_ = checkpoint_after(cycle_);
+    if (!stop_) on_checkpoint();
+  }
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
   if (cycle_ >= patience && !stop_) {
     throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
                 fmt::format("cycle {}", cycle_), "", "\n" + (on_hang ? on_hang() : ""));
   }
-  deadline_ = std::min(stop_cycle_, patience);
+  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_});
 }
 
 /// Up to cycles_per_wait cycles; returns how many.
@@ -212,6 +222,7 @@ unsigned ChipTb::run_slice() {
 
 void ChipTb::clock_thread() {
   for (;;) {
+    if (skip_ > 0) wait(static_cast<double>(std::exchange(skip_, 0)), sc_core::SC_NS);
     const unsigned done = run_slice();
     if (done > 0) wait(done, sc_core::SC_NS);
     if (stop_) {
@@ -227,8 +238,13 @@ void ChipTb::run(uint64_t max_cycles) {
   stop_ = false;
   stop_cycle_ = max_cycles > kForever - cycle_ ? kForever : cycle_ + max_cycles;
   last_progress_ = cycle_;
-  deadline_ = cycle_;
   Verilated::threadContextp(context_.get());
+  if (restore_) {
+    std::exchange(restore_, nullptr)();
+    skip_ = cycle_;
+  }
+  deadline_ = cycle_;
+  if (next_checkpoint_ <= cycle_) next_checkpoint_ = checkpoint_after(cycle_);
   const auto start = std::chrono::steady_clock::now();
   sc_core::sc_start();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

@@ -25,6 +25,7 @@ using sc_core::sc_time_stamp;  // Verilator's headers want it in the global name
 #include "sim/axi_master.hpp"
 #include "sim/axi_slave.hpp"
 #include "sim/memory_targets.hpp"
+#include "sim/model_state.hpp"
 
 namespace systole::sim {
 
@@ -43,6 +44,8 @@ class ChipTb : public sc_core::sc_module {
   std::function<bool(uint64_t cycle)> on_trace;
   /// Called when the watchdog's time has passed: says what is known of the hang.
   std::function<std::string()> on_hang;
+  /// Called between two cycles, when a multiple of SimulationOptions::checkpoint_every have passed.
+  std::function<void()> on_checkpoint;
 
   /// One transaction at the host port, to its end.
   void transact(tlm::tlm_command command, uint64_t address, void* data, std::size_t bytes);
@@ -63,6 +66,20 @@ class ChipTb : public sc_core::sc_module {
   /// Moves answered writes into the storages.
   void settle();
 
+  /// The next run() begins with this, which serialize()s a checkpoint in: the call that it comes
+  /// from goes on where it was.
+  void resume_with(std::function<void()> restore) { restore_ = std::move(restore); }
+
+  /// Everything between two cycles: pins, ports, memories, the model.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(host_memory_, host_port_, host_memory_port_);
+    for (auto& dram : drams_) archive(*dram);
+    for (auto& port : dram_ports_) archive(*port);
+    plain_all(archive, cycle_, last_progress_, stop_cycle_);
+    archive_model(archive, *model_);
+  }
+
  private:
   void reset();
   void open_trace(const SimulationOptions& options);
@@ -73,11 +90,13 @@ class ChipTb : public sc_core::sc_module {
   void step(unsigned step);
   void dump_waves(int64_t time);
   void check_deadline();
+  uint64_t checkpoint_after(uint64_t cycle) const;
   tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                               sc_core::sc_time& delay);
 
   unsigned cycles_per_wait_;
   uint64_t watchdog_cycles_;
+  uint64_t checkpoint_every_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vsystole_chip> model_;
   std::unique_ptr<VerilatedFstC> trace_;
@@ -95,6 +114,9 @@ class ChipTb : public sc_core::sc_module {
   uint64_t last_progress_ = 0;
   uint64_t stop_cycle_ = 0;
   uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
+  uint64_t next_checkpoint_ = 0;
+  uint64_t skip_ = 0;  // cycles that have passed before a resumed run
+  std::function<void()> restore_;
   bool stop_ = false;
   bool stop_on_interrupt_ = false;
   std::exception_ptr error_;

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "host/command/archive.hpp"
+
 namespace systole::sim {
 
 using Picoseconds = int64_t;
@@ -60,6 +62,12 @@ class DramRules {
 
   bool open(unsigned bank) const { return banks_[bank].open; }
   uint64_t row(unsigned bank) const { return banks_[bank].row; }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    plain_all(archive, banks_, groups_, channel_, last_read_, activates_, oldest_activate_,
+              refresh_end_);
+  }
 
  private:
   static constexpr Picoseconds kNever = std::numeric_limits<Picoseconds>::min() / 4;
@@ -124,6 +132,12 @@ class DramChannel {
   /// Neighbouring bursts alternate between two bank groups, so that a stream runs at t_ccd_s; row
   /// bits are added into the bank number, so that power-of-two strides spread.
   Place place(uint64_t address) const;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(rules_);
+    plain_all(archive, counters_, next_refresh_, last_column_);
+  }
 
  private:
   Picoseconds to_grid(Picoseconds time) const;

@@ -13,11 +13,12 @@ MemoryTarget::MemoryTarget(const sc_core::sc_module_name& name, uint64_t bytes)
 void MemoryTarget::commit(const Write& write) {
   if (write.enables == ~uint64_t{0}) {
     store(write.address, write.data.data(), write.bytes);
-    return;
+  } else {
+    for (unsigned i = 0; i < write.bytes; ++i) {
+      if ((write.enables >> i & 1) != 0) store(write.address + i, &write.data[i], 1);
+    }
   }
-  for (unsigned i = 0; i < write.bytes; ++i) {
-    if ((write.enables >> i & 1) != 0) store(write.address + i, &write.data[i], 1);
-  }
+  if (on_write) on_write(write.address, write.bytes);
 }
 
 void MemoryTarget::settle(Picoseconds now) {

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "host/command/sparse_memory.hpp"
@@ -24,9 +25,16 @@ class MemoryTarget : public sc_core::sc_module {
   static constexpr unsigned kMaxBytes = 64;  // of a transport, aligned to as many
 
   tlm_utils::simple_target_socket<MemoryTarget> socket;
+  /// Sees every write of the chip when it reaches the storage: bytes [address, address + bytes).
+  std::function<void(uint64_t address, unsigned bytes)> on_write;
 
   /// Moves the writes that are answered by `now` (since time 0) into the storage.
   void settle(Picoseconds now);
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    plain(archive, writes_);
+  }
 
  protected:
   MemoryTarget(const sc_core::sc_module_name& name, uint64_t bytes);
@@ -65,6 +73,12 @@ class DramTarget : public MemoryTarget {
     memory_.read(address, data, bytes);
   }
 
+  template <class Archive>
+  void serialize(Archive& archive) {
+    MemoryTarget::serialize(archive);
+    archive(channel_, memory_);
+  }
+
  private:
   Picoseconds answer(uint64_t address, bool write, Picoseconds arrival) override;
   void load(uint64_t address, uint8_t* data, std::size_t bytes) const override;
@@ -84,6 +98,12 @@ class HostMemoryTarget : public MemoryTarget {
   /// What the storage holds: settle() first.
   uint8_t* data() { return memory_.data(); }
   std::size_t bytes() const { return memory_.size(); }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    MemoryTarget::serialize(archive);
+    archive(memory_, last_answer_);
+  }
 
  private:
   Picoseconds answer(uint64_t address, bool write, Picoseconds arrival) override;

@@ -22,8 +22,8 @@ MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_F
 
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim
-SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/chip_view.cpp sim/dram_timing.cpp \
-  sim/memory_targets.cpp $(wildcard host/command/*.cpp) $(addprefix host/golden/,execute.cpp \
+SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/checkpoint.cpp sim/chip_view.cpp \
+  sim/dram_timing.cpp   sim/memory_targets.cpp $(wildcard host/command/*.cpp) $(addprefix host/golden/,execute.cpp \
   functional_model.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
   $(addprefix $(SIM_OBJ)/verilated/,verilated.o verilated_fst_c.o verilated_save.o verilated_threads.o)
@@ -77,7 +77,7 @@ $(BUILD)/$(1)/sim/%.o: sim/%.cpp | $(BUILD)/$(1)/verilated
 $(BUILD)/$(1)/libsystole_chip.so: $(SIM_CHIP:%.cpp=$(BUILD)/$(1)/%.o) \
     $(BUILD)/$(1)/Vsystole_chip__ALL.a $(SIM_SHARED_OBJECTS)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CXX) -shared -Wl,-Bsymbolic -Wl,-z,defs $$^ -lsystemc -lfmt -lz -pthread -latomic -o $$@
+	$$(Q)$$(CXX) -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,--build-id=sha1 $$^ -lsystemc -lfmt -lz -pthread -latomic -o $$@
 endef
 
 #: build-<config>: ## Build the simulated chip of a configuration: build-small

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <utility>
 
 #include "host/command/error.hpp"
 
@@ -33,7 +38,12 @@ std::unique_ptr<sc_core::sc_simcontext> make_kernel() {
 }  // namespace
 
 SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
-    : config_(config), kernel_(make_kernel()) {
+    : config_(config),
+      kernel_(make_kernel()),
+      recording_(options.checkpoint_every > 0),
+      checkpoints_kept_(options.checkpoints_kept),
+      folder_(options.checkpoint_folder),
+      identity_(options.identity) {
   const KernelScope scope(kernel_.get());
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
   view_ = std::make_unique<ChipView>(config_, tb_->context());
@@ -42,6 +52,15 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
                                                      static_cast<const golden::ChipState&>(*this));
+  }
+  identity_.insert(identity_.begin(), {"the chip's build", build_id()});
+  tb_->on_checkpoint = [this] { take_checkpoint(); };
+  if (!options.resume.empty()) begin_resume(options.resume);
+  if (recording_) {
+    tb_->host_memory().on_write = [this](uint64_t address, unsigned bytes) {
+      const uint8_t* data = tb_->host_memory().data() + address;
+      record_.changes.push_back({record_.calls.size(), address, {data, data + bytes}});
+    };
   }
 }
 
@@ -61,27 +80,123 @@ const std::optional<golden::Mismatch>& SimDevice::mismatch() const {
   return judge_ ? judge_->mismatch() : kNone;
 }
 
+// ----------------------------------------------------------------------------------- host's calls
+
+/// The recorded result of this call, or null: then the chip is to answer it.
+const HostRecord::Call* SimDevice::replay() {
+  if (!resuming()) return nullptr;
+  if (replayed_ == record_.calls.size()) {
+    tb_->resume_with([this] {
+      std::istringstream state(std::exchange(resumed_->state, ""));
+      resumed_.reset();
+      cereal::BinaryInputArchive archive(state);
+      archive_state(archive);
+    });
+    return nullptr;
+  }
+  const HostRecord::Call& call = record_.calls[replayed_];
+  for (; changes_replayed_ < record_.changes.size(); ++changes_replayed_) {
+    const HostRecord::Change& change = record_.changes[changes_replayed_];
+    if (change.call > replayed_) break;
+    std::memcpy(tb_->host_memory().data() + change.offset, change.data.data(), change.data.size());
+  }
+  ++replayed_;
+  if (!call.error.empty()) throw Error(call.error, "");
+  return &call;
+}
+
+/// A call that the chip answers; `call` runs it and notes its result.
+void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
+  HostRecord::Call result;
+  try {
+    call(result);
+  } catch (const Error& error) {
+    result.error = error.what();
+    result.cycle = tb_->cycle();
+    if (recording_) record_.calls.push_back(std::move(result));
+    throw;
+  }
+  result.cycle = tb_->cycle();
+  if (recording_) record_.calls.push_back(std::move(result));
+  throw_mismatch();
+}
+
+uint64_t SimDevice::cycles() const {
+  if (!resuming()) return tb_->cycle();
+  return replayed_ == 0 ? 0 : record_.calls[replayed_ - 1].cycle;
+}
+
 void SimDevice::write(Address address, const void* data, std::size_t bytes) {
   throw_mismatch();
+  if (replay() != nullptr) return;
   const KernelScope scope(kernel_.get());
-  tb_->transact(tlm::TLM_WRITE_COMMAND, address, const_cast<void*>(data), bytes);
-  throw_mismatch();
+  run_call([&](HostRecord::Call&) {
+    tb_->transact(tlm::TLM_WRITE_COMMAND, address, const_cast<void*>(data), bytes);
+  });
   if (judge_) judge_->host_wrote(address, data, bytes);
 }
 
 void SimDevice::read(Address address, void* data, std::size_t bytes) {
   throw_mismatch();
+  if (const HostRecord::Call* call = replay()) {
+    std::copy_n(call->data.begin(), std::min(bytes, call->data.size()),
+                static_cast<uint8_t*>(data));
+    return;
+  }
   const KernelScope scope(kernel_.get());
-  tb_->transact(tlm::TLM_READ_COMMAND, address, data, bytes);
-  throw_mismatch();
+  run_call([&](HostRecord::Call& call) {
+    tb_->transact(tlm::TLM_READ_COMMAND, address, data, bytes);
+    if (!recording_) return;
+    const auto* got = static_cast<const uint8_t*>(data);
+    call.data.assign(got, got + bytes);
+  });
 }
 
 bool SimDevice::wait_interrupt(uint64_t max_cycles) {
   throw_mismatch();
+  if (const HostRecord::Call* call = replay()) return call->interrupt;
   const KernelScope scope(kernel_.get());
-  const bool up = tb_->run_to_interrupt(max_cycles);
-  throw_mismatch();
+  bool up = false;
+  run_call(
+      [&](HostRecord::Call& call) { call.interrupt = up = tb_->run_to_interrupt(max_cycles); });
   return up;
+}
+
+// ------------------------------------------------------------------------------------- checkpoints
+
+void SimDevice::begin_resume(const std::string& file) {
+  resumed_ = read_checkpoint(file, identity_, record_);
+}
+
+void SimDevice::take_checkpoint() {
+  std::ostringstream state;
+  cereal::BinaryOutputArchive archive(state);
+  archive_state(archive);
+  held_.push_back({tb_->cycle(), record_.calls.size(), record_.changes.size(),
+                   record_.events.size(), state.str()});
+  if (held_.size() > checkpoints_kept_) held_.pop_front();
+  if (!folder_.empty()) write_to_folder(held_.back());
+}
+
+void SimDevice::write_to_folder(const Checkpoint& checkpoint) {
+  files_.push_back(fmt::format("{}/cycle_{:09}.ckpt", folder_, checkpoint.cycle));
+  write_checkpoint(files_.back(), identity_, checkpoint, record_);
+  if (files_.size() <= checkpoints_kept_) return;
+  std::remove(files_.front().c_str());
+  files_.pop_front();
+}
+
+std::vector<uint64_t> SimDevice::checkpoints() const {
+  std::vector<uint64_t> cycles;
+  for (const Checkpoint& checkpoint : held_) cycles.push_back(checkpoint.cycle);
+  return cycles;
+}
+
+void SimDevice::save_checkpoint(uint64_t cycle, const std::string& file) const {
+  for (const Checkpoint& checkpoint : held_) {
+    if (checkpoint.cycle == cycle) return write_checkpoint(file, identity_, checkpoint, record_);
+  }
+  throw Error("no such checkpoint is held", file, "", fmt::format("cycle {}", cycle));
 }
 
 // ------------------------------------------------------------------------------------------- trace
@@ -89,6 +204,12 @@ bool SimDevice::wait_interrupt(uint64_t max_cycles) {
 golden::Node SimDevice::node_of(unsigned tile) const {
   const unsigned columns = config_.num_cols - 1;
   return {tile % columns + 1, tile / columns};
+}
+
+void SimDevice::observe(std::function<void(const CommandEvent&)> observer) {
+  observer_ = std::move(observer);
+  // Of a resumed run: what came before.
+  for (const CommandEvent& event : record_.events) observer_(event);
 }
 
 /// What the trace tells took effect in the cycle before.
@@ -122,15 +243,19 @@ void SimDevice::judge_trace(uint64_t cycle) {
 
 void SimDevice::observe_trace(uint64_t cycle) {
   const Vsystole_chip& model = tb_->model();
+  const auto tell = [&](const CommandEvent& event) {
+    if (!folder_.empty()) record_.events.push_back(event);
+    observer_(event);
+  };
   for (unsigned t = 0; t < config_.tiles(); ++t) {
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       const unsigned i = t * spec::NumUnits + u;
       const auto unit = static_cast<spec::Unit>(u);
       if ((model.trace_retire_o[t] >> u & 1) != 0) {
-        observer_({node_of(t), unit, model.trace_retire_pc_o[i], cycle, true});
+        tell({node_of(t), unit, model.trace_retire_pc_o[i], cycle, true});
       }
       if ((model.trace_begin_o[t] >> u & 1) != 0) {
-        observer_({node_of(t), unit, model.trace_begin_pc_o[i], cycle, false});
+        tell({node_of(t), unit, model.trace_begin_pc_o[i], cycle, false});
       }
     }
   }

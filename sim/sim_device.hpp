@@ -1,13 +1,19 @@
-// The simulated chip as a device: testbench, lockstep judge, observers, statistics.
+// The simulated chip as a device: testbench, lockstep judge, observers, checkpoints, statistics.
 //
 // Each device has a SystemC kernel context of its own, so that a process may make several, one
 // after another or side by side (not in threads).
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <systemc>
+#include <vector>
 
 #include "host/driver/simulated_chip.hpp"
+#include "sim/checkpoint.hpp"
 #include "sim/chip_tb.hpp"
 #include "sim/chip_view.hpp"
 
@@ -24,16 +30,16 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   uint8_t* host_memory() override { return tb_->host_memory().data(); }
   std::size_t host_memory_bytes() const override { return tb_->host_memory().bytes(); }
   bool wait_interrupt(uint64_t max_cycles) override;
-  uint64_t cycles() const override { return tb_->cycle(); }
+  uint64_t cycles() const override;
   bool needs_firmware() const override { return true; }
 
-  void observe(std::function<void(const CommandEvent&)> observer) override {
-    observer_ = std::move(observer);
-  }
+  void observe(std::function<void(const CommandEvent&)> observer) override;
   const std::optional<golden::Mismatch>& mismatch() const override;
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
   double simulation_seconds() const override { return tb_->wall_seconds(); }
+  std::vector<uint64_t> checkpoints() const override;
+  void save_checkpoint(uint64_t cycle, const std::string& file) const override;
   std::string statistics() const override;
 
  private:
@@ -43,6 +49,21 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   void read_accumulators(golden::Node node, unsigned row, int32_t* lanes) const override;
   void read_dram(Address address, void* data, std::size_t bytes) const override;
   const uint8_t* host_memory() const override { return tb_->host_memory().data(); }
+
+  // ---- calls of the host, answered from a record or recorded
+  bool resuming() const { return resumed_.has_value(); }
+  const HostRecord::Call* replay();
+  void run_call(const std::function<void(HostRecord::Call&)>& call);
+
+  // ---- checkpoints
+  void begin_resume(const std::string& file);
+  void take_checkpoint();
+  void write_to_folder(const Checkpoint& checkpoint);
+  template <class Archive>
+  void archive_state(Archive& archive) {
+    archive(*tb_);
+    if (judge_) archive(*judge_);
+  }
 
   bool take_trace(uint64_t cycle);
   void judge_trace(uint64_t cycle);
@@ -57,6 +78,18 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::unique_ptr<ChipView> view_;
   std::unique_ptr<golden::LockstepJudge> judge_;
   std::function<void(const CommandEvent&)> observer_;
+
+  // ---- checkpoints
+  bool recording_;
+  unsigned checkpoints_kept_;
+  std::string folder_;
+  RunIdentity identity_;
+  HostRecord record_;
+  std::size_t replayed_ = 0;           // calls answered from the record
+  std::size_t changes_replayed_ = 0;   // of host memory
+  std::optional<Checkpoint> resumed_;  // until its call is reached
+  std::deque<Checkpoint> held_;
+  std::deque<std::string> files_;  // written to the folder
 };
 
 }  // namespace systole::sim

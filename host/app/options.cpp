@@ -106,6 +106,13 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
            ->value_name("FILE")
            ->default_value(o.simulation.trace_file),
        "where to write them")  //
+      ("checkpoint-every",
+       po::value(&o.simulation.checkpoint_every)->value_name("CYCLES")->default_value(0),
+       "write a checkpoint each time so many cycles have passed, 0: none; the last 3 are kept")  //
+      ("checkpoint-folder", po::value(&o.simulation.checkpoint_folder)->value_name("FOLDER"),
+       "where to write them; by default build/checkpoints/<model>")  //
+      ("resume", po::value(&o.simulation.resume)->value_name("FILE"),
+       "go on from a checkpoint of the same run: same build, model, inputs and options")  //
       ("cycles-per-wait",
        po::value(&o.simulation.cycles_per_wait)
            ->value_name("N")

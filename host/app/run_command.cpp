@@ -7,9 +7,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 
+#include "host/command/digest.hpp"
 #include "host/command/error.hpp"
 #include "host/driver/batch.hpp"
 #include "host/golden/graph_reference.hpp"
@@ -75,6 +78,13 @@ void require_writable(const std::string& path) {
   if (file == nullptr) throw Error("cannot be written", path);
   std::fclose(file);
   if (!existed) std::remove(path.c_str());
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error || ::access(path.c_str(), W_OK) != 0)
+    throw Error("cannot be written", path, "a folder", error.message());
 }
 
 void write_text(const std::string& path, const std::string& text) {
@@ -191,12 +201,46 @@ std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batc
   return Session(model, device, std::move(session)).run(batch.records);
 }
 
+/// What two runs must have in common for one to go on from a checkpoint of the other.
+std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& options,
+                                                             const compile::CompiledModel& model,
+                                                             const Batch& batch) {
+  const auto file = [](const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string{std::istreambuf_iterator<char>(in), {}};
+  };
+  Digest inputs;
+  for (const Record& record : batch.records) {
+    for (const Tensor& tensor : record) inputs.add(tensor.bytes().data(), tensor.bytes().size());
+  }
+  return {{"configuration", model.config.name},
+          {"the compiled model", model.digest()},
+          {"an input", inputs.text()},
+          {"the firmware", Digest().add(file(session_options(options).firmware)).text()},
+          {"--dram", options.simulation.dram},
+          {"--lockstep", options.simulation.lockstep ? "on" : "off"},
+          {"--requests-of", std::to_string(options.inputs_per_request)},
+          {"--timeout", std::to_string(options.timeout_cycles)},
+          {"--seed", std::to_string(options.simulation.random_reset)}};
+}
+
+std::string checkpoint_folder(const RunOptions& options) {
+  const std::string& given = options.simulation.checkpoint_folder;
+  if (!given.empty()) return given;
+  return "build/checkpoints/" + std::filesystem::path(options.model).stem().string();
+}
+
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
                                 const Batch& batch, report::RunReport& report) {
   SimulationOptions simulation = options.simulation;
   simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
+  simulation.identity = identity_of(options, model, batch);
+  if (simulation.checkpoint_every > 0) {
+    simulation.checkpoint_folder = checkpoint_folder(options);
+    make_folder(simulation.checkpoint_folder);
+  }
   const auto chip = load_simulated_chip(model.config, simulation);
   report::LayerCycles cycles(model);
   chip->observe([&](const CommandEvent& event) { cycles.add(event); });

@@ -7,6 +7,9 @@
 #include <cstring>
 #include <memory>
 #include <unordered_map>
+#include <vector>
+
+#include "host/command/archive.hpp"
 
 namespace systole {
 
@@ -35,6 +38,25 @@ class SparseMemory {
       }
       address += part, to += part, bytes -= part;
     }
+  }
+
+  /// Of a checkpoint: the pages that exist, by address.
+  template <class Archive>
+  void save(Archive& archive) const {
+    std::vector<uint64_t> numbers;
+    for (const auto& [number, page] : pages_) numbers.push_back(number);
+    std::sort(numbers.begin(), numbers.end());
+    archive(numbers);
+    for (const uint64_t number : numbers)
+      archive(cereal::binary_data(pages_.at(number)->data(), kPageBytes));
+  }
+  template <class Archive>
+  void load(Archive& archive) {
+    std::vector<uint64_t> numbers;
+    archive(numbers);
+    pages_.clear();
+    for (const uint64_t number : numbers)
+      archive(cereal::binary_data(page(number * kPageBytes), kPageBytes));
   }
 
  private:

@@ -77,6 +77,9 @@ struct CompiledModel {
   uint32_t output_record = 0;
   unsigned phases = 1;
   std::vector<Layer> layers;
+
+  /// Tells two models apart by what the chip gets of them: programs, constants, layout of records.
+  std::string digest() const;
 };
 
 struct CompileOptions {

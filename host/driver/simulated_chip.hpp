@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/driver/device.hpp"
@@ -27,6 +28,17 @@ struct SimulationOptions {
   std::string trace_file = "build/systole.fst";
   uint32_t random_reset =
       0;  // seed of the random initial state; needs a build with --x-initial unique
+  // Checkpoints: one each time so many cycles have passed (0: none), the last few of them held, and
+  // written to a folder when one is named.
+  uint64_t checkpoint_every = 0;
+  unsigned checkpoints_kept = 3;
+  std::string checkpoint_folder;
+  // A checkpoint's file to go on from. The host makes the same calls as the run that it comes from:
+  // they are answered from the record in it until that point is reached.
+  std::string resume;
+  // What a run must have in common with a checkpoint that it goes on from: names and values, beside
+  // the chip's build, which the chip adds.
+  std::vector<std::pair<std::string, std::string>> identity;
   // What $test$plusargs sees, "+fault=post": chips that are broken on purpose (tests/must_fail).
   std::vector<std::string> plusargs;
 };
@@ -53,6 +65,11 @@ class SimulatedChip : public Device {
 
   /// Seconds of wall time spent in simulating cycles.
   virtual double simulation_seconds() const = 0;
+
+  /// Cycles of the checkpoints that are held, oldest first.
+  virtual std::vector<uint64_t> checkpoints() const = 0;
+  /// Writes one of them. Throws Error when the file cannot be written.
+  virtual void save_checkpoint(uint64_t cycle, const std::string& file) const = 0;
 
   /// Counters of DRAM and the host port, for people: one "name value" a line.
   virtual std::string statistics() const = 0;

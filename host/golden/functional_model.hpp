@@ -82,6 +82,20 @@ class FunctionalModel {
   std::optional<Executed> post_taken(Node source, Node destination,
                                      std::optional<TileFault>& fault);
 
+  /// State between two calls in lockstep.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(machine_);
+    for (unsigned y = 0; y < machine_.config().num_rows; ++y) {
+      for (unsigned x = 1; x < machine_.config().num_cols; ++x) {
+        Tile& t = tile({x, y});
+        plain_all(archive, t.semaphores, t.windows);
+        for (Unit& unit : t.units)
+          plain_all(archive, unit.walker, unit.ahead, unit.took_effect, unit.ended);
+      }
+    }
+  }
+
  private:
   struct Unit {
     ProgramWalker walker;

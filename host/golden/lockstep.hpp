@@ -73,6 +73,13 @@ class LockstepJudge {
   uint64_t commands() const { return commands_; }
   uint64_t bytes() const { return bytes_; }
 
+  /// State between two calls; no mismatch has been found.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(model_);
+    plain_all(archive, ring_, announced_, program_, current_, launched_, commands_, bytes_);
+  }
+
  private:
   void begin_run();
   void compare(const Executed& executed, uint64_t cycle);

@@ -47,6 +47,15 @@ class Machine {
   bool read(Address address, void* data, std::size_t bytes) const;
   bool write(Address address, const void* data, std::size_t bytes);
 
+  template <class Archive>
+  void serialize(Archive& archive) {
+    for (TileMemory& tile : tiles_) {
+      archive(tile.scratchpad);
+      plain(archive, tile.accumulators);
+    }
+    archive(dram_, host_memory_);
+  }
+
  private:
   std::size_t index(Node node) const;
   /// The scratchpad bytes at a global address, or null.

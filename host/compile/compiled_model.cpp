@@ -1,0 +1,34 @@
+#include "host/compile/compiled_model.hpp"
+
+#include "host/command/digest.hpp"
+
+namespace systole::compile {
+
+std::string CompiledModel::digest() const {
+  Digest digest;
+  const auto number = [&](uint64_t value) { digest.add(&value, sizeof value); };
+  const auto bytes = [&](const std::vector<uint8_t>& data) {
+    number(data.size());
+    digest.add(data.data(), data.size());
+  };
+  number(record_base);
+  for (const TileProgram& tile : tiles) {
+    for (const uint64_t value : {tile.x, tile.y, tile.local}) number(value);
+    bytes(tile.image);
+    digest.add(tile.program.data(), sizeof tile.program);
+    digest.add(tile.fixed_param.data(), sizeof tile.fixed_param);
+    for (const Window& window : tile.windows) {
+      number(window.base);
+      number(window.bytes);
+      number((window.readable ? 1 : 0) + (window.writable ? 2 : 0));
+    }
+  }
+  for (const Segment& segment : segments) {
+    number(segment.address);
+    bytes(segment.bytes);
+  }
+  for (const uint64_t value : {input_record, output_record, phases}) number(value);
+  return digest.text();
+}
+
+}  // namespace systole::compile
