@@ -180,6 +180,7 @@ void ChipTb::step(unsigned step) {
   model.clk_i = 1;
   model.eval();
   if (trace_) dump_waves(time + kPicosecondsPerCycle / 2);
+  if (on_cycle) on_cycle(cycle_);
   if (progress) last_progress_ = cycle_;
   if (stop_on_interrupt_ && model.irq_host_o) stop_ = true;
   if (++cycle_ >= deadline_) check_deadline();
@@ -198,8 +199,9 @@ void ChipTb::check_deadline() {
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
   if (cycle_ >= patience && !stop_) {
+    failure_ = {ChipFailure::Kind::Hang, last_progress_, on_hang ? on_hang() : ""};
     throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
-                fmt::format("cycle {}", cycle_), "", "\n" + (on_hang ? on_hang() : ""));
+                fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
   }
   deadline_ = std::min({stop_cycle_, patience, next_checkpoint_});
 }
@@ -210,6 +212,7 @@ unsigned ChipTb::run_slice() {
   try {
     while (done < cycles_per_wait_ && !stop_) step(done++);
   } catch (const RtlAssertion& assertion) {
+    failure_ = {ChipFailure::Kind::Assertion, cycle_, assertion.what()};
     error_ = std::make_exception_ptr(Error("an assertion of the chip failed",
                                            fmt::format("cycle {}", cycle_), "", assertion.what()));
     stop_ = true;

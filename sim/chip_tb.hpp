@@ -18,6 +18,7 @@ using sc_core::sc_time_stamp;  // Verilator's headers want it in the global name
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "Vsystole_chip.h"
@@ -42,6 +43,8 @@ class ChipTb : public sc_core::sc_module {
 
   /// Called in a cycle with anything in the trace port, before its rising edge; true ends run().
   std::function<bool(uint64_t cycle)> on_trace;
+  /// Called behind the rising edge of every cycle, if set.
+  std::function<void(uint64_t cycle)> on_cycle;
   /// Called when the watchdog's time has passed: says what is known of the hang.
   std::function<std::string()> on_hang;
   /// Called between two cycles, when a multiple of SimulationOptions::checkpoint_every have passed.
@@ -53,6 +56,8 @@ class ChipTb : public sc_core::sc_module {
   bool run_to_interrupt(uint64_t max_cycles);
 
   uint64_t cycle() const { return cycle_; }
+  /// An assertion or a hang that has ended a run.
+  const std::optional<ChipFailure>& failure() const { return failure_; }
   double wall_seconds() const { return wall_seconds_; }
   Vsystole_chip& model() { return *model_; }
   VerilatedContext& context() { return *context_; }
@@ -120,6 +125,7 @@ class ChipTb : public sc_core::sc_module {
   bool stop_ = false;
   bool stop_on_interrupt_ = false;
   std::exception_ptr error_;
+  std::optional<ChipFailure> failure_;
   double wall_seconds_ = 0;
 };
 

@@ -40,6 +40,7 @@ std::unique_ptr<sc_core::sc_simcontext> make_kernel() {
 SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
     : config_(config),
       kernel_(make_kernel()),
+      watch_(options.watch),
       recording_(options.checkpoint_every > 0),
       checkpoints_kept_(options.checkpoints_kept),
       folder_(options.checkpoint_folder),
@@ -52,6 +53,10 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
                                                      static_cast<const golden::ChipState&>(*this));
+  }
+  if (watch_.bytes > 0) {
+    watched_ = watched_bytes();
+    tb_->on_cycle = [this](uint64_t cycle) { watch(cycle); };
   }
   identity_.insert(identity_.begin(), {"the chip's build", build_id()});
   tb_->on_checkpoint = [this] { take_checkpoint(); };
@@ -111,6 +116,7 @@ void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
   try {
     call(result);
   } catch (const Error& error) {
+    note_failure();
     result.error = error.what();
     result.cycle = tb_->cycle();
     if (recording_) record_.calls.push_back(std::move(result));
@@ -118,7 +124,16 @@ void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
   }
   result.cycle = tb_->cycle();
   if (recording_) record_.calls.push_back(std::move(result));
+  if (mismatch()) note_failure();
   throw_mismatch();
+}
+
+void SimDevice::note_failure() {
+  if (mismatch()) {
+    failure_ = {ChipFailure::Kind::Mismatch, mismatch()->cycle, mismatch()->text()};
+  } else if (tb_->failure()) {
+    failure_ = tb_->failure();
+  }
 }
 
 uint64_t SimDevice::cycles() const {
@@ -259,6 +274,28 @@ void SimDevice::observe_trace(uint64_t cycle) {
       }
     }
   }
+}
+
+// ------------------------------------------------------------------------------------------- watch
+
+std::vector<uint8_t> SimDevice::watched_bytes() const {
+  std::vector<uint8_t> bytes(watch_.bytes);
+  if (watch_.accumulator) {
+    int32_t lanes[golden::kLanes];
+    read_accumulators(watch_.node, static_cast<unsigned>(watch_.address / golden::kLanes), lanes);
+    std::memcpy(bytes.data(), &lanes[watch_.address % golden::kLanes], watch_.bytes);
+  } else {
+    golden::read_chip(*this, watch_.address, bytes.data(), bytes.size());
+  }
+  return bytes;
+}
+
+void SimDevice::watch(uint64_t cycle) {
+  tb_->settle();
+  std::vector<uint8_t> bytes = watched_bytes();
+  if (bytes == watched_) return;
+  watched_ = std::move(bytes);
+  watched_change_ = cycle;
 }
 
 // ------------------------------------------------------------------------------------ chip's state

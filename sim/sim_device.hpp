@@ -35,6 +35,8 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
 
   void observe(std::function<void(const CommandEvent&)> observer) override;
   const std::optional<golden::Mismatch>& mismatch() const override;
+  const std::optional<ChipFailure>& failure() const override { return failure_; }
+  std::optional<uint64_t> watched_change() const override { return watched_change_; }
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
   double simulation_seconds() const override { return tb_->wall_seconds(); }
@@ -65,6 +67,10 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
     if (judge_) archive(*judge_);
   }
 
+  void watch(uint64_t cycle);
+  std::vector<uint8_t> watched_bytes() const;
+  void note_failure();
+
   bool take_trace(uint64_t cycle);
   void judge_trace(uint64_t cycle);
   void observe_trace(uint64_t cycle);
@@ -78,6 +84,10 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::unique_ptr<ChipView> view_;
   std::unique_ptr<golden::LockstepJudge> judge_;
   std::function<void(const CommandEvent&)> observer_;
+  std::optional<ChipFailure> failure_;
+  Watch watch_;
+  std::vector<uint8_t> watched_;
+  std::optional<uint64_t> watched_change_;
 
   // ---- checkpoints
   bool recording_;

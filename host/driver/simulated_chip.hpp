@@ -16,6 +16,14 @@
 
 namespace systole {
 
+/// Bytes of a chip's memory whose last change is to be known.
+struct Watch {
+  bool accumulator = false;
+  golden::Node node;      // of the accumulator
+  Address address = 0;    // global, or accumulator row * 16 + column
+  unsigned bytes = 0;     // 0: nothing is watched
+};
+
 struct SimulationOptions {
   std::size_t host_memory_bytes = 1 << 20;
   std::string dram = "ddr4-3200";      // or "hbm2e"
@@ -39,6 +47,7 @@ struct SimulationOptions {
   // What a run must have in common with a checkpoint that it goes on from: names and values, beside
   // the chip's build, which the chip adds.
   std::vector<std::pair<std::string, std::string>> identity;
+  Watch watch;
   // What $test$plusargs sees, "+fault=post": chips that are broken on purpose (tests/must_fail).
   std::vector<std::string> plusargs;
 };
@@ -52,6 +61,18 @@ struct CommandEvent {
   bool retired;
 };
 
+/// What ended a simulation early, and when.
+struct ChipFailure {
+  enum class Kind {
+    Mismatch,   // a command differs from the functional model's
+    Assertion,  // of the RTL
+    Hang        // nothing has happened for the watchdog's time
+  };
+  Kind kind = Kind::Mismatch;
+  uint64_t cycle = 0;  // of the difference, of the assertion; of a hang, the last in which anything happened
+  std::string text;    // the assertion's name and instance, or who waits for what
+};
+
 class SimulatedChip : public Device {
  public:
   /// Sees every event from now on, in the order of the cycles. Empty: none.
@@ -60,6 +81,10 @@ class SimulatedChip : public Device {
   /// The first difference that the lockstep judge found. Calls of Device throw Error once there is
   /// one.
   virtual const std::optional<golden::Mismatch>& mismatch() const = 0;
+  /// What ended the simulation, if it did not end well.
+  virtual const std::optional<ChipFailure>& failure() const = 0;
+  /// The last cycle in which the watched bytes changed; nullopt when they have not.
+  virtual std::optional<uint64_t> watched_change() const = 0;
   virtual uint64_t lockstep_commands() const = 0;
   virtual uint64_t lockstep_bytes() const = 0;
 

@@ -11,6 +11,8 @@
 namespace systole::golden {
 namespace {
 
+constexpr std::size_t kNear = 8;  // elements shown on either side of a wrong one
+
 const char* kind_text(Mismatch::Kind kind) {
   switch (kind) {
     case Mismatch::Kind::Value:
@@ -61,6 +63,17 @@ int32_t extend(uint32_t value, unsigned bytes) {
 }
 
 }  // namespace
+
+void read_chip(const ChipState& chip, Address address, void* data, std::size_t bytes) {
+  if (in_scratchpad(address)) {
+    const auto offset = static_cast<uint32_t>(address & ((Address{1} << spec::TileColShift) - 1));
+    chip.read_scratchpad(tile_of(address), offset, data, bytes);
+  } else if (in_host_memory(address)) {
+    std::memcpy(data, chip.host_memory() + (address - spec::HostMemBase), bytes);
+  } else {
+    chip.read_dram(address, data, bytes);
+  }
+}
 
 std::string Mismatch::text() const {
   const char* opcode = spec::to_string(static_cast<spec::Opcode>(words[0] & 0xff));
@@ -235,32 +248,32 @@ void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& 
     }
   } else {
     model_.machine().read(range.address, expected_.data(), bytes);
-    if (in_scratchpad(range.address)) {
-      const auto offset =
-          static_cast<uint32_t>(range.address & ((Address{1} << spec::TileColShift) - 1));
-      chip_.read_scratchpad(tile_of(range.address), offset, got_.data(), bytes);
-    } else if (in_host_memory(range.address)) {
-      std::memcpy(got_.data(), chip_.host_memory() + (range.address - spec::HostMemBase), bytes);
-    } else {
-      chip_.read_dram(range.address, got_.data(), bytes);
-    }
+    read_chip(chip_, range.address, got_.data(), bytes);
   }
   bytes_ += bytes;
   if (std::memcmp(expected_.data(), got_.data(), bytes) == 0) return;
 
   const unsigned size = found.element_bytes;
-  for (std::size_t i = 0; i < bytes / size; ++i) {
-    uint32_t expected = 0;
-    uint32_t got = 0;
-    std::memcpy(&expected, expected_.data() + i * size, size);
-    std::memcpy(&got, got_.data() + i * size, size);
-    if (expected == got) continue;
+  const std::size_t count = bytes / size;
+  const auto element = [&](std::size_t i) {
+    Mismatch::Near pair;
+    std::memcpy(&pair.expected, expected_.data() + i * size, size);
+    std::memcpy(&pair.got, got_.data() + i * size, size);
+    return pair;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const Mismatch::Near pair = element(i);
+    if (pair.expected == pair.got) continue;
     if (found.wrong_elements++ > 0) continue;
     found.accumulator = accumulator;
     found.address = accumulator ? range.address * kLanes + i : range.address + i * size;
     found.element = first_element + i;
-    found.expected = expected;
-    found.got = got;
+    found.expected = pair.expected;
+    found.got = pair.got;
+    const std::size_t near = i < kNear ? 0 : i - kNear;
+    found.near_first = first_element + near;
+    for (std::size_t k = near; k < std::min(count, i + kNear + 1); ++k)
+      found.near.push_back(element(k));
   }
 }
 

@@ -27,6 +27,9 @@ class ChipState {
   virtual const uint8_t* host_memory() const = 0;
 };
 
+/// Bytes of one of the chip's memories, at their global address.
+void read_chip(const ChipState& chip, Address address, void* data, std::size_t bytes);
+
 /// The first difference, and everything that is known of it.
 struct Mismatch {
   enum class Kind {
@@ -47,6 +50,13 @@ struct Mismatch {
   unsigned element_bytes = 1;
   uint32_t expected = 0;
   uint32_t got = 0;
+  /// Elements around the first wrong one in memory, from near_first on (numbered like `element`).
+  struct Near {
+    uint32_t expected = 0;
+    uint32_t got = 0;
+  };
+  std::vector<Near> near;
+  uint64_t near_first = 0;
   uint64_t wrong_elements = 0;  // of this command
   uint64_t elements = 0;        // that this command wrote
   std::string note;
