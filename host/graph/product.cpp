@@ -102,7 +102,8 @@ ValueId Builder::finish_pending(const Expression& expression, const onnx::Port& 
   if (pending.product) {
     reason = binary32_for(*pending.product);
     if (reason.empty() && has_max_pool(expression.steps)) reason = "a MaxPool behind it";
-    if (!reason.empty()) reason = "a product that ONNX Runtime computes in float32, for " + reason;
+    if (!reason.empty())
+      reason = "a product that ONNX Runtime may compute otherwise, for " + reason;
   }
   if (!pending.product || !reason.empty()) {
     throw Error(fmt::format("output is float32 straight from {}", pending.node),
