@@ -126,6 +126,7 @@ endif
 
 # ---- tests and lint --------------------------------------------------------------------------------
 # Tests that run a chip want the libraries and the firmware; the DRAM's do not.
+CXXFLAGS_chip = $(CXXFLAGS_host)
 CHIP_TESTS := $(filter-out chip_dram_timing,$(patsubst tests/chip/%_test.cpp,chip_%,\
   $(wildcard tests/chip/*_test.cpp)))
 $(CHIP_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny/libsystole_chip.so \

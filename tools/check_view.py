@@ -2,7 +2,10 @@
 """Checks that every signal of a saved GTKWave view is in a trace.
 
     check_view.py TRACE.fst VIEW.gtkw ...
+
+The exit status is 1 when a signal is missing, 2 when the trace can't be read at all.
 """
+import shutil
 import subprocess
 import sys
 
@@ -38,6 +41,10 @@ def signals(view):
 
 
 def main():
+    if not shutil.which("fst2vcd"):
+        print("check_view: fst2vcd is not installed, which reads traces: apt-get install gtkwave",
+              file=sys.stderr)
+        return 2
     known = names(sys.argv[1])
     status = 0
     for view in sys.argv[2:]:

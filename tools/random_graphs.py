@@ -8,7 +8,8 @@ about.json (the seed, the operators, features, and whether ONNX Runtime ran all 
 did not, its own answer is binary32 arithmetic in an order of its own, and no judge of single bits).
 
 Models are QDQ, in the way ONNX Runtime's quantize_static writes them, or QOperator. Scales are random or
-powers of two (which hits rounding ties); zero-points lie anywhere.
+powers of two (which hits rounding ties); zero-points lie anywhere. A Gemm or MatMul at the end may stay
+binary32. Cases that ONNX Runtime itself rejects are left out, and counted.
 """
 import argparse
 import json
@@ -20,6 +21,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from ort_session import make_session
 
@@ -28,6 +30,8 @@ IR_VERSION = 8
 RANGES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 INTEGER_SUM_OPERATORS = {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "Add",
                          "AveragePool", "GlobalAveragePool"}
+REJECTED = (ort_state.Fail, ort_state.InvalidArgument, ort_state.NotImplemented,
+            ort_state.RuntimeException)
 
 
 class Quantized:
@@ -59,6 +63,8 @@ class Builder:
         self.features = set()
         self.count = 0
         self.types = [np.uint8] if self.chance(0.5) else [np.int8]
+        self.may_stay_float = False  # whether the operator being drawn is the last one
+        self.float_output = None
 
     # ---- dice
     def chance(self, p):
@@ -231,7 +237,41 @@ class Builder:
             self.quantized[b] = bias_quantized
             inputs.append(self.dequantize(b))
         y = self.node(operator, inputs, self.name(operator.lower()), **attributes)
+        if operator != "Conv" and self.may_stay_float and self.chance(0.5):
+            if operator == "MatMul":
+                y, value = self.maybe_bias(y, value, x, weight)
+            return self.stay_float(y, value)
         return self.quantize(*self.maybe_activation(y, value))
+
+    def maybe_bias(self, y, value, x, weight):
+        """An Add that ONNX Runtime takes into the MatMul, or none."""
+        bias, quantized = self.bias(value.shape[-1], x, weight)
+        if bias is None:
+            return y, value
+        self.operators.append("Add")
+        b = self.initializer("b", bias)
+        self.quantized[b] = quantized
+        return (self.node("Add", [y, self.dequantize(b)], self.name("add")),
+                value + bias.astype(np.float32) * quantized.scale)
+
+    def stay_float(self, y, value):
+        """Makes a product the graph's binary32 output, or quantizes it where it does not fuse."""
+        self.features.add("float product")
+        kind = self.pick("plain", "plain", "relu", "clip", "moved", "quantized")
+        if kind in ("moved", "quantized"):
+            self.operators.append("Flatten")
+            y = self.node("Flatten", [y], self.name("flatten"))
+            value = value.reshape(value.shape[0], -1)
+        if kind == "quantized":
+            return self.quantize(y, value, self.fit(value))
+        if kind == "relu" or (kind == "moved" and self.chance(0.3)):
+            self.operators.append("Relu")
+            y, value = self.node("Relu", [y], self.name("relu")), np.maximum(value, 0)
+        elif kind == "clip":
+            y, value, _ = self.clip_node(y, value)
+        self.values[y] = value
+        self.float_output = y
+        return y
 
     def bind_at_run_time(self, names):
         """Turns initializers into graph inputs."""
@@ -277,9 +317,12 @@ class Builder:
         return y, np.clip(value, low, high), (low, high)
 
     # ---- operators on a quantized tensor, each gives the next one
-    def window(self, height, width, dilatable=True):
-        """Attributes of a window that fits."""
+    def window(self, height, width, dilatable=True, whole=False):
+        """Attributes of a window that fits: a small one, or the whole image."""
         kernel = [self.between(1, min(4, height)), self.between(1, min(4, width))]
+        if whole:
+            self.features.add("whole image")
+            kernel = [height, width]
         attributes = {"kernel_shape": kernel}
         if self.chance(0.6):
             attributes["strides"] = [self.between(1, 3), self.between(1, 3)]
@@ -327,8 +370,11 @@ class Builder:
         shape = (columns, depth) if transposed else (depth, columns)
         array, weight = self.weights(shape, 0 if transposed else 1)
         bias, bias_quantized = self.bias(columns, x, weight)
-        return self.weighted("Gemm", x, array, weight, bias, bias_quantized,
-                             **({"transB": 1} if transposed else {}))
+        attributes = {"transB": 1} if transposed else {}
+        if bias is None and self.chance(0.3):
+            self.features.add("alpha")
+            attributes["alpha"] = self.rng.uniform(0.2, 2)
+        return self.weighted("Gemm", x, array, weight, bias, bias_quantized, **attributes)
 
     def matmul(self, x):
         depth, columns = self.values[x].shape[-1], self.pick(1, 2, 7, 10, 16, 17, 32, 33, 64)
@@ -350,6 +396,8 @@ class Builder:
             output = self.node("QLinearMatMul", [*inputs, *self.parameters(out, "y")], self.name("q"))
             return self.define(output, value, out)
         y = self.node("MatMul", [self.dequantize(x), self.dequantize(other)], self.name("matmul"))
+        if self.may_stay_float and self.chance(0.4):
+            return self.stay_float(y, value)
         return self.quantize(y, value, out)
 
     def add(self, x):
@@ -410,7 +458,8 @@ class Builder:
 
     def average_pool(self, x):
         self.operators.append("AveragePool")
-        attributes = self.window(*self.values[x].shape[2:], dilatable=False)
+        size = self.values[x].shape[2:]
+        attributes = self.window(*size, dilatable=False, whole=self.chance(0.25))
         if self.chance(0.4):
             attributes["count_include_pad"] = self.between(0, 1)
         value = self.evaluate("AveragePool", [self.values[x]], **attributes)
@@ -438,7 +487,9 @@ class Builder:
 
     def finish(self, last):
         """Makes `last` the graph's output and gives the model."""
-        if self.qoperator and self.chance(0.5):
+        if self.float_output:
+            output, element = last, TensorProto.FLOAT
+        elif self.qoperator and self.chance(0.5):
             self.features.add("quantized output")
             output, element = last, self.quantized[last].dtype
             element = helper.np_dtype_to_tensor_dtype(element)
@@ -482,8 +533,11 @@ def random_graph(rng, only):
     x = builder.add_input(shape)
     if rank == 4 and builder.chance(0.06):
         x = builder.transpose(x)
+    more = builder.pick(0, 0, 0, 1, 2, 3, 5)
+    builder.may_stay_float = more == 0
     x = getattr(builder, wanted)(x)
-    for _ in range(builder.pick(0, 0, 0, 1, 2, 3, 5)):
+    for left in reversed(range(more)):
+        builder.may_stay_float = left == 0
         menu = {4: FOUR, 3: THREE, 2: TWO}[builder.values[x].ndim]
         x = getattr(builder, builder.pick(*menu))(x)
     if builder.values[x].ndim == 4 and builder.chance(0.06):
@@ -508,9 +562,14 @@ def judge(model, feeds):
 
 
 def write_case(folder, seed, only):
-    builder, last = random_graph(np.random.default_rng(seed), only)
-    model = builder.finish(last)
-    outputs, in_float = judge(model, builder.feeds)
+    """What about.json says of the case, or None where ONNX Runtime rejects it."""
+    try:
+        builder, last = random_graph(np.random.default_rng(seed), only)
+        model = builder.finish(last)
+        outputs, in_float = judge(model, builder.feeds)
+    except REJECTED as error:
+        print(f"seed {seed} left out, ONNX Runtime: {str(error).splitlines()[0]}")
+        return None
     folder.mkdir(parents=True)
     onnx.save(model, folder / "model.onnx")
     for name, array in builder.feeds.items():
@@ -531,13 +590,12 @@ def main():
     parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE)), help="first operator")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
-    written = floating = 0
-    for seed in range(arguments.seed, arguments.seed + arguments.count):
-        about = write_case(arguments.out / f"case_{seed:06}", seed, arguments.only)
-        written += 1
-        floating += bool(about["binary32_in_judge"])
-    print(f"{written} graphs in {arguments.out}, seeds {arguments.seed} to "
-          f"{arguments.seed + arguments.count - 1}; {floating} of them not all in integers in the judge")
+    seeds = range(arguments.seed, arguments.seed + arguments.count)
+    drawn = [write_case(arguments.out / f"case_{seed:06}", seed, arguments.only) for seed in seeds]
+    written = [about for about in drawn if about]
+    floating = sum(bool(about["binary32_in_judge"]) for about in written)
+    print(f"{len(written)} graphs in {arguments.out}, seeds {seeds[0]} to {seeds[-1]}, "
+          f"{len(drawn) - len(written)} left out; {floating} of them not all in integers in the judge")
 
 
 if __name__ == "__main__":

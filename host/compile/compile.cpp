@@ -199,12 +199,6 @@ spec::VectorCommand division(float scale) {
   return c;
 }
 
-void set_codes(spec::VectorCommand& c, int32_t zero_point, graph::Clamp clamp) {
-  c.zp = static_cast<int16_t>(zero_point);
-  c.lo = static_cast<int16_t>(clamp.lo);
-  c.hi = static_cast<int16_t>(clamp.hi);
-}
-
 /// The value as element-wise operators with parameters by channel take it: channels along one axis.
 Stored Compiler::by_channel(const Stored& from, std::size_t parameters, int64_t axis) {
   const bool apart = parameters > 1 && from.view.dims()[static_cast<std::size_t>(axis)].size() > 1;
@@ -256,12 +250,7 @@ void Compiler::operator()(const Node& node, const graph::Dequantize& op) {
   MapPass pass;
   pass.command.op = spec::Vop::Mul;
   pass.command.s = float_bits(op.scale[0]);
-  if (op.lo != -std::numeric_limits<float>::infinity() ||
-      op.hi != std::numeric_limits<float>::infinity()) {
-    pass.command.act = spec::Vact::Clip;
-    pass.command.t = float_bits(op.lo);
-    pass.command.c = float_bits(op.hi);
-  }
+  set_clip(pass.command, op.clamp);
   if (op.scale.size() == 1) {
     pass.command.a_zp = static_cast<int16_t>(op.zero_point[0]);
     map.passes = {pass};
@@ -443,6 +432,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   matrix.x = op.x;
   matrix.y = op.y;
   matrix.clamp = op.clamp;
+  matrix.float_clamp = op.float_clamp;
   matrix.weight = [&](int64_t m, int64_t c, int64_t, int64_t) {
     const int64_t k = logical[static_cast<std::size_t>(c)];
     return static_cast<int32_t>(op.weights.integer(k * columns + m)) -

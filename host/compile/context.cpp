@@ -377,6 +377,19 @@ spec::Vtype vector_type(DataType type) {
   }
 }
 
+void set_codes(spec::VectorCommand& c, int32_t zero_point, graph::Clamp clamp) {
+  c.zp = static_cast<int16_t>(zero_point);
+  c.lo = static_cast<int16_t>(clamp.lo);
+  c.hi = static_cast<int16_t>(clamp.hi);
+}
+
+void set_clip(spec::VectorCommand& c, graph::FloatClamp clamp) {
+  if (clamp.is_full()) return;
+  c.act = spec::Vact::Clip;
+  c.t = float_bits(clamp.lo);
+  c.c = float_bits(clamp.hi);
+}
+
 uint32_t float_bits(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

@@ -160,5 +160,8 @@ std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts);
 
 spec::Vtype vector_type(DataType type);
 uint32_t float_bits(float value);
+/// What a command does to its results: rounds them to codes, or clips binary32 numbers.
+void set_codes(spec::VectorCommand& c, int32_t zero_point, graph::Clamp clamp);
+void set_clip(spec::VectorCommand& c, graph::FloatClamp clamp);
 
 }  // namespace systole::compile

@@ -168,7 +168,8 @@ void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) 
       context_.schedule.emit(tile, spec::Unit::Matrix, z);
     }
   }
-  const Block out = context_.scratch(tile, rows * columns);
+  const int64_t bytes = io_.output->element_bytes();
+  const Block out = context_.scratch(tile, rows * columns * bytes);
   spec::VectorCommand c;
   c.a_type = spec::Vtype::Acc;
   c.d_type = vector_type(io_.output->type);
@@ -183,17 +184,19 @@ void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) 
   c.count3 = static_cast<uint16_t>(blocks);
   c.a_stride0 = 1;
   c.a_stride3 = static_cast<int32_t>(rows);
-  c.d_stride0 = static_cast<int32_t>(columns);
-  c.d_stride3 = static_cast<int32_t>(kColumns);
+  c.d_stride0 = static_cast<int32_t>(columns * bytes);
+  c.d_stride3 = static_cast<int32_t>(kColumns * bytes);
   c.wcount0 = c.wcount1 = 1;
   c.s_vector = true;
   c.s = held.multipliers + static_cast<uint32_t>(64 * block0);
-  c.zp = static_cast<int16_t>(op.y.zero_point);
-  c.lo = static_cast<int16_t>(op.clamp.lo);
-  c.hi = static_cast<int16_t>(op.clamp.hi);
+  if (io_.output->type == DataType::F32) {
+    set_clip(c, op.float_clamp);
+  } else {
+    set_codes(c, op.y.zero_point, op.clamp);
+  }
   context_.schedule.emit(tile, spec::Unit::Vector, c);
-  context_.store(tile, io_.output->buffer, (p.product * m_ + p.m0) * n_ + p.n0, out.address(),
-                 columns, {{rows, n_, columns}});
+  context_.store(tile, io_.output->buffer, ((p.product * m_ + p.m0) * n_ + p.n0) * bytes,
+                 out.address(), columns * bytes, {{rows, n_ * bytes, columns * bytes}});
 }
 
 void MatmulEmitter::emit() {

@@ -73,6 +73,7 @@ class MatrixEmitter {
   int64_t slab_bytes(int64_t rows) const;
   int64_t slack() const;
   int64_t out_bytes(int64_t rows, int64_t columns, int64_t blocks) const;
+  int64_t element_bytes() const { return op_.output->element_bytes(); }
   Tiling choose_tiling(const Share& share, int64_t memory, bool weights_held) const;
   void emit_tile(unsigned tile, const Share& share);
   void emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n, int64_t oy0,
@@ -350,7 +351,7 @@ int64_t MatrixEmitter::slack() const {
 
 int64_t MatrixEmitter::out_bytes(int64_t rows, int64_t columns, int64_t blocks) const {
   if (op_.output->buffer.space == Buffer::Space::Home && columns == op_.out.w) return 0;
-  return round_up(rows * columns * std::min(blocks * kColumns, op_.out.c), 64);
+  return round_up(rows * columns * std::min(blocks * kColumns, op_.out.c) * element_bytes(), 64);
 }
 
 Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool weights_held) const {
@@ -631,15 +632,17 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   c.count3 = static_cast<uint16_t>(b1 - b0);
   c.a_stride0 = 1;
   c.a_stride3 = static_cast<int32_t>(pixels);
-  c.d_stride0 = static_cast<int32_t>(out_channels);
-  c.d_stride3 = static_cast<int32_t>(kColumns);
+  c.d_stride0 = static_cast<int32_t>(out_channels * element_bytes());
+  c.d_stride3 = static_cast<int32_t>(kColumns * element_bytes());
   c.wcount0 = c.wcount1 = 1;
   c.s_vector = !uniform_;
   c.s = uniform_ ? float_bits(op_.multiplier.front())
                  : multipliers + static_cast<uint32_t>(64 * (b0 - share.b0));
-  c.zp = static_cast<int16_t>(op_.y.zero_point);
-  c.lo = static_cast<int16_t>(op_.clamp.lo);
-  c.hi = static_cast<int16_t>(op_.clamp.hi);
+  if (op_.output->type == DataType::F32) {
+    set_clip(c, op_.float_clamp);
+  } else {
+    set_codes(c, op_.y.zero_point, op_.clamp);
+  }
   context_.schedule.emit(tile, spec::Unit::Vector, c);
 }
 
@@ -671,7 +674,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
     }
   }
   drain(tile, share, b0, b1, pixels, acc, held.multipliers,
-        out + static_cast<uint32_t>(pixel0 * out_channels), out_channels);
+        out + static_cast<uint32_t>(pixel0 * out_channels * element_bytes()), out_channels);
 }
 
 void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n,
@@ -695,7 +698,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     // Whole lines of a value that stays here are written where they stay.
     const Home::Piece* home = width == op_.out.w ? output_piece(tile) : nullptr;
     Block block;
-    if (home == nullptr) block = context_.scratch(tile, pixels * channels);
+    if (home == nullptr) block = context_.scratch(tile, pixels * channels * element_bytes());
     const int64_t pitch = home == nullptr ? channels : home->columns();
     const uint32_t out =
         home == nullptr
@@ -739,16 +742,19 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
           const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
           emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,
-                    out + static_cast<uint32_t>(b0 * kColumns - channel0), pitch);
+                    out + static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes()),
+                    pitch);
         }
         y += lines;
       }
     }
     if (home != nullptr) continue;
-    const int64_t pixel = op_.out.c;
-    const int64_t offset = ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0;
-    context_.store(tile, op_.out.stored->buffer, offset, out, channels,
-                   {{width, pixel, channels}, {oy1 - oy0, op_.out.w * pixel, width * channels}});
+    const int64_t pixel = op_.out.c * element_bytes();
+    const int64_t run = channels * element_bytes();
+    const int64_t offset =
+        ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0 * element_bytes();
+    context_.store(tile, op_.out.stored->buffer, offset, out, run,
+                   {{width, pixel, run}, {oy1 - oy0, op_.out.w * pixel, width * run}});
   }
 }
 

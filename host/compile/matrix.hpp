@@ -1,5 +1,5 @@
 // Convolution with constant weights, and multiplication by a constant matrix as a convolution of
-// 1x1: the matrix unit sums, the vector unit requantizes.
+// 1x1: the matrix unit sums, the vector unit requantizes (or, for an f32 output, scales).
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@ struct MatrixOperator {
   int64_t group = 1;
   graph::QuantParams x, y;
   graph::Clamp clamp;
+  graph::FloatClamp float_clamp;  // of an f32 output, which has no y and no clamp
   /// Weight minus zero point of output channel m, channel c of its group, tap (i, j).
   std::function<int32_t(int64_t m, int64_t c, int64_t i, int64_t j)> weight;
   std::vector<int32_t> bias;

@@ -57,6 +57,14 @@ inline float accumulator_multiplier(float x_scale, float w_scale, float y_scale)
   return quotient(binary32::mul(x_scale, w_scale), y_scale);
 }
 
+// Gemm, MatMul whose result is not quantized: f32(acc) * (sx * sw), the s32 bias in acc, then Relu
+// or Clip; with Gemm's alpha f32(acc) * ((alpha * sx) * sw). The multiplier is that of sy = 1.
+// Measured: QGemm, MatMulIntegerToFloat, per tensor and per channel.
+inline float product(int32_t acc, float multiplier, graph::FloatClamp clamp) {
+  const float value = binary32::mul(binary32::from_int(acc), multiplier);
+  return binary32::min(binary32::max(value, clamp.lo), clamp.hi);
+}
+
 // Conv, Gemm, MatMul: sat(rne(f32(acc) * multiplier) + zp). Measured.
 inline int32_t requantize_accumulator(int32_t acc, float multiplier, int32_t zero_point,
                                       graph::Clamp clamp) {

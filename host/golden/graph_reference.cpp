@@ -90,7 +90,7 @@ class Executor {
     for (int64_t i = 0; i < output.size(); ++i) {
       const size_t c = channel_of(output.shape(), op.axis, op.scale.size(), i);
       const float real = dequantize(x[static_cast<size_t>(i)], op.scale[c], op.zero_point[c]);
-      y[i] = binary32::min(binary32::max(real, op.lo), op.hi);
+      y[i] = binary32::min(binary32::max(real, op.clamp.lo), op.clamp.hi);
     }
   }
 
@@ -160,9 +160,13 @@ class Executor {
           acc[n] = multiply_accumulate(acc[n], a[m * depth + k], b[k * columns + n]);
         }
       }
-      for (size_t n = 0; n < columns; ++n) {
-        put(output, first++,
-            requantize_accumulator(acc[n], op.multiplier[n], op.y.zero_point, op.clamp));
+      for (size_t n = 0; n < columns; ++n, ++first) {
+        if (output.type() == DataType::F32) {
+          output.data<float>()[first] = product(acc[n], op.multiplier[n], op.float_clamp);
+        } else {
+          put(output, first,
+              requantize_accumulator(acc[n], op.multiplier[n], op.y.zero_point, op.clamp));
+        }
       }
     }
   }

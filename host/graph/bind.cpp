@@ -221,21 +221,14 @@ ValueId Builder::finish_output(const onnx::Port& port) {
     throw Error("model is not quantized", where,
                 "a QuantizeLinear between the float32 input and the output");
   }
-  if (const auto* pending = std::get_if<Pending>(&expression.source)) {
-    throw Error(fmt::format("output is float32 straight from {}", pending->node), where,
-                "a QuantizeLinear and a DequantizeLinear (QDQ) behind the node");
+  if (std::holds_alternative<Pending>(expression.source)) {
+    return finish_pending(expression, port);
   }
   const auto& source = std::get<Dequantized>(expression.source);
   ValueId value = source.is_constant() ? constant_value(std::get<1>(source.q), port.name + "#q")
                                        : std::get<ValueId>(source.q);
-  Dequantize op{source.scale, source.zero_point, source.axis,
-                -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
-  for (const Step& step : expression.steps) {
-    if (const auto* limits = std::get_if<ClampStep>(&step)) {
-      op.lo = std::min(std::max(op.lo, limits->lo), limits->hi);
-      op.hi = std::min(std::max(op.hi, limits->lo), limits->hi);
-    }
-  }
+  const Dequantize op{source.scale, source.zero_point, source.axis,
+                      combined_clamp(expression.steps)};
   const std::string name = "output " + port.name;
   if (source.per_tensor()) {
     value = emit_steps(value, expression.steps, name, port.name + "#q");

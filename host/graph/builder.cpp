@@ -22,30 +22,10 @@ constexpr const char* kNeedsQdq =
 // is brought to the accumulator's scale here.
 constexpr float kBiasScaleTolerance = 0.015f;
 
-std::pair<float, float> combined_clamp(const std::vector<Step>& steps) {
-  float lo = -kInfinity;
-  float hi = kInfinity;
-  for (const Step& step : steps) {
-    if (const auto* clamp = std::get_if<ClampStep>(&step)) {
-      lo = std::min(std::max(lo, clamp->lo), clamp->hi);
-      hi = std::min(std::max(hi, clamp->lo), clamp->hi);
-    }
-  }
-  return {lo, hi};
-}
-
 // Whether one window is the whole image and nothing else.
 bool covers(const Window& window, const Shape& image) {
   return window.pads == std::array<int64_t, 4>{} &&
          window.kernel == std::array<int64_t, 2>{image[2], image[3]};
-}
-
-// Whether the judge moves a QuantizeLinear behind these steps to before them, and so fuses.
-bool moves_only(const std::vector<Step>& steps) {
-  return std::none_of(steps.begin(), steps.end(), [](const Step& step) {
-    const auto* reshape = std::get_if<ReshapeStep>(&step);
-    return std::holds_alternative<ClampStep>(step) || (reshape && reshape->is_flatten);
-  });
 }
 
 bool has_flatten(const std::vector<Step>& steps) {
@@ -77,15 +57,33 @@ bool on_grid(float bound, QuantParams params, DataType type) {
   return back == bound || (q == range.lo && bound < back) || (q == range.hi && bound > back);
 }
 
+}  // namespace
+
+Clamp type_range(DataType type) { return type == DataType::S8 ? Clamp{-128, 127} : Clamp{0, 255}; }
+
+FloatClamp combined_clamp(const std::vector<Step>& steps) {
+  FloatClamp result;
+  for (const Step& step : steps) {
+    if (const auto* clamp = std::get_if<ClampStep>(&step)) {
+      result.lo = std::min(std::max(result.lo, clamp->lo), clamp->hi);
+      result.hi = std::min(std::max(result.hi, clamp->lo), clamp->hi);
+    }
+  }
+  return result;
+}
+
+bool moves_only(const std::vector<Step>& steps) {
+  return std::none_of(steps.begin(), steps.end(), [](const Step& step) {
+    const auto* reshape = std::get_if<ReshapeStep>(&step);
+    return std::holds_alternative<ClampStep>(step) || (reshape && reshape->is_flatten);
+  });
+}
+
 std::vector<float> multipliers(float x_scale, const std::vector<float>& w_scale, float y_scale) {
   std::vector<float> result;
   for (float w : w_scale) result.push_back(golden::accumulator_multiplier(x_scale, w, y_scale));
   return result;
 }
-
-}  // namespace
-
-Clamp type_range(DataType type) { return type == DataType::S8 ? Clamp{-128, 127} : Clamp{0, 255}; }
 
 // ---- symbols
 // -------------------------------------------------------------------------------------
@@ -304,9 +302,9 @@ Builder::Weights Builder::weights(const onnx::Node& node, size_t i) const {
   return *source;
 }
 
-std::vector<int32_t> Builder::bias(const onnx::Node& node, size_t i, float x_scale,
-                                   const std::vector<float>& w_scale, float beta) const {
-  std::vector<int32_t> result(w_scale.size(), 0);
+Builder::Biases Builder::bias(const onnx::Node& node, size_t i, float x_scale,
+                              const std::vector<float>& w_scale, float beta) const {
+  Biases result{std::vector<int32_t>(w_scale.size(), 0)};
   if (!has_input(node, i)) return result;
   const Symbol& input = symbol(node, i);
   const auto* expression = std::get_if<Expression>(&input);
@@ -321,16 +319,17 @@ std::vector<int32_t> Builder::bias(const onnx::Node& node, size_t i, float x_sca
                 "float32, or int32 through DequantizeLinear", to_string(real.type()));
   }
   const bool integers = source && source->type == DataType::S32;
-  for (size_t c = 0; c < result.size(); ++c) {
+  for (size_t c = 0; c < w_scale.size(); ++c) {
     const size_t at = real.size() == 1 ? 0 : c;
     const float unit = golden::binary32::mul(x_scale, w_scale[c]);
     const float given = integers ? source->scale[source->per_tensor() ? 0 : at] : 0.0f;
     const bool centered = integers && source->zero_point[source->per_tensor() ? 0 : at] == 0;
     if (centered && beta == 1.0f && std::abs(given - unit) <= kBiasScaleTolerance * unit) {
-      result[c] = source->constant().data<int32_t>()[at];
+      result.values[c] = source->constant().data<int32_t>()[at];
     } else {
       const float value = golden::binary32::mul(beta, real.data<float>()[at]);
-      result[c] = golden::quantize_bias(value, x_scale, w_scale[c]);
+      result.values[c] = golden::quantize_bias(value, x_scale, w_scale[c]);
+      result.exact = false;
     }
   }
   return result;
@@ -440,35 +439,43 @@ ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
   return emit(pending.node, std::move(op), pending.inputs, out.type, pending.shape, name);
 }
 
+ValueId Builder::quantize_value(const onnx::Node& node, ValueId value, const Expression& expression,
+                                const Dequantized& y) {
+  const std::string& name = node.outputs[0];
+  const FloatClamp limits = combined_clamp(expression.steps);
+  if (!y.per_tensor()) {
+    const bool pooled =
+        std::any_of(expression.steps.begin(), expression.steps.end(),
+                    [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
+    if (!limits.is_full() || pooled) {
+      throw Error("activations are quantized per channel", where(node), "per tensor");
+    }
+    value = emit_steps(value, expression.steps, node.label(), name + "#f");
+    const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
+    return emit(node.label(), op, {value}, y.type, expression.shape, name);
+  }
+  const Clamp clamp = integer_clamp(limits.lo, limits.hi, y.params(), y.type);
+  const Shape shape = graph_.value(value).shape;
+  value =
+      emit(node.label(), Quantize{y.scale, y.zero_point, 0, clamp}, {value}, y.type, shape, name);
+  return emit_steps(value, expression.steps, node.label(), name);
+}
+
 ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& expression,
                                      const Dequantized& y) {
   const std::string& name = node.outputs[0];
   const auto [lo, hi] = combined_clamp(expression.steps);
   if (const auto* input = std::get_if<FloatInput>(&expression.source)) {
-    ValueId value = input->value;
-    if (!y.per_tensor()) {
-      const bool clamped = lo > -kInfinity || hi < kInfinity;
-      const bool pooled =
-          std::any_of(expression.steps.begin(), expression.steps.end(),
-                      [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
-      if (clamped || pooled) {
-        throw Error("activations are quantized per channel", where(node), "per tensor");
-      }
-      value = emit_steps(value, expression.steps, node.label(), name + "#f");
-      const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
-      return emit(node.label(), op, {value}, y.type, expression.shape, name);
-    }
-    const Clamp clamp = integer_clamp(lo, hi, y.params(), y.type);
-    const Shape shape = graph_.value(value).shape;
-    value =
-        emit(node.label(), Quantize{y.scale, y.zero_point, 0, clamp}, {value}, y.type, shape, name);
-    return emit_steps(value, expression.steps, node.label(), name);
+    return quantize_value(node, input->value, expression, y);
   }
   if (!y.per_tensor()) {
     throw Error("activations are quantized per channel", where(node), "per tensor",
                 fmt::format("{} scales", y.scale.size()));
   }
   if (const auto* pending = std::get_if<Pending>(&expression.source)) {
+    if (is_float_product(expression)) {
+      return quantize_value(node, emit_float_product(*pending, {}), expression, y);
+    }
     const bool direct = !expression.shared && !has_flatten(expression.steps);
     const ValueId value = emit_pending(*pending, {y.params(), y.type, lo, hi, direct}, name);
     return emit_steps(value, expression.steps, node.label(), name);

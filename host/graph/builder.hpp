@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "host/graph/expression.hpp"
@@ -28,6 +29,17 @@ class Builder {
   };
   // Constant weights in their own shape; parameters are one or one per index of `axis`.
   using Weights = Dequantized;
+  // Biases in units of the accumulator. `exact`: the model has them as s32 in those units.
+  struct Biases {
+    std::vector<int32_t> values;
+    bool exact = true;
+  };
+  // Who reads a tensor, through Identity.
+  struct Readers {
+    std::vector<const onnx::Node*> nodes;
+    bool is_output = false;
+    const onnx::Node* only() const { return nodes.size() == 1 && !is_output ? nodes[0] : nullptr; }
+  };
   struct OutputParams {
     QuantParams y;
     DataType type;
@@ -103,8 +115,8 @@ class Builder {
   Weights weights(const onnx::Node& node, size_t i) const;
   // Constant input i as biases in units of the accumulator, x_scale * w_scale[c] (x_scale holds
   // Gemm's alpha). One element serves all channels.
-  std::vector<int32_t> bias(const onnx::Node& node, size_t i, float x_scale,
-                            const std::vector<float>& w_scale, float beta) const;
+  Biases bias(const onnx::Node& node, size_t i, float x_scale, const std::vector<float>& w_scale,
+              float beta) const;
   // A copy of input i's expression, `shared` brought up to date.
   Expression take(const onnx::Node& node, size_t i) const;
   void define(const onnx::Node& node, Symbol result);
@@ -124,16 +136,38 @@ class Builder {
   ValueId emit_pending(const Pending& pending, const OutputParams& out, const std::string& name);
   ValueId quantize_expression(const onnx::Node& node, const Expression& expression,
                               const Dequantized& y);
+  // Quantizes the float value that an expression starts from, then does its steps on integers.
+  ValueId quantize_value(const onnx::Node& node, ValueId value, const Expression& expression,
+                         const Dequantized& y);
+
+  // ---- product.cpp: products whose result is f32
+  Readers readers_of(const std::string& tensor) const;
+  bool is_quantized_by(const onnx::Node& reader) const;
+  // What makes the judge sum a product in binary32, if no QuantizeLinear joins it; else empty.
+  std::string binary32_for(const Product& product) const;
+  // Whether the judge computes this product's f32 values and quantizes those.
+  bool is_float_product(const Expression& expression) const;
+  // Emits a product with an f32 output, once for each clamp.
+  ValueId emit_float_product(const Pending& pending, FloatClamp clamp);
+  // A pending operator straight at an output: a product, or refused.
+  ValueId finish_pending(const Expression& expression, const onnx::Port& port);
 
   onnx::Model model_;
   Graph graph_;
   std::map<std::string, Symbol> symbols_;
   std::map<std::string, int> consumers_;
   std::map<std::string, Operand> operands_;  // by tensor, so that each is emitted once
+  std::map<std::tuple<std::string, float, float>, ValueId> float_products_;  // tensor, clamp
   std::set<std::string> value_names_;
 };
 
 // The range of an integer type.
 Clamp type_range(DataType type);
+// All Relu and Clip of the steps as one.
+FloatClamp combined_clamp(const std::vector<Step>& steps);
+// Whether the judge moves a QuantizeLinear behind these steps to before them, and so fuses.
+bool moves_only(const std::vector<Step>& steps);
+// What accumulators are multiplied with, by channel: (x_scale * w_scale[c]) / y_scale.
+std::vector<float> multipliers(float x_scale, const std::vector<float>& w_scale, float y_scale);
 
 }  // namespace systole::graph

@@ -1,7 +1,8 @@
 // What is known of a tensor of the ONNX model while the graph is built.
 //
 // A float tensor is kept as an expression, a source and the steps since then, until a
-// QuantizeLinear says with which parameters it becomes integers (or an output that it stays float).
+// QuantizeLinear says with which parameters it becomes integers (or an output that it stays float:
+// then a product is f32(accumulator) times a scale).
 // That is exact because each step commutes with quantization: Relu, Clip and MaxPool are monotone,
 // Reshape and Transpose only move elements.
 #pragma once
@@ -36,6 +37,16 @@ struct Dequantized {
   QuantParams params() const { return {scale[0], zero_point[0]}; }
 };
 
+// What only a Gemm or MatMul has: whether the judge sums it in integers also where its result is
+// not quantized at once.
+struct Product {
+  std::string tensor;        // what it writes, the Add of its bias included
+  size_t own_steps = 0;      // steps of the expression that belong to it
+  bool joins_add = false;    // a MatMul, of which an Add behind makes a Gemm with a bias
+  bool swaps = false;        // a Gemm that takes a Transpose behind it into its operands
+  std::string binary32_for;  // what makes the judge sum binary32 numbers; empty: nothing does
+};
+
 // An operator whose output parameters are not known yet: `op` lacks y, multipliers and clamp.
 struct Pending {
   Operator op;
@@ -44,6 +55,7 @@ struct Pending {
   Shape shape;          // of the operator's output
   float alpha = 1.0f;   // Gemm's factor
   bool fusible = true;  // its inputs come straight from DequantizeLinear
+  std::optional<Product> product;
 };
 
 struct ClampStep {

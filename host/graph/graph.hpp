@@ -4,9 +4,11 @@
 // the same graph) and small (the operators below and no others). All its arithmetic is that of
 // host/golden/arith.hpp; each operator here names its formula there.
 //
-//   - Values are the tensors on edges. A value is s8/u8 (quantized) or f32 (only model inputs and
-//     outputs, and pure data movement between them and Quantize/Dequantize). A value with
-//     `constant` is known now and is written by no node. Weights and biases are in the nodes.
+//   - Values are the tensors on edges. A value is s8/u8 (quantized) or f32: model inputs and
+//   outputs,
+//     products (QGemm, QMatMul) that nothing quantizes at once, and pure data movement between them
+//     and Quantize/Dequantize. A value with `constant` is known now and is written by no node.
+//     Weights and biases are in the nodes.
 //   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
 //     read one tensor with different ones.
 //   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
@@ -21,6 +23,7 @@
 
 #include <array>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,6 +59,13 @@ struct Clamp {
   int32_t hi = 0;
 };
 
+// min(max(v, lo), hi) of binary32 values. Everything when nothing is fused.
+struct FloatClamp {
+  float lo = -std::numeric_limits<float>::infinity();
+  float hi = std::numeric_limits<float>::infinity();
+  bool is_full() const { return lo == FloatClamp{}.lo && hi == FloatClamp{}.hi; }
+};
+
 // A 2-D window. Padding is explicit (auto_pad is resolved); the output's shape is authoritative
 // (ceil_mode is resolved), so with ceil_mode the last window may reach past `pads`. The pads of a
 // pool with auto_pad SAME and strides longer than its kernel may be negative: window (oh, ow)
@@ -83,13 +93,12 @@ struct Quantize {
   Clamp clamp;
 };
 
-// inputs: x s8/u8 [any]. output: f32, same shape. arith: dequantize(), then min(max(y, lo), hi).
+// inputs: x s8/u8 [any]. output: f32, same shape. arith: dequantize(), then the clamp.
 struct Dequantize {
   std::vector<float> scale;
   std::vector<int32_t> zero_point;
   int64_t axis = 0;
-  float lo;  // -inf when nothing is fused
-  float hi;  // +inf
+  FloatClamp clamp;
 };
 
 // inputs: x s8/u8. output: s8/u8, same shape. arith: requantize(). Same parameters and type on both
@@ -117,6 +126,8 @@ struct QConv {
 // Multiplication by constant weights: Gemm, MatMul, QLinearMatMul.
 // inputs: x [M, K]. output: [M, N]. weights s8/u8 [K, N]. As QConv with channel n.
 // Other ranks, transA and transB are resolved by Reshape, Transpose and at import.
+// An f32 output has no y and no clamp: multiplier[n] is x.scale * w_scale[n], arith: product(),
+// then float_clamp.
 struct QGemm {
   QuantParams x, y;
   Tensor weights;
@@ -125,11 +136,13 @@ struct QGemm {
   std::vector<int32_t> bias;
   std::vector<float> multiplier;
   Clamp clamp;
+  FloatClamp float_clamp;
 };
 
 // Multiplication of two values, run-time operands or constant ones.
 // inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
-// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator().
+// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). An f32
+// output as QGemm's.
 struct QMatMul {
   QuantParams a, y;
   std::vector<float> b_scale;             // N of them
@@ -138,6 +151,7 @@ struct QMatMul {
   std::vector<int32_t> bias;              // N of them; 0 where the model has none
   std::vector<float> multiplier;          // N of them: (a.scale * b_scale[n]) / y.scale
   Clamp clamp;
+  FloatClamp float_clamp;
 };
 
 // inputs: a, b s8/u8, shapes broadcast as numpy does; either may be constant. arith: add(),

@@ -16,6 +16,7 @@ namespace systole::graph {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr const char* kFloatBias = "a bias that is not int32 in units of the operands' scales";
 
 WindowAttributes window_attributes(const onnx::Node& node) {
   WindowAttributes attributes;
@@ -313,7 +314,7 @@ void Builder::conv(const onnx::Node& node) {
     throw Error("bias has the wrong length", where(node), fmt::format("{}", channels),
                 to_string(shape_of(node, 2)));
   }
-  define(node, make_conv(node, x, w, bias(node, 2, x.params.scale, w_scale, 1.0f)));
+  define(node, make_conv(node, x, w, bias(node, 2, x.params.scale, w_scale, 1.0f).values));
 }
 
 Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequantized& b) {
@@ -393,24 +394,36 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
   }
   result.shape = out;
   if (out != product_shape) result.steps.push_back(ReshapeStep{out});
+  Product product;
+  product.tensor = name;
+  product.own_steps = result.steps.size();
+  if (graph_.value(a.value).type == DataType::S8 && b.type == DataType::U8) {
+    product.binary32_for = "int8 times uint8";
+  } else if (!a.direct) {
+    product.binary32_for = "Relu, Clip or Flatten between DequantizeLinear and the product";
+  }
+  std::get<Pending>(result.source).product = product;
   return result;
 }
 
 void Builder::matmul(const onnx::Node& node) {
-  const Operand a = operand(node, 0);
+  Operand a = operand(node, 0);
   const auto* expression = std::get_if<Expression>(&symbol(node, 1));
   const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
+  Dequantized b;
   if (source && source->is_constant() && expression->steps.empty()) {
-    define(node, make_matmul(node, a, weights(node, 1)));
-    return;
+    b = weights(node, 1);
+  } else {
+    const Operand second = operand(node, 1);
+    a.direct &= second.direct;
+    b.q = second.value;
+    b.type = graph_.value(second.value).type;
+    b.scale = {second.params.scale};
+    b.zero_point = {second.params.zero_point};
   }
-  const Operand b = operand(node, 1);
-  Dequantized second;
-  second.q = b.value;
-  second.type = graph_.value(b.value).type;
-  second.scale = {b.params.scale};
-  second.zero_point = {b.params.zero_point};
-  define(node, make_matmul(node, a, second));
+  Expression result = make_matmul(node, a, b);
+  std::get<Pending>(result.source).product->joins_add = shape_of(node, 1).size() == 2;
+  define(node, std::move(result));
 }
 
 void Builder::gemm(const onnx::Node& node) {
@@ -435,6 +448,7 @@ void Builder::gemm(const onnx::Node& node) {
     if (transposed) b = transpose_constant(std::move(b), {1, 0});
   } else {
     const Operand second = operand(node, 1);
+    a.direct &= second.direct;
     b.q = transposed ? transpose_value(second.value, {1, 0}, node.label(), node.outputs[0] + "#b")
                      : second.value;
     b.type = graph_.value(second.value).type;
@@ -444,6 +458,7 @@ void Builder::gemm(const onnx::Node& node) {
   Expression result = make_matmul(node, a, b);
   auto& pending = std::get<Pending>(result.source);
   pending.alpha = alpha;
+  pending.product->swaps = !has_input(node, 2);
   if (has_input(node, 2)) {
     const Shape& c = shape_of(node, 2);
     const Shape out = broadcast(c, result.shape, where(node));
@@ -456,14 +471,33 @@ void Builder::gemm(const onnx::Node& node) {
     auto* gemm_op = std::get_if<QGemm>(&pending.op);
     auto* matmul_op = std::get_if<QMatMul>(&pending.op);
     const std::vector<float>& w_scale = gemm_op ? gemm_op->w_scale : matmul_op->b_scale;
-    auto values = bias(node, 2, golden::binary32::mul(alpha, a.params.scale), w_scale, beta);
-    (gemm_op ? gemm_op->bias : matmul_op->bias) = std::move(values);
+    auto biases = bias(node, 2, golden::binary32::mul(alpha, a.params.scale), w_scale, beta);
+    (gemm_op ? gemm_op->bias : matmul_op->bias) = std::move(biases.values);
+    if (!biases.exact) pending.product->binary32_for = kFloatBias;
   }
   define(node, std::move(result));
 }
 
 // ---- elementwise
 // ---------------------------------------------------------------------------------
+
+namespace {
+
+// An Add of constants behind a product: the judge takes int32 rows into a MatMul as its bias, and
+// adds binary32 numbers in any other case.
+void join_add(Product& product, const Expression& expression, const Shape& addend, bool exact) {
+  const int64_t columns = expression.shape.back();
+  const bool is_row =
+      addend == Shape{columns} || (addend == Shape{1, columns} && expression.shape.size() == 2);
+  if (!product.joins_add || !is_row || expression.shared) {
+    product.binary32_for = "an Add behind it that does not become its bias";
+  } else if (!exact) {
+    product.binary32_for = kFloatBias;
+  }
+  product.joins_add = false;
+}
+
+}  // namespace
 
 bool Builder::fold_bias(const onnx::Node& node, size_t product_input, size_t constant) {
   if (!has_input(node, 0) || !has_input(node, 1)) return false;
@@ -502,9 +536,13 @@ bool Builder::fold_bias(const onnx::Node& node, size_t product_input, size_t con
   }
   const QuantParams x = conv_op ? conv_op->x : gemm_op ? gemm_op->x : matmul_op->a;
   const float x_scale = golden::binary32::mul(std::get<Pending>(result.source).alpha, x.scale);
-  const auto values = bias(node, constant, x_scale, w_scale, 1.0f);
+  const Biases added = bias(node, constant, x_scale, w_scale, 1.0f);
   auto& sum = conv_op ? conv_op->bias : gemm_op ? gemm_op->bias : matmul_op->bias;
-  for (size_t c = 0; c < sum.size(); ++c) sum[c] = golden::wrapping_add(sum[c], values[c]);
+  for (size_t c = 0; c < sum.size(); ++c) sum[c] = golden::wrapping_add(sum[c], added.values[c]);
+  if (auto& product = std::get<Pending>(result.source).product) {
+    join_add(*product, result, given, added.exact);
+    product->tensor = node.outputs[0];
+  }
   define(node, std::move(result));
   return true;
 }

@@ -55,6 +55,12 @@ class RandomGraph {
     if (one_in(rng_, 4)) c.hi -= static_cast<int32_t>(uniform(rng_, 0, 100));
     return c;
   }
+  graph::FloatClamp float_clamp() {
+    graph::FloatClamp c;
+    if (one_in(rng_, 3)) c.lo = 0.0f;
+    if (one_in(rng_, 3)) c.hi = 2.0f;
+    return c;
+  }
   Tensor random_tensor(DataType type, const Shape& shape) {
     Tensor t(type, shape);
     if (type == DataType::F32) {
@@ -95,8 +101,7 @@ class RandomGraph {
       op.scale.push_back(scale());
       op.zero_point.push_back(zero_point(type(x)));
     }
-    op.lo = one_in(rng_, 3) ? 0.0f : -std::numeric_limits<float>::infinity();
-    op.hi = one_in(rng_, 3) ? 2.0f : std::numeric_limits<float>::infinity();
+    op.clamp = float_clamp();
     return add(op, {x}, DataType::F32, s);
   }
   graph::ValueId requantize(graph::ValueId x) {
@@ -128,11 +133,20 @@ class RandomGraph {
       }
       op.bias.push_back(static_cast<int32_t>(uniform(rng_, -5000, 5000)));
     }
-    op.y = params(t);
-    op.clamp = clamp(t);
-    op.y.scale = op.x.scale * op.w_scale[0] * 60.0f * std::sqrt(depth);
-    for (const float s : op.w_scale) {
-      op.multiplier.push_back(golden::accumulator_multiplier(op.x.scale, s, op.y.scale));
+    result(op, op.x.scale, op.w_scale, t, depth);
+  }
+  /// What becomes of the accumulators of a Conv or a product.
+  template <typename Op>
+  void result(Op& op, float x_scale, const std::vector<float>& w_scale, DataType t, float depth) {
+    if (t == DataType::F32) {
+      op.y = {};
+    } else {
+      op.y = params(t);
+      op.clamp = clamp(t);
+      op.y.scale = x_scale * w_scale[0] * 60.0f * std::sqrt(depth);
+    }
+    for (const float s : w_scale) {
+      op.multiplier.push_back(golden::accumulator_multiplier(x_scale, s, op.y.scale));
     }
   }
 
@@ -188,13 +202,34 @@ class RandomGraph {
     weights(op, m, w, t, static_cast<float>(w[1] * w[2] * w[3]));
     return add(op, {x}, t, {s[0], m, out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
   }
-  graph::ValueId gemm(graph::ValueId x, int64_t columns) {
+  graph::ValueId gemm(graph::ValueId x, int64_t columns) { return gemm(x, columns, byte_type()); }
+  graph::ValueId gemm(graph::ValueId x, int64_t columns, DataType t) {
     const Shape s = shape(x);
     graph::QGemm op;
     op.x = params(type(x));
-    const DataType t = byte_type();
     weights(op, columns, {s[1], columns}, t, static_cast<float>(s[1]));
+    if (t == DataType::F32) op.float_clamp = float_clamp();
     return add(op, {x}, t, {s[0], columns});
+  }
+  /// Products of a [A, M, K] and b [B, K, N], of which A or B may be 1.
+  graph::ValueId matmul(graph::ValueId a, graph::ValueId b, DataType t) {
+    const Shape as = shape(a), bs = shape(b);
+    graph::QMatMul op;
+    op.a = params(type(a));
+    const bool per_column = one_in(rng_, 2);
+    for (int64_t i = 0; i < bs[2]; ++i) {
+      op.b_scale.push_back(i == 0 || per_column ? scale() : op.b_scale[0]);
+      op.b_zero_point.push_back(i == 0 || per_column ? zero_point(type(b)) : op.b_zero_point[0]);
+      op.bias.push_back(static_cast<int32_t>(uniform(rng_, -1000, 1000)));
+    }
+    result(op, op.a.scale, op.b_scale, t, static_cast<float>(as[2]));
+    if (t == DataType::F32) op.float_clamp = float_clamp();
+    const int64_t products = std::max(as[0], bs[0]);
+    for (int64_t p = 0; p < products; ++p) {
+      op.a_batch.push_back(p % as[0]);
+      op.b_batch.push_back(p % bs[0]);
+    }
+    return add(op, {a, b}, t, {products, as[1], bs[2]});
   }
   graph::ValueId max_pool(graph::ValueId x) {
     const Shape s = shape(x);
@@ -418,28 +453,19 @@ TEST_CASE("products of two values are bit-exact", "[compile]") {
     const int64_t as = uniform(rng, 1, 2), bs = uniform(rng, 1, 2);
     const auto a = g.input(g.byte_type(), {as, m, k});
     const auto b = g.input(g.byte_type(), {bs, k, n});
-    graph::QMatMul op;
-    op.a = g.params(g.type(a));
-    const bool per_column = one_in(rng, 2);
-    for (int64_t i = 0; i < n; ++i) {
-      op.b_scale.push_back(i == 0 || per_column ? g.scale() : op.b_scale[0]);
-      op.b_zero_point.push_back(i == 0 || per_column ? g.zero_point(g.type(b))
-                                                     : op.b_zero_point[0]);
-      op.bias.push_back(static_cast<int32_t>(uniform(rng, -1000, 1000)));
-    }
-    const DataType t = g.byte_type();
-    op.y = g.params(t);
-    op.y.scale = op.a.scale * op.b_scale[0] * 60.0f * std::sqrt(static_cast<float>(k));
-    op.clamp = g.clamp(t);
-    for (const float s : op.b_scale) {
-      op.multiplier.push_back(golden::accumulator_multiplier(op.a.scale, s, op.y.scale));
-    }
-    const int64_t products = std::max(as, bs);
-    for (int64_t p = 0; p < products; ++p) {
-      op.a_batch.push_back(p % as);
-      op.b_batch.push_back(p % bs);
-    }
-    g.output(g.add(op, {a, b}, t, {products, m, n}));
+    g.output(g.matmul(a, b, one_in(rng, 3) ? DataType::F32 : g.byte_type()));
+  });
+}
+
+TEST_CASE("products that stay float are bit-exact, and so is what follows them", "[compile]") {
+  repeat(40, 14, [](RandomGraph& g, Rng& rng) {
+    auto x = g.input(g.byte_type(), {uniform(rng, 1, 40), uniform(rng, 1, 300)});
+    if (one_in(rng, 3)) x = g.gemm(x, uniform(rng, 1, 90));
+    x = g.gemm(x, uniform(rng, 1, 90), DataType::F32);
+    if (one_in(rng, 2)) g.output(x);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    if (one_in(rng, 3)) x = g.reshape(x, {g.shape(x)[0] * g.shape(x)[1]});
+    g.output(one_in(rng, 3) ? g.quantize(x) : x);
   });
 }
 
@@ -473,6 +499,27 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
     test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record(), g.record()},
                       {rng() | 1, rng() | 1});
   }
+}
+
+// Four bytes an element: outputs of more than a scratchpad, beside weights that are held, streamed,
+// cut along the depth or exchanged.
+TEST_CASE("large products that stay float are bit-exact", "[compile]") {
+  Rng rng = test::make_rng(15);
+  const struct {
+    int64_t rows, depth, columns;
+    const char* config;
+    unsigned tiles;
+  } cases[] = {{128, 1024, 400, "tiny", 2}, {3, 9000, 40, "tiny", 1},  {256, 512, 640, "tiny", 2},
+               {1500, 40, 90, "tiny", 1},   {2, 64, 5000, "small", 3}, {700, 33, 260, "small", 4}};
+  for (const auto& c : cases) {
+    RandomGraph g(rng);
+    g.output(g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns, DataType::F32));
+    test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record()}, {rng() | 1});
+  }
+  RandomGraph g(rng);
+  const auto a = g.input(g.byte_type(), {2, 300, 700});
+  g.output(g.matmul(a, g.input(g.byte_type(), {2, 700, 400}), DataType::F32));
+  test::check_graph(g.graph, chip_config("tiny"), 2, {g.record()}, {rng() | 1});
 }
 
 TEST_CASE("wide, deep and numerous images are bit-exact", "[compile]") {

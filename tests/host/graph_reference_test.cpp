@@ -178,6 +178,33 @@ TEST_CASE("matrix products agree, whichever operator and operand form says them"
   CHECK(run_one(constant, x) == second.at("y"));
 }
 
+TEST_CASE("a product that stays float is its accumulator times the product of the scales",
+          "[graph_reference]") {
+  const Tensor x = random_tensor(DataType::U8, {3, 20}, 7);
+  const Tensor w = random_tensor(DataType::S8, {20, 7}, 8);
+  const float unit = 0.03f * 0.02f;
+  const Tensor bias(Shape{7}, std::vector<int32_t>{1 << 20, -5, 0, 77777, -(1 << 24) - 1, 3, 4});
+  ModelBuilder b;
+  b.input("x", DataType::U8, {3, 20});
+  const auto sum = b.node("Gemm",
+                          {b.dequantize<uint8_t>("x", 0.03f, 5, "d"), b.weights(w, 0.02f, "w"),
+                           b.weights(bias, unit, "b")},
+                          "sum");
+  b.node("Clip", {sum, b.scalar(-1.5f), b.scalar(40.0f)}, "y");
+  b.output("y", DataType::F32, {});
+  const Tensor y = run_one(b, x);
+  for (int64_t m = 0; m < 3; ++m) {
+    for (int64_t n = 0; n < 7; ++n) {
+      auto acc = static_cast<int32_t>(bias.integer(n));
+      for (int64_t k = 0; k < 20; ++k) {
+        acc += static_cast<int32_t>((x.integer(m * 20 + k) - 5) * w.integer(k * 7 + n));
+      }
+      const float value = static_cast<float>(acc) * unit;
+      CHECK(y.data<float>()[m * 7 + n] == std::min(std::max(value, -1.5f), 40.0f));
+    }
+  }
+}
+
 TEST_CASE("the hook sees every node's output in order", "[graph_reference]") {
   const graph::Graph graph = test::small_conv_model().build();
   std::vector<std::string> seen;

@@ -360,6 +360,119 @@ TEST_CASE("a float model is refused with the node that needs QDQ", "[graph]") {
   refuse(relu, "output 'y'", "not quantized");
 }
 
+// x u8 [4, 10] times s8 weights [10, 3], each through DequantizeLinear, by `op`.
+struct ProductModel : ModelBuilder {
+  ProductModel() {
+    input("x", DataType::U8, {4, 10});
+    dequantize<uint8_t>("x", 0.5f, 3, "d");
+    weights(random_weights({10, 3}, 9), 0.25f, "w");
+  }
+  std::string s32_bias(float scale = 0.125f) {
+    return weights(Tensor(Shape{3}, std::vector<int32_t>{7, -8, 9}), scale, "b");
+  }
+};
+
+TEST_CASE("a product that nothing quantizes has a float result", "[graph]") {
+  ProductModel gemm;
+  const auto sum = gemm.node("Gemm", {"d", "w", gemm.s32_bias()}, "g");
+  gemm.node("Relu", {sum}, "y");
+  gemm.output("y", DataType::F32, {});
+  const graph::Graph a = gemm.build();
+  REQUIRE(operators(a) == Names{"QGemm"});
+  const auto& op = std::get<graph::QGemm>(a.nodes[0].op);
+  CHECK(op.bias == std::vector<int32_t>{7, -8, 9});
+  CHECK(op.multiplier == std::vector<float>(3, 0.125f));
+  CHECK(op.float_clamp.lo == 0.0f);
+  CHECK(op.float_clamp.hi == std::numeric_limits<float>::infinity());
+  CHECK(a.value(a.outputs[0]).type == DataType::F32);
+
+  ProductModel matmul;
+  const auto added =
+      matmul.node("Add", {matmul.s32_bias(), matmul.node("MatMul", {"d", "w"}, "m")}, "s");
+  matmul.node("Transpose", {added}, "y", {{"perm", Ints{1, 0}}});
+  matmul.output("y", DataType::F32, {});
+  const graph::Graph b = matmul.build();
+  REQUIRE(operators(b) == Names{"QGemm", "Transpose"});
+  CHECK(std::get<graph::QGemm>(b.nodes[0].op).bias == op.bias);
+  CHECK(std::get<graph::QGemm>(b.nodes[0].op).float_clamp.is_full());
+}
+
+TEST_CASE("the scale of a float product takes Gemm's alpha first", "[graph]") {
+  ProductModel b;
+  b.node("Gemm", {"d", b.weights(random_weights({10, 3}, 9), 0.3f, "v")}, "y", {{"alpha", 0.37f}});
+  b.output("y", DataType::F32, {});
+  const graph::Graph graph = b.build();
+  CHECK(std::get<graph::QGemm>(graph.nodes[0].op).multiplier[0] == (0.37f * 0.5f) * 0.3f);
+}
+
+TEST_CASE("MatMul of run-time operands has a float result too", "[graph]") {
+  ModelBuilder b;
+  b.input("a", DataType::U8, {2, 3, 4});
+  b.input("b", DataType::S8, {2, 4, 5});
+  b.node("MatMul",
+         {b.dequantize<uint8_t>("a", 0.5f, 3, "ad"), b.dequantize<int8_t>("b", 0.5f, 9, "bd")},
+         "y");
+  b.output("y", DataType::F32, {});
+  const graph::Graph graph = b.build();
+  REQUIRE(operators(graph) == Names{"QMatMul"});
+  CHECK(graph.output_of(graph.nodes[0]).type == DataType::F32);
+}
+
+TEST_CASE("a float product is computed once for an output and a quantization behind Flatten",
+          "[graph]") {
+  ProductModel b;
+  const auto flat = b.node("Flatten", {b.node("MatMul", {"d", "w"}, "m")}, "f");
+  b.quantize<uint8_t>(b.node("Relu", {flat}, "r"), 0.5f, 9, "q");
+  b.output("f", DataType::F32, {});
+  b.output("q", DataType::U8, {});
+  const graph::Graph graph = b.build();
+  REQUIRE(operators(graph) == Names{"QGemm", "Quantize"});
+  CHECK(graph.nodes[1].inputs[0] == graph.nodes[0].output);
+  CHECK(std::get<graph::Quantize>(graph.nodes[1].op).clamp.lo == 9);
+}
+
+TEST_CASE("a product that the judge computes in float is refused with the reason", "[graph]") {
+  const auto refuse_product = [](const std::string& reason, auto body) {
+    ProductModel b;
+    b.output(body(b), DataType::F32, {});
+    refuse(b, "output", reason);
+  };
+  refuse_product("a bias that is not int32", [](ProductModel& b) {
+    return b.node("Gemm", {"d", "w", b.vector<float>({1, 2, 3})}, "y");
+  });
+  refuse_product("a bias that is not int32", [](ProductModel& b) {
+    return b.node("Gemm", {"d", "w", b.s32_bias(0.2f)}, "y");
+  });
+  refuse_product("an Add behind it", [](ProductModel& b) {
+    return b.node("Add", {b.node("Gemm", {"d", "w"}, "g"), b.s32_bias()}, "y");
+  });
+  refuse_product("an Add behind it", [](ProductModel& b) {
+    return b.node("Add", {b.node("MatMul", {"d", "w"}, "m"), b.scalar(1.0f)}, "y");
+  });
+  refuse_product("a Transpose behind a Gemm", [](ProductModel& b) {
+    return b.node("Transpose", {b.node("Gemm", {"d", "w"}, "g")}, "y");
+  });
+  refuse_product("Relu and Flatten behind it", [](ProductModel& b) {
+    return b.node("Flatten", {b.node("Relu", {b.node("Gemm", {"d", "w"}, "g")}, "r")}, "y");
+  });
+  refuse_product("quantized for one of its readers", [](ProductModel& b) {
+    b.node("MatMul", {"d", "w"}, "y");
+    b.output(b.quantize<int8_t>("y", 1.0f, 0, "q"), DataType::S8, {});
+    return "y";
+  });
+  refuse_product("between DequantizeLinear and the product", [](ProductModel& b) {
+    return b.node("MatMul", {b.node("Flatten", {"d"}, "f"), "w"}, "y");
+  });
+
+  ModelBuilder mixed;
+  mixed.input("x", DataType::S8, {4, 10});
+  const Tensor w(DataType::U8, {10, 3});
+  mixed.node("MatMul", {mixed.dequantize<int8_t>("x", 0.5f, 3, "d"), mixed.weights(w, 1.0f, "w")},
+             "y");
+  mixed.output("y", DataType::F32, {});
+  refuse(mixed, "straight from 'y' (MatMul)", "int8 times uint8");
+}
+
 TEST_CASE("unsupported operators, attributes and types are named", "[graph]") {
   ModelBuilder op;
   op.input("x", DataType::F32, {4});

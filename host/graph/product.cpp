@@ -1,0 +1,117 @@
+// Gemm and MatMul whose result stays float: where ONNX Runtime sums integers (QGemm,
+// MatMulIntegerToFloat) they are f32(accumulator) * scale; where it sums binary32 numbers, in an
+// order of its own, they are refused. Which of the two it does was measured: see README.md.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/command/error.hpp"
+#include "host/golden/arith.hpp"
+#include "host/graph/builder.hpp"
+
+namespace systole::graph {
+namespace {
+
+bool is_activation(const onnx::Node& node) {
+  return node.op_type == "Relu" || node.op_type == "Clip";
+}
+
+bool has_max_pool(const std::vector<Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(),
+                     [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
+}
+
+}  // namespace
+
+Builder::Readers Builder::readers_of(const std::string& tensor) const {
+  Readers readers;
+  readers.is_output =
+      std::any_of(model_.outputs.begin(), model_.outputs.end(),
+                  [&tensor](const onnx::Port& port) { return port.name == tensor; });
+  for (const onnx::Node& node : model_.nodes) {
+    for (const std::string& input : node.inputs) {
+      if (input != tensor) continue;
+      if (node.op_type == "Identity" || node.op_type == "Dropout") {
+        const Readers behind = readers_of(node.outputs[0]);
+        readers.nodes.insert(readers.nodes.end(), behind.nodes.begin(), behind.nodes.end());
+        readers.is_output |= behind.is_output;
+      } else {
+        readers.nodes.push_back(&node);
+      }
+    }
+  }
+  return readers;
+}
+
+// A QuantizeLinear, or an activation that may vanish into the one behind it.
+bool Builder::is_quantized_by(const onnx::Node& reader) const {
+  if (reader.op_type == "QuantizeLinear") return true;
+  if (!is_activation(reader)) return false;
+  const onnx::Node* next = readers_of(reader.outputs[0]).only();
+  return next && next->op_type == "QuantizeLinear";
+}
+
+std::string Builder::binary32_for(const Product& product) const {
+  if (!product.binary32_for.empty()) return product.binary32_for;
+  const Readers readers = readers_of(product.tensor);
+  for (const onnx::Node* reader : readers.nodes) {
+    if (is_quantized_by(*reader)) return "a result that is quantized for one of its readers";
+    if (product.swaps && reader->op_type == "Transpose") return "a Transpose behind a Gemm";
+  }
+  const onnx::Node* activation = readers.only();
+  if (!activation || !is_activation(*activation)) return "";
+  const onnx::Node* next = readers_of(activation->outputs[0]).only();
+  return next ? fmt::format("{} and {} behind it", activation->op_type, next->op_type) : "";
+}
+
+bool Builder::is_float_product(const Expression& expression) const {
+  const Pending& pending = std::get<Pending>(expression.source);
+  if (!pending.product) return false;
+  const size_t own = pending.product->own_steps;
+  const bool activated_first =
+      expression.steps.size() > own && std::holds_alternative<ClampStep>(expression.steps[own]);
+  const bool joined = !expression.shared && (activated_first || moves_only(expression.steps));
+  return !joined && binary32_for(*pending.product).empty();
+}
+
+ValueId Builder::emit_float_product(const Pending& pending, FloatClamp clamp) {
+  const std::string& tensor = pending.product->tensor;
+  const auto key = std::make_tuple(tensor, clamp.lo, clamp.hi);
+  const auto known = float_products_.find(key);
+  if (known != float_products_.end()) return known->second;
+  Operator op = pending.op;
+  if (auto* gemm = std::get_if<QGemm>(&op)) {
+    gemm->multiplier =
+        multipliers(golden::binary32::mul(pending.alpha, gemm->x.scale), gemm->w_scale, 1.0f);
+    gemm->float_clamp = clamp;
+  } else {
+    auto& matmul = std::get<QMatMul>(op);
+    matmul.multiplier =
+        multipliers(golden::binary32::mul(pending.alpha, matmul.a.scale), matmul.b_scale, 1.0f);
+    matmul.float_clamp = clamp;
+  }
+  const ValueId value =
+      emit(pending.node, std::move(op), pending.inputs, DataType::F32, pending.shape, tensor);
+  float_products_.emplace(key, value);
+  return value;
+}
+
+ValueId Builder::finish_pending(const Expression& expression, const onnx::Port& port) {
+  const Pending& pending = std::get<Pending>(expression.source);
+  std::string reason;
+  if (pending.product) {
+    reason = binary32_for(*pending.product);
+    if (reason.empty() && has_max_pool(expression.steps)) reason = "a MaxPool behind it";
+    if (!reason.empty())
+      reason = "a product that ONNX Runtime may compute otherwise, for " + reason;
+  }
+  if (!pending.product || !reason.empty()) {
+    throw Error(fmt::format("output is float32 straight from {}", pending.node),
+                fmt::format("{}: output '{}'", model_.file, port.name),
+                "a QuantizeLinear and a DequantizeLinear (QDQ) behind the node", reason);
+  }
+  const ValueId value = emit_float_product(pending, combined_clamp(expression.steps));
+  return emit_steps(value, expression.steps, "output " + port.name, port.name);
+}
+
+}  // namespace systole::graph
