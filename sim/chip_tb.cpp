@@ -87,6 +87,7 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
     : sc_module(name),
       cycles_per_wait_(std::max(1u, options.cycles_per_wait)),
       watchdog_cycles_(options.watchdog_cycles),
+      until_(options.until == 0 ? kForever : options.until),
       checkpoint_every_(options.checkpoint_every),
       context_(make_context(options)),
       model_(std::make_unique<Vsystole_chip>(context_.get())),
@@ -196,6 +197,7 @@ void ChipTb::check_deadline() {
     next_checkpoint_ = checkpoint_after(cycle_);
     if (!stop_) on_checkpoint();
   }
+  if (cycle_ >= until_) throw Error("ended as asked", fmt::format("cycle {}", cycle_));
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
   if (cycle_ >= patience && !stop_) {
@@ -203,7 +205,7 @@ void ChipTb::check_deadline() {
     throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
                 fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
   }
-  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_});
+  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_, until_});
 }
 
 /// Up to cycles_per_wait cycles; returns how many.

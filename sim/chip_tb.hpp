@@ -101,6 +101,7 @@ class ChipTb : public sc_core::sc_module {
 
   unsigned cycles_per_wait_;
   uint64_t watchdog_cycles_;
+  uint64_t until_;
   uint64_t checkpoint_every_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vsystole_chip> model_;

@@ -40,6 +40,7 @@ std::unique_ptr<sc_core::sc_simcontext> make_kernel() {
 SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
     : config_(config),
       kernel_(make_kernel()),
+      stop_on_mismatch_(options.stop_on_mismatch),
       watch_(options.watch),
       recording_(options.checkpoint_every > 0),
       checkpoints_kept_(options.checkpoints_kept),
@@ -77,7 +78,7 @@ SimDevice::~SimDevice() {
 }
 
 void SimDevice::throw_mismatch() const {
-  if (mismatch()) throw Error(mismatch()->text(), "lockstep");
+  if (stop_on_mismatch_ && mismatch()) throw Error(mismatch()->text(), "lockstep");
 }
 
 const std::optional<golden::Mismatch>& SimDevice::mismatch() const {
@@ -124,7 +125,6 @@ void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
   }
   result.cycle = tb_->cycle();
   if (recording_) record_.calls.push_back(std::move(result));
-  if (mismatch()) note_failure();
   throw_mismatch();
 }
 
@@ -231,7 +231,9 @@ void SimDevice::observe(std::function<void(const CommandEvent&)> observer) {
 bool SimDevice::take_trace(uint64_t cycle) {
   if (judge_) judge_trace(cycle - 1);
   if (observer_) observe_trace(cycle - 1);
-  return judge_ && judge_->mismatch();
+  if (!judge_ || !judge_->mismatch()) return false;
+  note_failure();
+  return stop_on_mismatch_;
 }
 
 void SimDevice::judge_trace(uint64_t cycle) {

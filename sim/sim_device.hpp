@@ -84,6 +84,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::unique_ptr<ChipView> view_;
   std::unique_ptr<golden::LockstepJudge> judge_;
   std::function<void(const CommandEvent&)> observer_;
+  bool stop_on_mismatch_;
   std::optional<ChipFailure> failure_;
   Watch watch_;
   std::vector<uint8_t> watched_;

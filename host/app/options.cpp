@@ -68,7 +68,7 @@ std::string model_name(const std::vector<std::string>& positional) {
 
 Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   std::vector<std::string> models, inputs, outputs;
-  std::string trace, lockstep = "on";
+  std::string trace, lockstep = "on", explain = "on", on_mismatch = "stop";
   po::options_description visible("Options", 100, 60);
   visible.add_options()  //
       ("input,i", po::value(&inputs)->value_name("[NAME=]FILE"),
@@ -88,7 +88,15 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
       ("lockstep", po::value(&lockstep)->value_name("on|off")->default_value(lockstep),
        "judge every command of the chip against the functional model as it retires")  //
-      ("no-check", "do not compare the outputs with the graph reference")             //
+      ("on-mismatch",
+       po::value(&on_mismatch)->value_name("stop|continue")->default_value(on_mismatch),
+       "what a command that differs does to the run")  //
+      ("explain", po::value(&explain)->value_name("on|off")->default_value(explain),
+       "explain a failure: run again from a checkpoint with waves, and write a folder")  //
+      ("explain-folder",
+       po::value(&o.explain_folder)->value_name("FOLDER")->default_value(o.explain_folder),
+       "where to write such folders")                                      //
+      ("no-check", "do not compare the outputs with the graph reference")  //
       ("dram", po::value(&o.simulation.dram)->value_name("NAME")->default_value(o.simulation.dram),
        "DRAM timing: ddr4-3200, hbm2e")  //
       ("requests-of", po::value(&o.inputs_per_request)->value_name("N")->default_value(32),
@@ -106,6 +114,8 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
            ->value_name("FILE")
            ->default_value(o.simulation.trace_file),
        "where to write them")  //
+      ("until", po::value(&o.simulation.until)->value_name("CYCLE")->default_value(0),
+       "end the run in this cycle, 0: let it run")  //
       ("checkpoint-every",
        po::value(&o.simulation.checkpoint_every)->value_name("CYCLES")->default_value(0),
        "write a checkpoint each time so many cycles have passed, 0: none; the last 3 are kept")  //
@@ -118,6 +128,10 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
            ->value_name("N")
            ->default_value(o.simulation.cycles_per_wait),
        "clock cycles per SystemC wait; results and cycles do not depend on it")  //
+      ("build", po::value(&o.build)->value_name("NAME"),
+       "another build of the configuration, build/<NAME>: small-xrand")  //
+      ("plusarg", po::value(&o.simulation.plusargs)->value_name("+WORD")->composing(),
+       "hand the model a word, as $test$plusargs sees it")  //
       ("seed", po::value(&o.simulation.random_reset)->value_name("N")->default_value(0),
        "seed of the initial state, in a build that randomizes it")                        //
       ("firmware", po::value(&o.firmware)->value_name("FILE"), "another firmware image")  //
@@ -151,6 +165,11 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   o.check = map.count("no-check") == 0;
   o.quiet = map.count("quiet") != 0;
   o.simulation.lockstep = on_or_off("--lockstep", lockstep);
+  o.explain = on_or_off("--explain", explain);
+  if (on_mismatch != "stop" && on_mismatch != "continue")
+    throw Error("bad value", "--on-mismatch", "stop or continue", on_mismatch);
+  o.simulation.stop_on_mismatch = on_mismatch == "stop";
+  o.words.assign(argv + 1, argv + argc);
   if (!trace.empty()) parse_trace(trace, o.simulation);
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);

@@ -19,6 +19,7 @@ struct RunOptions {
   std::vector<NamedFile> outputs;
   std::string labels;
   std::string config = "small";
+  std::string build;  // of the chip; empty: the configuration's own
   std::string device = "chip";
   std::string json;
   std::string firmware;
@@ -27,7 +28,10 @@ struct RunOptions {
   uint32_t timeout_cycles = 0;
   bool check = true;
   bool quiet = false;
+  bool explain = true;  // a failure on the chip
+  std::string explain_folder = "build/explain";
   SimulationOptions simulation;
+  std::vector<std::string> words;  // the command line, as it was given
 };
 
 enum class Action { Run, Done };

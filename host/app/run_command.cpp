@@ -1,6 +1,7 @@
 #include "host/app/run_command.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,12 +13,14 @@
 #include <iterator>
 #include <optional>
 
+#include "host/app/explain.hpp"
 #include "host/command/digest.hpp"
 #include "host/command/error.hpp"
 #include "host/driver/batch.hpp"
 #include "host/golden/graph_reference.hpp"
 #include "host/golden/model_device.hpp"
 #include "host/import/npy.hpp"
+#include "host/report/command_log.hpp"
 #include "host/report/layer_cycles.hpp"
 #include "host/report/run_report.hpp"
 
@@ -25,6 +28,9 @@ namespace systole::app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Cycles between checkpoints that are held for an explanation.
+constexpr uint64_t kExplainCheckpoint = 100'000;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -221,13 +227,30 @@ std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& o
           {"--lockstep", options.simulation.lockstep ? "on" : "off"},
           {"--requests-of", std::to_string(options.inputs_per_request)},
           {"--timeout", std::to_string(options.timeout_cycles)},
+          {"--plusarg", fmt::format("{}", fmt::join(options.simulation.plusargs, " "))},
           {"--seed", std::to_string(options.simulation.random_reset)}};
+}
+
+/// The configuration under the name of its build.
+ChipConfig chip_build(const RunOptions& options, ChipConfig config) {
+  if (!options.build.empty()) config.name = options.build;
+  return config;
 }
 
 std::string checkpoint_folder(const RunOptions& options) {
   const std::string& given = options.simulation.checkpoint_folder;
   if (!given.empty()) return given;
   return "build/checkpoints/" + std::filesystem::path(options.model).stem().string();
+}
+
+/// Explains a failure, or says what is known without.
+void tell_failure(const FailedRun& run, const Error& error) {
+  if (!run.options.explain) return fmt::print(stderr, "systole: {}\n", error.what());
+  try {
+    explain(run);
+  } catch (const Error& trouble) {
+    fmt::print(stderr, "systole: {}\nsystole: no explanation: {}\n", error.what(), trouble.what());
+  }
 }
 
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
@@ -240,28 +263,38 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   if (simulation.checkpoint_every > 0) {
     simulation.checkpoint_folder = checkpoint_folder(options);
     make_folder(simulation.checkpoint_folder);
+  } else if (options.explain) {
+    simulation.checkpoint_every = kExplainCheckpoint;
   }
-  const auto chip = load_simulated_chip(model.config, simulation);
+  const auto chip = load_simulated_chip(chip_build(options, model.config), simulation);
   report::LayerCycles cycles(model);
-  chip->observe([&](const CommandEvent& event) { cycles.add(event); });
-  Session session(model, *chip, session_options(options));
-  const uint64_t loaded = chip->cycles();
-  const double before = chip->simulation_seconds();
+  report::CommandLog log;
+  chip->observe([&](const CommandEvent& event) {
+    cycles.add(event);
+    log.add(event);
+  });
+  const FailedRun failed{options, model, batch.records, simulation, *chip, log};
   std::vector<Record> outputs;
   try {
+    Session session(model, *chip, session_options(options));
+    const uint64_t loaded = chip->cycles();
+    const double before = chip->simulation_seconds();
     outputs = session.run(batch.records);
+    report.sim_cycles_per_s =
+        static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
+    report.chip_cycles = session.reports().back().end - session.reports().front().start;
+    for (const RequestReport& request : session.reports())
+      report.core_awake_cycles += request.awake;
   } catch (const Error& error) {
-    if (!chip->mismatch()) throw;
-    fmt::print(stderr, "systole: {}\n", error.what());
+    if (!chip->failure()) throw;
+    tell_failure(failed, error);
+    if (!chip->mismatch()) throw Error(error.problem(), error.where());
     report.matches_model = false;
     return {};
   }
-  report.sim_cycles_per_s =
-      static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
-  report.chip_cycles = session.reports().back().end - session.reports().front().start;
-  for (const RequestReport& request : session.reports()) report.core_awake_cycles += request.awake;
+  if (chip->mismatch()) tell_failure(failed, Error(chip->mismatch()->text(), "lockstep"));
   report.lockstep_commands = chip->lockstep_commands();
-  if (simulation.lockstep) report.matches_model = true;
+  if (simulation.lockstep) report.matches_model = !chip->mismatch();
   const std::vector<double> means = cycles.mean();
   for (std::size_t i = 0; i < means.size(); ++i) report.layers[i].cycles = means[i];
   return outputs;

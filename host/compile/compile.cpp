@@ -68,6 +68,7 @@ class Compiler {
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
   void define(const Node& node, Stored value);
+  void note_place(const Stored& value);
 
   const Graph& graph_;
   ChipConfig config_;
@@ -79,6 +80,7 @@ class Compiler {
   std::vector<bool> output_written_;
   uint32_t input_record_ = 0, output_record_ = 0;
   std::vector<Layer> layers_;
+  std::vector<TensorPlace> places_;
 };
 
 /// A value whose memory its emitter chooses.
@@ -135,7 +137,29 @@ const Stored& Compiler::stored(ValueId id) const {
   return *value;
 }
 
+/// Notes where the present layer's output lies.
+void Compiler::note_place(const Stored& value) {
+  const int64_t bytes = value.elements() * value.element_bytes();
+  TensorPlace place{
+      static_cast<int>(layers_.size()) - 1, value.name, value.type, value.shape, value.view,
+      TensorPlace::Space::Global,           bytes,      {}};
+  const Buffer& buffer = value.buffer;
+  if (buffer.space == Buffer::Space::Home) {
+    place.columns = buffer.home->columns;
+    for (const Home::Piece& piece : buffer.home->pieces) {
+      const Address base = scratchpad_base(context_.schedule.place(piece.tile));
+      place.pieces.push_back({base + piece.address(), piece.r0, piece.r1, piece.c0, piece.c1});
+    }
+  } else {
+    if (buffer.space == Buffer::Space::Output) place.space = TensorPlace::Space::Output;
+    if (buffer.space == Buffer::Space::Input) place.space = TensorPlace::Space::Input;
+    place.pieces.push_back({buffer.address, 0, 1, 0, bytes});
+  }
+  places_.push_back(std::move(place));
+}
+
 void Compiler::define(const Node& node, Stored value) {
+  note_place(value);
   values_[static_cast<std::size_t>(node.output)] = std::move(value);
 }
 
@@ -186,6 +210,7 @@ void Compiler::copy_outputs() {
     op.output = &to;
     op.passes = {copy_pass(from.type)};
     emit_map(context_, op);
+    note_place(to);
   }
 }
 
@@ -567,6 +592,7 @@ CompiledModel Compiler::result() {
   model.output_record = output_record_;
   model.phases = context_.schedule.phases();
   model.layers = layers_;
+  model.places = places_;
   predict(context_.schedule, model.layers);
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     TileProgram program = context_.schedule.assemble(t, layout_);

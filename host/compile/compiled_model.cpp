@@ -1,8 +1,21 @@
 #include "host/compile/compiled_model.hpp"
 
+#include <cstring>
+
 #include "host/command/digest.hpp"
 
 namespace systole::compile {
+
+std::vector<spec::CommandWords> commands_of(const TileProgram& tile, spec::Unit unit) {
+  std::vector<spec::CommandWords> commands;
+  for (std::size_t at = tile.program[static_cast<std::size_t>(unit)] - tile.local;
+       at + spec::CommandBytes <= tile.image.size(); at += spec::CommandBytes) {
+    commands.emplace_back();
+    std::memcpy(commands.back().data(), tile.image.data() + at, spec::CommandBytes);
+    if (spec::CommandHeader::decode(commands.back()).opcode == spec::Opcode::End) break;
+  }
+  return commands;
+}
 
 std::string CompiledModel::digest() const {
   Digest digest;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "host/compile/tensor_place.hpp"
 #include "host/driver/device.hpp"
 #include "host/graph/graph.hpp"
 #include "host/import/tensor.hpp"
@@ -45,6 +46,9 @@ struct TileProgram {
   std::array<std::vector<int>, 4> layer_of_command;
 };
 
+/// Commands of one unit's program, End included; of a program in pages the first one.
+std::vector<spec::CommandWords> commands_of(const TileProgram& tile, spec::Unit unit);
+
 /// A model input or output inside the record of one inference.
 struct Binding {
   std::string name;
@@ -77,6 +81,7 @@ struct CompiledModel {
   uint32_t output_record = 0;
   unsigned phases = 1;
   std::vector<Layer> layers;
+  std::vector<TensorPlace> places;  // of the layers' outputs
 
   /// Tells two models apart by what the chip gets of them: programs, constants, layout of records.
   std::string digest() const;

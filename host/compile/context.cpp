@@ -245,9 +245,7 @@ void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, in
     }
   }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const Place place = schedule.place(home.pieces[i].tile);
-    const Address base = spec::TileBase | Address{place.y} << spec::TileRowShift |
-                         Address{place.x} << spec::TileColShift;
+    const Address base = scratchpad_base(schedule.place(home.pieces[i].tile));
     for (const Runs& runs : joined(std::move(found[i]))) {
       Command command;
       command.addr = base + static_cast<Address>(runs.global);

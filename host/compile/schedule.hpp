@@ -35,6 +35,12 @@ struct Place {
   unsigned y = 0;
 };
 
+/// Global address of the tile's scratchpad.
+inline Address scratchpad_base(Place place) {
+  return spec::TileBase | Address{place.y} << spec::TileRowShift |
+         Address{place.x} << spec::TileColShift;
+}
+
 /// Semaphores for streams between tiles, which no pair of units uses: matrix and store have nothing
 /// to wait for of each other.
 constexpr unsigned kStreamData = 10;  // store to matrix

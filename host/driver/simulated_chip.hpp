@@ -19,17 +19,19 @@ namespace systole {
 /// Bytes of a chip's memory whose last change is to be known.
 struct Watch {
   bool accumulator = false;
-  golden::Node node;      // of the accumulator
-  Address address = 0;    // global, or accumulator row * 16 + column
-  unsigned bytes = 0;     // 0: nothing is watched
+  golden::Node node;    // of the accumulator
+  Address address = 0;  // global, or accumulator row * 16 + column
+  unsigned bytes = 0;   // 0: nothing is watched
 };
 
 struct SimulationOptions {
   std::size_t host_memory_bytes = 1 << 20;
   std::string dram = "ddr4-3200";      // or "hbm2e"
   bool lockstep = true;                // judge every retired command
+  bool stop_on_mismatch = true;        // else the run goes on, unjudged from there
   unsigned cycles_per_wait = 64;       // clock cycles per SystemC wait; no result depends on it
   uint64_t watchdog_cycles = 2000000;  // without any retirement, response or interrupt: a hang
+  uint64_t until = 0;                  // a cycle in which the run is ended with an Error, 0: none
   // Wave window in cycles since reset: FST written to `trace_file` when to > from.
   uint64_t trace_from = 0;
   uint64_t trace_to = 0;
@@ -69,8 +71,9 @@ struct ChipFailure {
     Hang        // nothing has happened for the watchdog's time
   };
   Kind kind = Kind::Mismatch;
-  uint64_t cycle = 0;  // of the difference, of the assertion; of a hang, the last in which anything happened
-  std::string text;    // the assertion's name and instance, or who waits for what
+  uint64_t cycle =
+      0;  // of the difference, of the assertion; of a hang, the last in which anything happened
+  std::string text;  // the assertion's name and instance, or who waits for what
 };
 
 class SimulatedChip : public Device {
@@ -79,7 +82,7 @@ class SimulatedChip : public Device {
   virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
 
   /// The first difference that the lockstep judge found. Calls of Device throw Error once there is
-  /// one.
+  /// one, unless the run was to go on.
   virtual const std::optional<golden::Mismatch>& mismatch() const = 0;
   /// What ended the simulation, if it did not end well.
   virtual const std::optional<ChipFailure>& failure() const = 0;

@@ -1,0 +1,34 @@
+// Explains a run that failed on the chip: starts it again from a checkpoint with waves on, and
+// writes a folder with everything that one wants to look at.
+#pragma once
+
+#include <string>
+
+#include "host/app/options.hpp"
+#include "host/compile/compiled_model.hpp"
+#include "host/driver/session.hpp"
+#include "host/driver/simulated_chip.hpp"
+#include "host/report/command_log.hpp"
+
+namespace systole::app {
+
+/// What a failed run leaves.
+struct FailedRun {
+  const RunOptions& options;
+  const compile::CompiledModel& model;
+  const std::vector<Record>& records;
+  const SimulationOptions& simulation;  // of the chip, identity filled in
+  SimulatedChip& chip;                  // has a failure()
+  const report::CommandLog& log;
+};
+
+/// Writes <explain folder>/<model>_cycle_<n>/:
+///   explanation.txt  what failed, where, when
+///   waves.fst        the window that matters; waves.gtkw opens it with the cursor on the cycle
+///   checkpoint.ckpt  where the run was started again from, if later than reset
+///   repeat.sh        the command that shows the same failure again, with the same waves
+/// and prints what a reader needs first. Throws Error when the folder cannot be written or the
+/// second run does not fail as the first did; nothing half-written is left.
+void explain(const FailedRun& run);
+
+}  // namespace systole::app

@@ -1,0 +1,59 @@
+// Where every unit of every tile is in its program: what an explanation of a failure starts from.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include "host/driver/simulated_chip.hpp"
+
+namespace systole::report {
+
+/// Feed it every event.
+class CommandLog {
+ public:
+  void add(const CommandEvent& event) {
+    Unit& unit = units_[key(event.node, event.unit)];
+    if (event.retired) {
+      unit.retired = event.pc;
+      if (!unit.begun.empty()) unit.last_begin = unit.begun.front();
+      if (!unit.begun.empty()) unit.begun.pop_front();
+    } else {
+      unit.begun.push_back(event.cycle);
+    }
+  }
+
+  /// The command that the unit retired last.
+  std::optional<uint32_t> last_retired(golden::Node node, spec::Unit unit) const {
+    const auto found = units_.find(key(node, unit));
+    return found == units_.end() ? std::nullopt : found->second.retired;
+  }
+
+  /// When the command that the unit retired last, or retires next, began.
+  std::optional<uint64_t> begin_of_last(golden::Node node, spec::Unit unit) const {
+    const auto found = units_.find(key(node, unit));
+    return found == units_.end() ? std::nullopt : found->second.last_begin;
+  }
+  std::optional<uint64_t> begin_of_next(golden::Node node, spec::Unit unit) const {
+    const auto found = units_.find(key(node, unit));
+    if (found == units_.end() || found->second.begun.empty()) return std::nullopt;
+    return found->second.begun.front();
+  }
+
+ private:
+  using Key = std::tuple<unsigned, unsigned, unsigned>;
+  static Key key(golden::Node node, spec::Unit unit) {
+    return {node.x, node.y, static_cast<unsigned>(unit)};
+  }
+
+  struct Unit {
+    std::optional<uint32_t> retired;
+    std::optional<uint64_t> last_begin;
+    std::deque<uint64_t> begun;  // of commands under way
+  };
+  std::map<Key, Unit> units_;
+};
+
+}  // namespace systole::report
