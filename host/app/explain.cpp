@@ -14,6 +14,7 @@
 #include <iterator>
 
 #include "host/command/error.hpp"
+#include "host/command/loop_nest.hpp"
 #include "host/report/explanation.hpp"
 #include "host/report/wave_view.hpp"
 
@@ -34,7 +35,7 @@ constexpr uint64_t kPicosecondsPerCycle = 1000;
 const std::vector<std::string> kOwnOptions = {
     "--resume", "--trace",  "--trace-file", "--checkpoint-every", "--checkpoint-folder",
     "--json",   "--output", "-o",           "--explain",          "--explain-folder",
-    "--until",  "--report", "--timeline"};
+    "--until",  "--report", "--timeline",   "--on-mismatch"};
 
 /// The words of a command line without those options and their values.
 std::vector<std::string> shared_words(const std::vector<std::string>& words) {
@@ -214,8 +215,9 @@ class Explainer {
     add("--trace", fmt::format("{}:{}", from_, to_));
     add("--trace-file", file("waves.fst"));
     add("--explain", "off");
-    // A hang lasts: the waves end long before the watchdog's time.
-    if (failure_.kind == ChipFailure::Kind::Hang) add("--until", std::to_string(to_));
+    // The run goes on to the end of the waves, and no further.
+    add("--on-mismatch", "continue");
+    add("--until", std::to_string(std::max(to_, failure_.cycle + 2)));
     return words;
   }
 
@@ -247,6 +249,12 @@ class Explainer {
     return command;
   }
 
+  /// Of the array or the vector unit, as the last loop variable of the command.
+  unsigned lane() const {
+    const Iteration iteration = iteration_of(mismatch_->words, mismatch_->element);
+    return iteration.empty() ? 0 : static_cast<unsigned>(iteration.back().second) % spec::ArrayCols;
+  }
+
   void write_texts() {
     write("explanation.txt", text() + fmt::format("\nwaves: cycles {} to {}\nrepeat: {}\n", from_,
                                                   to_, repeat_command()));
@@ -256,6 +264,7 @@ class Explainer {
     view.cycle = cursor();
     view.node = mismatch_ ? mismatch_->node : golden::Node{1, 0};
     if (mismatch_) view.unit = mismatch_->unit;
+    if (mismatch_) view.lane = lane();
     write("waves.gtkw", report::gtkw(view));
     write("repeat.sh", "#!/bin/sh\n# The same failure again, with the same waves.\ncd " +
                            quoted(fs::current_path().string()) + " && exec " + repeat_command() +

@@ -245,11 +245,12 @@ std::string checkpoint_folder(const RunOptions& options) {
 
 /// Explains a failure, or says what is known without.
 void tell_failure(const FailedRun& run, const Error& error) {
-  if (!run.options.explain) return fmt::print(stderr, "systole: {}\n", error.what());
+  const std::string text = run.chip.mismatch() ? run.chip.mismatch()->text() : error.what();
+  if (!run.options.explain) return fmt::print(stderr, "systole: {}\n", text);
   try {
     explain(run);
   } catch (const Error& trouble) {
-    fmt::print(stderr, "systole: {}\nsystole: no explanation: {}\n", error.what(), trouble.what());
+    fmt::print(stderr, "systole: {}\nsystole: no explanation: {}\n", text, trouble.what());
   }
 }
 

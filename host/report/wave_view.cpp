@@ -9,11 +9,17 @@ namespace {
 
 constexpr uint64_t kPicosecondsPerCycle = 1000;
 constexpr uint64_t kCyclesBefore = 60;  // shown left of the cursor
-constexpr double kZoom = -17.0;         // about 130 ns a screen
+constexpr double kZoom = -14.6;         // log2 of picoseconds a pixel: about 130 cycles a screen
 
-/// GTKWave's trace flags: right-justified, hexadecimal or binary or decimal, names of enumerators.
-enum class Format { Bit = 0x28, Hex = 0x22, Decimal = 0x24, Signed = 0x424 };
-constexpr uint64_t kEnum = 0x100000022;
+/// GTKWave's trace flags: right-justified; binary, hexadecimal, decimal, signed decimal, or the
+/// enumerator's name.
+enum class Format : uint64_t {
+  Bit = 0x28,
+  Hex = 0x22,
+  Decimal = 0x24,
+  Signed = 0x424,
+  Enumerator = 0x100000028
+};
 
 struct Signal {
   const char* name;  // below the tile
@@ -36,9 +42,6 @@ const Signals kMatrix = {
     {"u_matrix.swap"},
     {"u_matrix.row_valid"},
     {"u_matrix.psum_valid"},
-    {"u_matrix.psum[0][31:0]", Format::Signed},
-    {"u_matrix.psum[1][31:0]", Format::Signed},
-    {"u_matrix.psum[15][31:0]", Format::Signed},
     {"u_matrix.u_accumulators.base_i[1:0]", Format::Hex},
     {"u_matrix.u_accumulators.row_valid_i"},
     {"u_matrix.u_accumulators.row_i[8:0]", Format::Decimal},
@@ -51,8 +54,6 @@ const Signals kVector = {
     {"u_vector.vacc_req_o"},
     {"u_vector.vacc_gnt_i"},
     {"u_vector.vacc_row_o[8:0]", Format::Decimal},
-    {"u_vector.vacc_data_i[0][31:0]", Format::Signed},
-    {"u_vector.vacc_data_i[15][31:0]", Format::Signed},
     {"u_vector.va_req_o"},
     {"u_vector.va_gnt_i"},
     {"u_vector.a_addr[17:0]", Format::Hex},
@@ -125,7 +126,10 @@ class Writer {
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       const auto unit = static_cast<spec::Unit>(u);
       if (view_.unit && *view_.unit != unit) continue;
-      group(fmt::format("{} unit", spec::to_string(unit)), [&] { all(signals_of(unit)); });
+      group(fmt::format("{} unit", spec::to_string(unit)), [&] {
+        all(signals_of(unit));
+        lane(unit);
+      });
     }
     group("network", [&] { all(kNetwork); });
     return text_;
@@ -150,7 +154,7 @@ class Writer {
   }
 
   void line(Format format, const std::string& name, const std::string& alias = "") {
-    text_ += fmt::format("@{:x}\n", static_cast<unsigned>(format));
+    text_ += fmt::format("@{:x}\n", static_cast<uint64_t>(format));
     text_ += (alias.empty() ? name : "+{" + alias + "} " + name) + "\n";
   }
 
@@ -158,10 +162,19 @@ class Writer {
     for (const Signal& signal : signals) line(signal.format, tile_ + signal.name);
   }
 
+  /// The lane looked at, of sums and accumulators.
+  void lane(spec::Unit unit) {
+    const bool matrix = unit == spec::Unit::Matrix;
+    if (!matrix && unit != spec::Unit::Vector) return;
+    line(Format::Signed,
+         fmt::format("{}{}[{}][31:0]", tile_, matrix ? "u_matrix.psum" : "u_vector.vacc_data_i",
+                     view_.lane));
+  }
+
   void unit_brief(unsigned u) {
     const std::string unit = spec::to_string(static_cast<spec::Unit>(u));
-    text_ += fmt::format("@{:x}\n+{{{} state}} {}gen_sequencer[{}].u_sequencer.state_o[3:0]\n",
-                         kEnum, unit, tile_, u);
+    line(Format::Enumerator, fmt::format("{}gen_sequencer[{}].u_sequencer.state_o[3:0]", tile_, u),
+         unit + " state");
     line(Format::Decimal, fmt::format("{}cmd_pc[{}][15:0]", tile_, u), unit + " command");
   }
 

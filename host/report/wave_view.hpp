@@ -15,7 +15,8 @@ struct WaveView {
   std::string title;
   uint64_t cycle = 0;              // of the cursor
   golden::Node node;               // a tile
-  std::optional<spec::Unit> unit;  // whose signals are shown in full; none: all four in brief
+  std::optional<spec::Unit> unit;  // whose signals are shown in full; none: those of all four
+  unsigned lane = 0;               // of sums and accumulators
 };
 
 /// The text of a .gtkw file. Names are those of rtl/tile/tile.sv and below.
