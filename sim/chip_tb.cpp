@@ -200,6 +200,7 @@ unsigned ChipTb::run_slice() {
   try {
     while (done < cycles_per_wait_ && !stop_) step(done++);
   } catch (const RtlAssertion& assertion) {
+    broken_ = true;
     error_ = std::make_exception_ptr(Error("an assertion of the chip failed",
                                            fmt::format("cycle {}", cycle_), "", assertion.what()));
     stop_ = true;

@@ -50,6 +50,8 @@ class ChipTb : public sc_core::sc_module {
   bool run_to_interrupt(uint64_t max_cycles);
 
   uint64_t cycle() const { return cycle_; }
+  /// An assertion has ended an evaluation halfway: the model's state is that of no cycle.
+  bool broken() const { return broken_; }
   double wall_seconds() const { return wall_seconds_; }
   Vsystole_chip& model() { return *model_; }
   VerilatedContext& context() { return *context_; }
@@ -96,6 +98,7 @@ class ChipTb : public sc_core::sc_module {
   uint64_t stop_cycle_ = 0;
   uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
   bool stop_ = false;
+  bool broken_ = false;
   bool stop_on_interrupt_ = false;
   std::exception_ptr error_;
   double wall_seconds_ = 0;

@@ -34,6 +34,8 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
   double simulation_seconds() const override { return tb_->wall_seconds(); }
+  ChipCounters counters() const override;
+  uint64_t unaccounted_cycles() const override { return systole::unaccounted_cycles(counters()); }
   std::string statistics() const override;
 
  private:
@@ -50,6 +52,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   golden::Node node_of(unsigned tile) const;
   std::string hang_text() const;
   void throw_mismatch() const;
+  void check_accounts();
 
   ChipConfig config_;
   std::unique_ptr<sc_core::sc_simcontext> kernel_;
@@ -57,6 +60,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::unique_ptr<ChipView> view_;
   std::unique_ptr<golden::LockstepJudge> judge_;
   std::function<void(const CommandEvent&)> observer_;
+  bool accounts_failed_ = false;
 };
 
 }  // namespace systole::sim
