@@ -24,6 +24,7 @@ REACH = {
     "edit_to_unit_verdict_s": ("at most", 15),
     "edit_to_sim_verdict_s": ("at most", 60),
     "firmware_awake_fraction": ("at most", 0.10),
+    "unaccounted_cycles": ("at most", 0),
 }
 figures = []
 

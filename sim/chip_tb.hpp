@@ -58,6 +58,8 @@ class ChipTb : public sc_core::sc_module {
   uint64_t cycle() const { return cycle_; }
   /// An assertion or a hang that has ended a run.
   const std::optional<ChipFailure>& failure() const { return failure_; }
+  /// An assertion has ended an evaluation halfway: the model's state is that of no cycle.
+  bool broken() const { return failure_ && failure_->kind == ChipFailure::Kind::Assertion; }
   double wall_seconds() const { return wall_seconds_; }
   Vsystole_chip& model() { return *model_; }
   VerilatedContext& context() { return *context_; }

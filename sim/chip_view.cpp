@@ -22,14 +22,27 @@ const T* variable(const VerilatedContext& context, const std::string& scope_name
   return static_cast<const T*>(found->datap());
 }
 
+std::string node_scope(unsigned x, unsigned y) {
+  return fmt::format("TOP.systole_chip.gen_row[{}].gen_col[{}].", y, x);
+}
+
+constexpr unsigned kWordsPerUnit = 16;  // rtl/tile/unit_counters.sv
+
+template <std::size_t Size>
+std::array<uint32_t, Size> words_of_unit(const uint32_t* words, std::size_t unit) {
+  std::array<uint32_t, Size> values;
+  std::copy_n(words + kWordsPerUnit * unit, Size, values.begin());
+  return values;
+}
+
 }  // namespace
 
 ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
-    : columns_(config.num_cols - 1) {
+    : columns_(config.num_cols - 1),
+      cycle_(variable<uint64_t>(context, node_scope(0, 0) + "gen_io.u_io", "cycle_q")) {
   for (unsigned y = 0; y < config.num_rows; ++y) {
     for (unsigned x = 1; x < config.num_cols; ++x) {
-      const std::string scope =
-          fmt::format("TOP.systole_chip.gen_row[{}].gen_col[{}].gen_tile.u_tile.", y, x);
+      const std::string scope = node_scope(x, y) + "gen_tile.u_tile.";
       Tile tile{};
       tile.node = {x, y};
       for (unsigned b = 0; b < tile.banks.size(); ++b) {
@@ -47,7 +60,36 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
                          variable<uint8_t>(context, sequencer, "taken_q"),
                          variable<uint8_t>(context, sequencer, "count_q")};
       }
+      tile.states = variable<uint32_t>(context, scope + "u_regs.u_counters", "count_q");
+      tile.waits = variable<uint32_t>(context, scope + "u_regs.u_counters", "wait_q");
+      tile.clock_off = variable<uint32_t>(context, node_scope(x, y) + "gen_tile", "clock_off_q");
+      tile.scratchpad_grants = variable<uint32_t>(context, scope + "u_regs", "grants_q");
+      tile.scratchpad_refusals = variable<uint32_t>(context, scope + "u_regs", "refusals_q");
       tiles_.push_back(tile);
+    }
+  }
+  find_links(config, context);
+}
+
+/// All but those that lead out of the mesh.
+void ChipView::find_links(const ChipConfig& config, const VerilatedContext& context) {
+  using Network = LinkCounters::Network;
+  using Port = LinkCounters::Port;
+  for (unsigned y = 0; y < config.num_rows; ++y) {
+    for (unsigned x = 0; x < config.num_cols; ++x) {
+      const bool leads_somewhere[] = {y > 0, x + 1 < config.num_cols, y + 1 < config.num_rows,
+                                      x > 0, true};
+      for (const Network network : {Network::Request, Network::Response}) {
+        const std::string router =
+            node_scope(x, y) + (network == Network::Request ? "u_noc.u_req" : "u_noc.u_rsp");
+        for (unsigned port = 0; port < std::size(leads_somewhere); ++port) {
+          if (!leads_somewhere[port]) continue;
+          const std::string scope = router + fmt::format(".gen_out[{}]", port);
+          links_.push_back({{{x, y}, network, static_cast<Port>(port)},
+                            variable<uint32_t>(context, scope, "flits_q"),
+                            variable<uint32_t>(context, scope, "stalls_q")});
+        }
+      }
     }
   }
 }
@@ -73,6 +115,35 @@ void ChipView::read_scratchpad(golden::Node node, uint32_t offset, void* data,
 void ChipView::read_accumulators(golden::Node node, unsigned row, int32_t* lanes) const {
   std::memcpy(lanes, tile(node).accumulators + row * spec::ArrayCols,
               spec::ArrayCols * sizeof *lanes);
+}
+
+// ---------------------------------------------------------------------------------------- counters
+
+StateCounts ChipView::state_counts(golden::Node node, spec::Unit unit) const {
+  return words_of_unit<spec::NumUnitStates>(tile(node).states, static_cast<std::size_t>(unit));
+}
+
+ChipCounters ChipView::counters() const {
+  ChipCounters counters;
+  counters.cycle = *cycle_;
+  for (const Tile& from : tiles_) {
+    TileCounters tile;
+    tile.node = from.node;
+    for (std::size_t u = 0; u < tile.units.size(); ++u) {
+      tile.units[u] = {words_of_unit<spec::NumUnitStates>(from.states, u),
+                       words_of_unit<spec::NumSemaphores>(from.waits, u)};
+    }
+    tile.clock_off = *from.clock_off;
+    tile.scratchpad_grants = *from.scratchpad_grants;
+    tile.scratchpad_refusals = *from.scratchpad_refusals;
+    counters.tiles.push_back(tile);
+  }
+  for (const Link& from : links_) {
+    counters.links.push_back(from.place);
+    counters.links.back().flits = *from.flits;
+    counters.links.back().stalls = *from.stalls;
+  }
+  return counters;
 }
 
 // ------------------------------------------------------------------------------------------- hangs

@@ -1,5 +1,5 @@
 // Reads the state of a Verilated chip without its notice: memories for the lockstep judge, units
-// and semaphores for the report of a hang.
+// and semaphores for the report of a hang, counters.
 #pragma once
 
 #include <verilated.h>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "host/driver/chip_counters.hpp"
 #include "host/driver/device.hpp"
 #include "host/golden/machine.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
@@ -28,6 +29,10 @@ class ChipView {
   /// line, tiles at rest left out.
   std::string activity() const;
 
+  /// Counters of the RTL, all of the same cycle; no channels, which are none of the chip's.
+  ChipCounters counters() const;
+  StateCounts state_counts(golden::Node node, spec::Unit unit) const;
+
  private:
   struct Unit {
     const uint8_t* ended;
@@ -43,13 +48,26 @@ class ChipView {
     const uint32_t* accumulators;
     const uint8_t* semaphores;
     std::array<Unit, spec::NumUnits> units;
+    const uint32_t* states;  // 16 words a unit
+    const uint32_t* waits;   // the same
+    const uint32_t* clock_off;
+    const uint32_t* scratchpad_grants;
+    const uint32_t* scratchpad_refusals;
+  };
+  struct Link {
+    LinkCounters place;
+    const uint32_t* flits;
+    const uint32_t* stalls;
   };
 
+  void find_links(const ChipConfig& config, const VerilatedContext& context);
   const Tile& tile(golden::Node node) const;
   static std::string unit_text(const Tile& tile, unsigned unit);
 
   unsigned columns_;  // of tiles
   std::vector<Tile> tiles_;
+  std::vector<Link> links_;
+  const uint64_t* cycle_;
 };
 
 }  // namespace systole::sim

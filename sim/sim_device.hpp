@@ -42,6 +42,8 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   double simulation_seconds() const override { return tb_->wall_seconds(); }
   std::vector<uint64_t> checkpoints() const override;
   void save_checkpoint(uint64_t cycle, const std::string& file) const override;
+  ChipCounters counters() const override;
+  uint64_t unaccounted_cycles() const override { return systole::unaccounted_cycles(counters()); }
   std::string statistics() const override;
 
  private:
@@ -77,6 +79,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   golden::Node node_of(unsigned tile) const;
   std::string hang_text() const;
   void throw_mismatch() const;
+  void check_accounts();
 
   ChipConfig config_;
   std::unique_ptr<sc_core::sc_simcontext> kernel_;
@@ -101,6 +104,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::optional<Checkpoint> resumed_;  // until its call is reached
   std::deque<Checkpoint> held_;
   std::deque<std::string> files_;  // written to the folder
+  bool accounts_failed_ = false;
 };
 
 }  // namespace systole::sim

@@ -37,6 +37,11 @@ module tile
     input  logic  rsp_ready_i,
     output flit_t rsp_o,
 
+    // counters outside of this clock: cycles without it, and those of the node's routers
+    input  logic [31:0] clock_off_i,
+    output logic [ 4:0] noc_word_o,
+    input  logic [31:0] noc_count_i,
+
     // trace, for the simulation
     output logic  [NumUnits-1:0] begin_o,
     output pc_t                  begin_pc_o      [NumUnits],
@@ -529,6 +534,7 @@ module tile
     .ended_i(ended),
     .seq_busy_i(seq_busy),
     .state_i(seq_state),
+    .take_mask_i(take_mask),
     .fault_valid_i(seq_fault_valid),
     .fault_i(seq_fault),
     .fault_pc_i(seq_fault_pc),
@@ -541,6 +547,9 @@ module tile
     .sem_count_i(sem_count),
     .spad_grants_i(spad_grants),
     .spad_refusals_i(spad_refusals),
+    .clock_off_i,
+    .noc_word_o,
+    .noc_count_i,
     .fault_o(fault),
     .busy_o(regs_busy)
   );

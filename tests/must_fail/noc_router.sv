@@ -28,8 +28,8 @@ module noc_router
     output flit_t         west_o,
     output flit_t         local_o,
     output logic          busy_o,
-    output logic   [31:0] stat_flits_o,
-    output logic   [31:0] stat_stalls_o
+    input  logic   [ 3:0] stat_word_i,
+    output logic   [31:0] stat_o
 );
   localparam int unsigned LostFlit = 1;
 
@@ -37,7 +37,7 @@ module noc_router
   initial broken = Broken || $test$plusargs("fault=flit") != 0;
 
   ports_t from_memory, valid;
-  logic [31:0] flits_q;
+  logic [31:0] inner_flits_q;
   logic at_tile;
 
   assign at_tile = X != 0;
@@ -66,9 +66,16 @@ module noc_router
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) flits_q <= '0;
-    else if (from_memory != '0) flits_q <= flits_q + 32'd1;
+    if (!rst_ni) inner_flits_q <= '0;
+    else if (from_memory != '0) inner_flits_q <= inner_flits_q + 32'd1;
   end
 
-  assign valid = broken && flits_q == LostFlit ? valid_i & ~from_memory : valid_i;
+  // Under the names by which the simulation reads the counters.
+  for (genvar o = 0; o < NumPorts; o++) begin : gen_out
+    logic [31:0] flits_q, stalls_q;
+    assign flits_q = u_right.gen_out[o].flits_q;
+    assign stalls_q = u_right.gen_out[o].stalls_q;
+  end
+
+  assign valid = broken && inner_flits_q == LostFlit ? valid_i & ~from_memory : valid_i;
 endmodule

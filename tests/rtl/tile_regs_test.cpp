@@ -1,6 +1,7 @@
 #include "Vtile_regs.h"
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <map>
 
 #include "rtl/spec/gen/systole_commands.hpp"
@@ -19,6 +20,13 @@ constexpr uint32_t ABORT = 4;
 
 class Dut : public systole::test::Dut<Vtile_regs> {
  public:
+  std::function<void()> on_tick;  // before each edge
+
+  void tick() {
+    if (on_tick) on_tick();
+    systole::test::Dut<Vtile_regs>::tick();
+  }
+
   Dut() {
     Vtile_regs& dut = **this;
     dut.reg_req_i = 0;
@@ -34,7 +42,8 @@ class Dut : public systole::test::Dut<Vtile_regs> {
     dut.sem_overflow_i = 0;
     dut.sem_nonzero_i = 0;
     dut.spad_grants_i = dut.spad_refusals_i = 0;
-    for (int u = 0; u < 4; ++u) dut.state_i[u] = int(UnitState::Idle);
+    dut.clock_off_i = dut.noc_count_i = 0;
+    for (int u = 0; u < 4; ++u) dut.state_i[u] = int(UnitState::NoWork);
     reset();
   }
 
@@ -132,7 +141,8 @@ TEST_CASE("tile_regs: every writable register keeps its own value", "[tile_regs]
   for (int i = 0; i < 16; ++i) write(SYSTOLE_TILE_PARAM0 + 4 * i, ~0U);
   for (int i = 0; i < 16; ++i) write(SYSTOLE_TILE_STEP0 + 4 * i, ~0U);
   for (uint32_t offset = 0; offset < 0x1000; offset += 4) {
-    if (offset >= 0x100 && offset < 0x2a0) continue;
+    if (offset >= SYSTOLE_TILE_SEMAPHORES0 && offset < 0x110) continue;
+    if (offset >= SYSTOLE_TILE_LOAD_BUSY && offset < 0x500) continue;
     if (offset == SYSTOLE_TILE_ID) continue;
     INFO("offset " << offset);
     REQUIRE(dut.read(offset) == (want.count(offset) ? want[offset] : 0));
@@ -295,19 +305,31 @@ TEST_CASE("tile_regs: abort stops all until clear", "[tile_regs]") {
   dut.expect_status(false, false, false);
 }
 
-TEST_CASE("tile_regs: the states of each unit add up to CYCLES", "[tile_regs]") {
+TEST_CASE("tile_regs: the states of each unit add up to the cycles since reset, across launches",
+          "[tile_regs]") {
   auto rng = make_rng();
   Dut dut;
+  std::array<std::array<uint32_t, NumUnitStates>, NumUnits> want{};
+  std::array<std::array<uint32_t, NumSemaphores>, NumUnits> waits{};
+  uint32_t stalls = 0, refusals = 0, cycles = 0;
+  const auto count_cycle = [&] {
+    for (unsigned u = 0; u < NumUnits; ++u) {
+      ++want[u][dut->state_i[u]];
+      if (dut->state_i[u] == int(UnitState::WaitSemaphore)) {
+        const uint32_t missing = dut->take_mask_i[u] & ~dut->sem_nonzero_i;
+        ++waits[u][__builtin_ctz(missing)];
+      }
+    }
+    ++cycles;
+  };
+  dut.on_tick = count_cycle;
   for (int round = 0; round < 3; ++round) {
     dut.launch();
-    const int cycles = int(uniform(rng, 10, 300));
-    std::array<std::array<uint32_t, 8>, 4> want{};
-    uint32_t stalls = 0;
-    uint32_t refusals = 0;
-    for (int cycle = 0; cycle < cycles; ++cycle) {
-      for (int u = 0; u < 4; ++u) {
-        dut->state_i[u] = uint8_t(uniform(rng, 0, 7));
-        ++want[u][dut->state_i[u]];
+    const int busy = int(uniform(rng, 10, 300));
+    for (int cycle = 0; cycle < busy; ++cycle) {
+      for (unsigned u = 0; u < NumUnits; ++u) {
+        dut->state_i[u] = uint8_t(uniform(rng, 0, NumUnitStates - 1));
+        dut->take_mask_i[u] = uint16_t(1 << uniform(rng, 0, 15));
       }
       dut->ni_events_i = uint8_t(uniform(rng, 0, 1));
       dut->spad_refusals_i = uint8_t(uniform(rng, 0, 15));
@@ -317,21 +339,51 @@ TEST_CASE("tile_regs: the states of each unit add up to CYCLES", "[tile_regs]") 
     }
     dut->ni_events_i = 0;
     dut->spad_refusals_i = 0;
-    for (int u = 0; u < 4; ++u) dut->state_i[u] = int(UnitState::Idle);
+    for (unsigned u = 0; u < NumUnits; ++u) dut->state_i[u] = int(UnitState::NoWork);
     dut.end();
-    for (int u = 0; u < 4; ++u) ++want[u][int(UnitState::Idle)];
-    REQUIRE(dut.read(SYSTOLE_TILE_CYCLES) == uint32_t(cycles + 1));
-    for (int u = 0; u < 4; ++u) {
-      uint32_t sum = 0;
-      for (int s = 0; s < 8; ++s) {
-        const uint32_t count = dut.read(SYSTOLE_TILE_LOAD_BUSY + 32 * u + 4 * s);
-        REQUIRE(count == want[u][s]);
+    REQUIRE(dut.read(SYSTOLE_TILE_CYCLES) == uint32_t(busy + 1));
+    for (unsigned u = 0; u < NumUnits; ++u) {
+      uint32_t sum = 0, wait_sum = 0;
+      for (unsigned s = 0; s < 16; ++s) {
+        // A read shows the cycles before its own.
+        const uint32_t at = cycles;
+        const uint32_t count = dut.read(SYSTOLE_TILE_LOAD_BUSY + 64 * u + 4 * s);
+        if (s >= NumUnitStates) {
+          REQUIRE(count == 0);
+          continue;
+        }
+        const bool runs = s == unsigned(UnitState::NoWork);
+        REQUIRE(count == want[u][s] - (runs ? cycles - at : 0));
         sum += count;
+        if (runs) REQUIRE(sum == at);
       }
-      REQUIRE(sum == uint32_t(cycles + 1));
+      for (unsigned k = 0; k < NumSemaphores; ++k) {
+        const uint32_t count = dut.read(SYSTOLE_TILE_LOAD_WAIT0 + 64 * u + 4 * k);
+        REQUIRE(count == waits[u][k]);
+        wait_sum += count;
+      }
+      REQUIRE(wait_sum == want[u][int(UnitState::WaitSemaphore)]);
     }
     REQUIRE(dut.read(SYSTOLE_TILE_NI_STALL) == stalls);
     REQUIRE(dut.read(SYSTOLE_TILE_SPAD_REFUSALS) == refusals);
     dut.take_event(false);
+  }
+}
+
+TEST_CASE("tile_regs shows what is counted outside of its clock", "[tile_regs]") {
+  Dut dut;
+  dut->clock_off_i = 0x12345678;
+  REQUIRE(dut.read(SYSTOLE_TILE_CLOCK_OFF) == 0x12345678);
+  const std::pair<uint32_t, int> routers[] = {{SYSTOLE_TILE_NOC_REQ_NORTH_FLITS, 0},
+                                              {SYSTOLE_TILE_NOC_REQ_EAST_STALLS, 3},
+                                              {SYSTOLE_TILE_NOC_REQ_LOCAL_FLITS, 8},
+                                              {SYSTOLE_TILE_NOC_RSP_SOUTH_FLITS, 16 + 4},
+                                              {SYSTOLE_TILE_NOC_RSP_WEST_STALLS, 16 + 7}};
+  for (const auto& [offset, word] : routers) {
+    dut->reg_word_i = offset / 4;
+    dut.settle();
+    REQUIRE(dut->noc_word_o == word);
+    dut->noc_count_i = 1000 + word;
+    REQUIRE(dut.read(offset) == uint32_t(1000 + word));
   }
 }
