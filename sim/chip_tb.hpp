@@ -43,10 +43,10 @@ class ChipTb : public sc_core::sc_module {
 
   /// Called in a cycle with anything in the trace port, before its rising edge; true ends run().
   std::function<bool(uint64_t cycle)> on_trace;
-  /// Called behind the rising edge of every cycle, if set.
-  std::function<void(uint64_t cycle)> on_cycle;
   /// Called when the watchdog's time has passed: says what is known of the hang.
   std::function<std::string()> on_hang;
+  /// Called behind the rising edge of every cycle, if set.
+  std::function<void(uint64_t cycle)> on_cycle;
   /// Called between two cycles, when a multiple of SimulationOptions::checkpoint_every have passed.
   std::function<void()> on_checkpoint;
 

@@ -65,10 +65,35 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
       tile.clock_off = variable<uint32_t>(context, node_scope(x, y) + "gen_tile", "clock_off_q");
       tile.scratchpad_grants = variable<uint32_t>(context, scope + "u_regs", "grants_q");
       tile.scratchpad_refusals = variable<uint32_t>(context, scope + "u_regs", "refusals_q");
+      tile.load_slots = variable<uint16_t>(context, scope + "u_load", "slot_busy_q");
+      tile.load_addresses = variable<uint64_t>(context, scope + "u_load", "slot_addr_q");
+      tile.store_slots = variable<uint16_t>(context, scope + "u_store", "slot_busy_q");
       tiles_.push_back(tile);
     }
   }
   find_links(config, context);
+  find_routers(config, context);
+  const std::string regs = "TOP.systole_chip.gen_row[0].gen_col[0].gen_io.u_io.u_core.u_regs";
+  join_ = variable<uint16_t>(context, regs, "join_q");
+  pending_ = variable<uint8_t>(context, regs, "pending_q");
+  firmware_state_ = variable<uint8_t>(context, regs, "fw_state_q");
+}
+
+void ChipView::find_routers(const ChipConfig& config, const VerilatedContext& context) {
+  for (unsigned y = 0; y < config.num_rows; ++y) {
+    for (unsigned x = 0; x < config.num_cols; ++x) {
+      const std::string node = node_scope(x, y) + "u_noc.";
+      for (const auto network : {LinkCounters::Network::Request, LinkCounters::Network::Response}) {
+        const bool request = network == LinkCounters::Network::Request;
+        const std::string scope = node + (request ? "u_req" : "u_rsp");
+        Router router{{x, y}, network, variable<uint8_t>(context, scope, "head_valid_q"), {}};
+        for (unsigned i = 0; i < kPorts; ++i)
+          router.heads[i] =
+              variable<uint32_t>(context, fmt::format("{}.gen_in[{}]", scope, i), "head_q");
+        routers_.push_back(router);
+      }
+    }
+  }
 }
 
 /// All but those that lead out of the mesh.
@@ -148,43 +173,47 @@ ChipCounters ChipView::counters() const {
 
 // ------------------------------------------------------------------------------------------- hangs
 
-std::string ChipView::unit_text(const Tile& tile, unsigned index) {
-  const Unit& unit = tile.units[index];
-  std::string text = fmt::format("{}:", spec::to_string(static_cast<spec::Unit>(index)));
-  if (*unit.ended) return text + " ended";
-  if (*unit.under_way > 0) text += fmt::format(" {} under way", *unit.under_way);
-  if (!*unit.next_valid) return text + (*unit.under_way > 0 ? "" : " fetching");
-  const auto opcode = static_cast<spec::Opcode>(unit.next[0] & 0xff);
-  text += fmt::format("{} command {} ({})", *unit.under_way > 0 ? "," : "", *unit.next_pc,
-                      spec::to_string(opcode));
-  std::string missing;
-  for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
-    if ((unit.next[1] >> s & 1) != 0 && tile.semaphores[s] == 0) missing += fmt::format(" {}", s);
-  }
-  if (!*unit.taken && !missing.empty()) return text + " waits for semaphore" + missing;
-  return text + " waits for the unit";
+ChipActivity::Unit ChipView::unit_activity(const Unit& unit) {
+  ChipActivity::Unit result;
+  result.ended = *unit.ended != 0;
+  result.under_way = *unit.under_way;
+  result.next_valid = *unit.next_valid != 0;
+  result.next_pc = *unit.next_pc;
+  std::copy_n(unit.next, result.next.size(), result.next.begin());
+  result.taken = *unit.taken != 0;
+  return result;
 }
 
-std::string ChipView::activity() const {
-  std::string text;
-  for (const Tile& tile : tiles_) {
-    const bool at_rest = std::all_of(tile.units.begin(), tile.units.end(),
-                                     [](const Unit& unit) { return *unit.ended != 0; });
-    if (at_rest) continue;
-    text += fmt::format("  tile ({}, {}):", tile.node.x, tile.node.y);
-    for (unsigned u = 0; u < tile.units.size(); ++u) {
-      text += (u == 0 ? " " : "; ") + unit_text(tile, u);
-    }
-    text += "; semaphores";
-    bool any = false;
-    for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
-      if (tile.semaphores[s] == 0) continue;
-      text += fmt::format(" {}={}", s, tile.semaphores[s]);
-      any = true;
-    }
-    text += any ? "\n" : " all 0\n";
+ChipActivity::Tile ChipView::tile_activity(const Tile& tile) {
+  ChipActivity::Tile result;
+  result.node = tile.node;
+  for (unsigned u = 0; u < tile.units.size(); ++u) result.units[u] = unit_activity(tile.units[u]);
+  std::copy_n(tile.semaphores, result.semaphores.size(), result.semaphores.begin());
+  auto& load = result.units[static_cast<std::size_t>(spec::Unit::Load)];
+  auto& store = result.units[static_cast<std::size_t>(spec::Unit::Store)];
+  for (unsigned slot = 0; slot < 16; ++slot) {
+    if ((*tile.load_slots >> slot & 1) != 0) load.reads.push_back(tile.load_addresses[slot]);
+    store.writes += *tile.store_slots >> slot & 1;
   }
-  return text.empty() ? "  no tile runs\n" : text;
+  return result;
+}
+
+ChipActivity ChipView::activity() const {
+  ChipActivity result;
+  for (const Tile& tile : tiles_) result.tiles.push_back(tile_activity(tile));
+  for (const Router& router : routers_) {
+    for (unsigned i = 0; i < kPorts; ++i) {
+      if ((*router.head_valid >> i & 1) == 0) continue;
+      const uint32_t nodes = router.heads[i][8];  // flit_t: dst, src in the highest bytes
+      const auto node = [&](unsigned shift) {
+        return golden::Node{nodes >> shift & 0xf, nodes >> (shift + 4) & 0xf};
+      };
+      result.held.push_back({router.node, router.network, static_cast<LinkCounters::Port>(i),
+                             node(16), node(24)});
+    }
+  }
+  result.core = {*firmware_state_, *join_, *pending_};
+  return result;
 }
 
 }  // namespace systole::sim

@@ -50,8 +50,8 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   const KernelScope scope(kernel_.get());
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
   view_ = std::make_unique<ChipView>(config_, tb_->context());
+  tb_->on_hang = [this] { return to_string(activity()); };
   tb_->on_trace = [this](uint64_t cycle) { return take_trace(cycle); };
-  tb_->on_hang = [this] { return hang_text(); };
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
                                                      static_cast<const golden::ChipState&>(*this));
@@ -351,20 +351,18 @@ void SimDevice::read_dram(Address address, void* data, std::size_t bytes) const 
 
 // -------------------------------------------------------------------------------------------- text
 
-std::string SimDevice::hang_text() const {
-  std::string text = view_->activity();
-  if (tb_->host_port().busy()) {
-    text += fmt::format("  host port: {} 0x{:012x} is not answered\n",
-                        tb_->host_port().is_write() ? "write" : "read", tb_->host_port().address());
-  }
+ChipActivity SimDevice::activity() const {
+  ChipActivity result = view_->activity();
   const auto port = [&](const std::string& name, const AxiSlave& slave) {
-    if (slave.waiting_read_beats() + slave.waiting_writes() == 0) return;
-    text += fmt::format("  {}: {} read beats and {} writes under way\n", name,
-                        slave.waiting_read_beats(), slave.waiting_writes());
+    result.memories.push_back({name, slave.waiting_read_beats(), slave.waiting_writes()});
   };
   port("host memory", tb_->host_memory_port());
   for (unsigned c = 0; c < tb_->channels(); ++c) port(fmt::format("DRAM {}", c), tb_->dram_port(c));
-  return text;
+  if (tb_->host_port().busy()) {
+    result.host_port = fmt::format("{} 0x{:012x}", tb_->host_port().is_write() ? "write" : "read",
+                                   tb_->host_port().address());
+  }
+  return result;
 }
 
 std::string SimDevice::statistics() const {

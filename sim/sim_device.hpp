@@ -42,6 +42,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   double simulation_seconds() const override { return tb_->wall_seconds(); }
   std::vector<uint64_t> checkpoints() const override;
   void save_checkpoint(uint64_t cycle, const std::string& file) const override;
+  ChipActivity activity() const override;
   ChipCounters counters() const override;
   uint64_t unaccounted_cycles() const override { return systole::unaccounted_cycles(counters()); }
   std::string statistics() const override;
@@ -77,7 +78,6 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   void judge_trace(uint64_t cycle);
   void observe_trace(uint64_t cycle);
   golden::Node node_of(unsigned tile) const;
-  std::string hang_text() const;
   void throw_mismatch() const;
   void check_accounts();
 

@@ -16,6 +16,7 @@
 #include "host/command/error.hpp"
 #include "host/command/loop_nest.hpp"
 #include "host/report/explanation.hpp"
+#include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
 
 namespace systole::app {
@@ -231,7 +232,11 @@ class Explainer {
   }
 
   std::string text() const {
-    if (!mismatch_) return report::explain_failure(failure_);
+    if (failure_.kind == ChipFailure::Kind::Hang) {
+      const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log);
+      return report::explain_hang(failure_.cycle, graph);
+    }
+    if (!mismatch_) return report::explain_assertion(failure_);
     return report::explain_mismatch(*mismatch_, report::find(run_.model, *mismatch_, run_.log),
                                     begin(), written_);
   }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/driver/chip_activity.hpp"
 #include "host/driver/chip_counters.hpp"
 #include "host/driver/device.hpp"
 #include "host/golden/lockstep.hpp"
@@ -105,6 +106,9 @@ class SimulatedChip : public Device {
   /// Of counters(). Each wait_interrupt() that returns has checked that it is 0, else it throws
   /// Error with tile, unit, expected and got; a chip that goes ends the program then.
   virtual uint64_t unaccounted_cycles() const = 0;
+
+  /// What is under way now.
+  virtual ChipActivity activity() const = 0;
 
   /// Counters of DRAM and the host port, for people: one "name value" a line.
   virtual std::string statistics() const = 0;

@@ -98,7 +98,7 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
                                      name != nullptr ? name : "none"));
   if (m.words[0] != 0) text += row("", disassemble(m.words));
   if (value) {
-    text += row("iteration", to_string(iteration_of(m.words, m.element)));
+    text += row("iteration", iteration_text(iteration_of(m.words, m.element)));
     text += row("place", place_text(m));
   }
   std::string cycles = begin ? fmt::format("began {}, ", *begin) : "";
@@ -108,12 +108,13 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
   return text;
 }
 
-std::string explain_failure(const ChipFailure& failure) {
-  if (failure.kind == ChipFailure::Kind::Assertion) {
-    return fmt::format("failed assertion: {}\n{}", failure.text,
-                       row("cycle", std::to_string(failure.cycle)));
-  }
-  return fmt::format("hang: nothing has happened since cycle {}\n{}", failure.cycle, failure.text);
+std::string explain_assertion(const ChipFailure& failure) {
+  return fmt::format("failed assertion: {}\n{}", failure.text,
+                     row("cycle", std::to_string(failure.cycle)));
+}
+
+std::string explain_hang(uint64_t cycle, const WaitGraph& graph) {
+  return fmt::format("hang: nothing has happened since cycle {}\n{}", cycle, to_string(graph));
 }
 
 }  // namespace systole::report

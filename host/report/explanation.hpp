@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "host/report/wait_graph.hpp"
 #include "host/report/whereabouts.hpp"
 
 namespace systole::report {
@@ -14,7 +15,7 @@ namespace systole::report {
 std::string explain_mismatch(const golden::Mismatch& mismatch, const Whereabouts& where,
                              std::optional<uint64_t> begin, std::optional<uint64_t> written);
 
-/// The same of a hang or an assertion.
-std::string explain_failure(const ChipFailure& failure);
+std::string explain_assertion(const ChipFailure& failure);
+std::string explain_hang(uint64_t cycle, const WaitGraph& graph);
 
 }  // namespace systole::report

@@ -70,7 +70,13 @@ module noc_router
     else if (from_memory != '0) inner_flits_q <= inner_flits_q + 32'd1;
   end
 
-  // Under the names by which the simulation reads the counters.
+  // Under the names by which the simulation reads counters and held flits.
+  ports_t head_valid_q;
+  assign head_valid_q = u_right.head_valid_q;
+  for (genvar i = 0; i < NumPorts; i++) begin : gen_in
+    flit_t head_q;
+    assign head_q = u_right.gen_in[i].head_q;
+  end
   for (genvar o = 0; o < NumPorts; o++) begin : gen_out
     logic [31:0] flits_q, stalls_q;
     assign flits_q = u_right.gen_out[o].flits_q;
