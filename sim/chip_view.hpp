@@ -43,6 +43,8 @@ class ChipView {
     const uint16_t* next_pc;
     const uint8_t* taken;
     const uint8_t* under_way;
+    const uint32_t* states;  // a word each
+    const uint32_t* waits;
   };
   struct Router {
     golden::Node node;
@@ -59,8 +61,6 @@ class ChipView {
     const uint16_t* load_slots;
     const uint64_t* load_addresses;
     const uint16_t* store_slots;
-    const uint32_t* states;  // 16 words a unit
-    const uint32_t* waits;   // the same
     const uint32_t* clock_off;
     const uint32_t* scratchpad_grants;
     const uint32_t* scratchpad_refusals;
