@@ -207,8 +207,8 @@ ChipActivity ChipView::activity() const {
       const auto node = [&](unsigned shift) {
         return golden::Node{nodes >> shift & 0xf, nodes >> (shift + 4) & 0xf};
       };
-      result.held.push_back({router.node, router.network, static_cast<LinkCounters::Port>(i),
-                             node(16), node(24)});
+      result.held.push_back(
+          {router.node, router.network, static_cast<LinkCounters::Port>(i), node(16), node(24)});
     }
   }
   result.core = {*firmware_state_, *join_, *pending_};

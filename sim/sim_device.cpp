@@ -180,7 +180,8 @@ bool SimDevice::wait_interrupt(uint64_t max_cycles) {
   if (const HostRecord::Call* call = replay()) return call->interrupt;
   const KernelScope scope(kernel_.get());
   bool up = false;
-  run_call([&](HostRecord::Call& call) { call.interrupt = up = tb_->run_to_interrupt(max_cycles); });
+  run_call(
+      [&](HostRecord::Call& call) { call.interrupt = up = tb_->run_to_interrupt(max_cycles); });
   check_accounts();
   return up;
 }

@@ -1,5 +1,5 @@
-// What is under way in a chip at one moment: which unit waits for what, which packets are where. For
-// the report of a hang.
+// What is under way in a chip at one moment: which unit waits for what, which packets are where.
+// For the report of a hang.
 #pragma once
 
 #include <array>

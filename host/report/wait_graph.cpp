@@ -83,8 +83,8 @@ class Builder {
   }
 
   void wait(std::string who, std::string what, std::string owed_by, std::string detail = "") {
-    graph_.waits.push_back({std::move(who), std::move(what), std::move(owed_by),
-                            std::move(detail)});
+    graph_.waits.push_back(
+        {std::move(who), std::move(what), std::move(owed_by), std::move(detail)});
   }
 
   // ------------------------------------------------------------------------------------ units
@@ -95,9 +95,8 @@ class Builder {
     const std::string who = unit_text(tile.node, static_cast<Unit>(u));
     if (unit.under_way > 0) add_work(tile, u, who);
     for (const unsigned semaphore : missing_semaphores(tile, u)) {
-      const std::string what =
-          fmt::format("semaphore {} for command {} ({})", semaphore, unit.next_pc,
-                      opcode_text(unit.next));
+      const std::string what = fmt::format("semaphore {} for command {} ({})", semaphore,
+                                           unit.next_pc, opcode_text(unit.next));
       add_debtors(tile.node, semaphore, who, what);
     }
     if (unit.under_way == 0 && !unit.next_valid)
@@ -116,8 +115,9 @@ class Builder {
       check_memory(tile.node, unit.reads.front(), true);
     } else if (unit.writes > 0) {
       const auto address = store_address(tile.node, first);
-      wait(who, fmt::format("the acknowledgement of {} write{} of command {}", unit.writes,
-                            unit.writes == 1 ? "" : "s", first),
+      wait(who,
+           fmt::format("the acknowledgement of {} write{} of command {}", unit.writes,
+                       unit.writes == 1 ? "" : "s", first),
            address ? memory_of(*address) : "the memory written");
       if (address) check_memory(tile.node, *address, false);
     } else if (missing_semaphores(tile, u).empty() || u != static_cast<unsigned>(Unit::Load)) {
@@ -167,16 +167,16 @@ class Builder {
       return (h.from == node && h.to == far) || (h.from == far && h.to == node);
     });
     if (held) return;
-    note(fmt::format("{} owes nothing and no router holds a packet between it, at node {}, and tile "
-                     "{}: the {} or its reply was lost on the way",
-                     name, node_text(far), node_text(node), read ? "read" : "write"));
+    note(
+        fmt::format("{} owes nothing and no router holds a packet between it, at node {}, and tile "
+                    "{}: the {} or its reply was lost on the way",
+                    name, node_text(far), node_text(node), read ? "read" : "write"));
   }
 
   // ------------------------------------------------------------------------------- semaphores
 
   /// The commands that would post the semaphore, the next one of each unit that is still to run.
-  void add_debtors(Node tile, unsigned semaphore, const std::string& who,
-                   const std::string& what) {
+  void add_debtors(Node tile, unsigned semaphore, const std::string& who, const std::string& what) {
     bool any = false;
     for (const Program& program : programs_) {
       for (unsigned u = 0; u < spec::NumUnits; ++u) {
@@ -231,10 +231,11 @@ class Builder {
       taken += taken_by_unfinished(tile, s);
       const int64_t expected = posted - taken;
       if (expected == tile.semaphores[s]) continue;
-      note(fmt::format("semaphore {} of tile {} was posted {} times and taken {} times, so it should "
-                       "be {}, but it is {}: a post {}; the last one was of {}",
-                       s, node_text(tile.node), posted, taken, expected, tile.semaphores[s],
-                       expected > tile.semaphores[s] ? "was lost" : "came twice", last));
+      note(fmt::format(
+          "semaphore {} of tile {} was posted {} times and taken {} times, so it should "
+          "be {}, but it is {}: a post {}; the last one was of {}",
+          s, node_text(tile.node), posted, taken, expected, tile.semaphores[s],
+          expected > tile.semaphores[s] ? "was lost" : "came twice", last));
     }
   }
 
@@ -259,7 +260,8 @@ class Builder {
   static uint32_t before(const std::vector<spec::CommandWords>& commands, uint32_t pc) {
     for (uint32_t at = pc; at < commands.size(); ++at) {
       const auto header = spec::CommandHeader::decode(commands[at]);
-      if (header.opcode == spec::Opcode::Loop && spec::LoopCommand::decode(commands[at]).target == pc)
+      if (header.opcode == spec::Opcode::Loop &&
+          spec::LoopCommand::decode(commands[at]).target == pc)
         return at == 0 ? 0 : at - 1;
     }
     const bool behind_loop =
@@ -280,7 +282,8 @@ class Builder {
     const ChipActivity::Core& core = activity_.core;
     if (core.firmware_state == kFirmwarePanic) note("the firmware has met a trap (FW_STATE panic)");
     if (core.join > 0) {
-      wait(kFirmware, fmt::format("the end of {} tile{} (JOIN)", core.join, core.join == 1 ? "" : "s"),
+      wait(kFirmware,
+           fmt::format("the end of {} tile{} (JOIN)", core.join, core.join == 1 ? "" : "s"),
            rest ? "nobody" : "the tiles that run");
     }
     if (!rest) return;
@@ -288,21 +291,25 @@ class Builder {
       note(fmt::format("all tiles have ended, yet JOIN still counts {}: a tile event was lost",
                        core.join));
     } else if (core.pending != 0) {
-      note(fmt::format("no tile runs, and the firmware has not served its interrupts 0x{:x} "
-                       "(CORE_IRQ)", core.pending));
+      note(
+          fmt::format("no tile runs, and the firmware has not served its interrupts 0x{:x} "
+                      "(CORE_IRQ)",
+                      core.pending));
     } else {
-      note("no tile runs and the firmware has nothing to serve: it owes the completion, and has "
-           "forgotten it");
+      note(
+          "no tile runs and the firmware has nothing to serve: it owes the completion, and has "
+          "forgotten it");
     }
   }
 
   void add_network() {
     for (const ChipActivity::Held& held : activity_.held) {
-      note(fmt::format("router {} of the {} network holds a packet from {} to {} at its {} input: it "
-                       "is not taken",
-                       node_text(held.router),
-                       held.network == LinkCounters::Network::Request ? "request" : "response",
-                       node_text(held.from), node_text(held.to), port_text(held.input)));
+      note(fmt::format(
+          "router {} of the {} network holds a packet from {} to {} at its {} input: it "
+          "is not taken",
+          node_text(held.router),
+          held.network == LinkCounters::Network::Request ? "request" : "response",
+          node_text(held.from), node_text(held.to), port_text(held.input)));
     }
   }
 
@@ -359,8 +366,8 @@ std::string to_string(const WaitGraph& graph) {
   for (const std::string& line : graph.evidence) text += fmt::format("  evidence   {}\n", line);
   text += "  who waits for whom\n";
   for (const Wait& wait : graph.waits) {
-    text += fmt::format("    {:<20} waits for {}, owed by {}{}\n", wait.who, wait.what, wait.owed_by,
-                        wait.detail.empty() ? "" : ": " + wait.detail);
+    text += fmt::format("    {:<20} waits for {}, owed by {}{}\n", wait.who, wait.what,
+                        wait.owed_by, wait.detail.empty() ? "" : ": " + wait.detail);
   }
   if (graph.cycle.empty()) return text;
   text += "  cycle      ";
