@@ -185,13 +185,23 @@ void ChipTb::step(unsigned step) {
 }
 
 void ChipTb::check_deadline() {
+  if (cycle_ >= next_sample_) {
+    sampler_();
+    next_sample_ += sample_cycles_;
+  }
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
   if (cycle_ >= patience && !stop_) {
     throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
                 fmt::format("cycle {}", cycle_), "", "\n" + (on_hang ? on_hang() : ""));
   }
-  deadline_ = std::min(stop_cycle_, patience);
+  deadline_ = std::min({stop_cycle_, patience, next_sample_});
+}
+
+void ChipTb::sample(uint64_t cycles, std::function<void()> sampler) {
+  sampler_ = std::move(sampler);
+  sample_cycles_ = cycles;
+  next_sample_ = cycles == 0 ? kForever : (cycle_ / cycles + 1) * cycles;
 }
 
 /// Up to cycles_per_wait cycles; returns how many.

@@ -49,6 +49,9 @@ class ChipTb : public sc_core::sc_module {
   /// Runs until the interrupt is up or `max_cycles` have passed; true when it is up.
   bool run_to_interrupt(uint64_t max_cycles);
 
+  /// Calls `sampler` behind every `cycles`-th cycle; 0: never.
+  void sample(uint64_t cycles, std::function<void()> sampler);
+
   uint64_t cycle() const { return cycle_; }
   /// An assertion has ended an evaluation halfway: the model's state is that of no cycle.
   bool broken() const { return broken_; }
@@ -97,6 +100,9 @@ class ChipTb : public sc_core::sc_module {
   uint64_t last_progress_ = 0;
   uint64_t stop_cycle_ = 0;
   uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
+  uint64_t sample_cycles_ = 0;
+  uint64_t next_sample_ = ~uint64_t{0};
+  std::function<void()> sampler_;
   bool stop_ = false;
   bool broken_ = false;
   bool stop_on_interrupt_ = false;

@@ -30,6 +30,9 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   void observe(std::function<void(const CommandEvent&)> observer) override {
     observer_ = std::move(observer);
   }
+  void sample(uint64_t cycles, std::function<void()> sampler) override {
+    tb_->sample(cycles, std::move(sampler));
+  }
   const std::optional<golden::Mismatch>& mismatch() const override;
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
