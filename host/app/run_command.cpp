@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <optional>
 
 #include "host/command/error.hpp"
@@ -15,7 +14,9 @@
 #include "host/golden/graph_reference.hpp"
 #include "host/golden/model_device.hpp"
 #include "host/import/npy.hpp"
-#include "host/report/layer_cycles.hpp"
+#include "host/report/html.hpp"
+#include "host/report/output_file.hpp"
+#include "host/report/run_recorder.hpp"
 #include "host/report/run_report.hpp"
 
 namespace systole::app {
@@ -78,10 +79,9 @@ void require_writable(const std::string& path) {
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  if (!file) throw Error("cannot be written", path);
+  report::OutputFile file(path);
+  file.stream() << text;
+  file.commit();
 }
 
 // ---------------------------------------------------------------------------------------- verdicts
@@ -191,6 +191,12 @@ std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batc
   return Session(model, device, std::move(session)).run(batch.records);
 }
 
+void record(const RunOptions& options, report::RunRecorder& recorder, const Session& session,
+            report::RunReport& report) {
+  recorder.finish(report);
+  if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
+}
+
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
@@ -198,9 +204,9 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   SimulationOptions simulation = options.simulation;
   simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
   const auto chip = load_simulated_chip(model.config, simulation);
-  report::LayerCycles cycles(model);
-  chip->observe([&](const CommandEvent& event) { cycles.add(event); });
+  report::RunRecorder recorder(model, *chip, {!options.timeline.empty(), options.sample_cycles});
   Session session(model, *chip, session_options(options));
+  recorder.loaded();
   const uint64_t loaded = chip->cycles();
   const double before = chip->simulation_seconds();
   std::vector<Record> outputs;
@@ -210,6 +216,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     if (!chip->mismatch()) throw;
     fmt::print(stderr, "systole: {}\n", error.what());
     report.matches_model = false;
+    record(options, recorder, session, report);
     return {};
   }
   report.sim_cycles_per_s =
@@ -218,8 +225,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   for (const RequestReport& request : session.reports()) report.core_awake_cycles += request.awake;
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = true;
-  const std::vector<double> means = cycles.mean();
-  for (std::size_t i = 0; i < means.size(); ++i) report.layers[i].cycles = means[i];
+  record(options, recorder, session, report);
   return outputs;
 }
 
@@ -229,10 +235,15 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.model = options.model;
   report.device = options.device;
   report.config = model.config.name;
+  report.cols = model.config.num_cols;
+  report.rows = model.config.num_rows;
+  report.commit = options.commit;
+  report.dram = options.simulation.dram;
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
-    report.layers.push_back({layer.name, layer.op, 0, layer.mac});
+    report.layers.push_back(
+        {layer.name, layer.op, 0, layer.mac, layer.predicted_cycles, "", {}, {}});
     report.mac += layer.mac;
   }
   return report;
@@ -242,6 +253,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
 int finish(const RunOptions& options, report::RunReport& report, Clock::time_point start) {
   report.wall_s = seconds_since(start);
   if (!options.json.empty()) write_text(options.json, report::json(report));
+  if (!options.report.empty()) write_text(options.report, report::html(report));
   fmt::print("{}", report::table(report));
   return report.agrees() ? 0 : 1;
 }
@@ -254,7 +266,7 @@ int run(const RunOptions& options) {
   const Batch batch = make_batch(onnx_model, load_inputs(onnx_model, options.inputs));
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
-  require_writable(options.json);
+  for (const auto& path : {options.json, options.timeline, options.report}) require_writable(path);
   std::optional<Tensor> labels;
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
   const compile::CompiledModel model =
