@@ -26,12 +26,10 @@ std::string node_scope(unsigned x, unsigned y) {
   return fmt::format("TOP.systole_chip.gen_row[{}].gen_col[{}].", y, x);
 }
 
-constexpr unsigned kWordsPerUnit = 16;  // rtl/tile/unit_counters.sv
-
 template <std::size_t Size>
-std::array<uint32_t, Size> words_of_unit(const uint32_t* words, std::size_t unit) {
+std::array<uint32_t, Size> first_words(const uint32_t* words) {
   std::array<uint32_t, Size> values;
-  std::copy_n(words + kWordsPerUnit * unit, Size, values.begin());
+  std::copy_n(words, Size, values.begin());
   return values;
 }
 
@@ -52,16 +50,17 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
       tile.accumulators = variable<uint32_t>(context, scope + "u_matrix.u_accumulators", "mem_q");
       tile.semaphores = variable<uint8_t>(context, scope + "u_semaphores", "count_q");
       for (unsigned u = 0; u < tile.units.size(); ++u) {
-        const std::string sequencer = scope + fmt::format("gen_sequencer[{}].u_sequencer", u);
+        const std::string unit = scope + fmt::format("gen_sequencer[{}].", u);
+        const std::string sequencer = unit + "u_sequencer";
         tile.units[u] = {variable<uint8_t>(context, sequencer, "ended_q"),
                          variable<uint8_t>(context, sequencer, "next_valid_q"),
                          variable<uint32_t>(context, sequencer, "next_q"),
                          variable<uint16_t>(context, sequencer, "next_pc_q"),
                          variable<uint8_t>(context, sequencer, "taken_q"),
-                         variable<uint8_t>(context, sequencer, "count_q")};
+                         variable<uint8_t>(context, sequencer, "count_q"),
+                         variable<uint32_t>(context, unit + "u_counters", "count_q"),
+                         variable<uint32_t>(context, unit + "u_counters", "wait_q")};
       }
-      tile.states = variable<uint32_t>(context, scope + "u_regs.u_counters", "count_q");
-      tile.waits = variable<uint32_t>(context, scope + "u_regs.u_counters", "wait_q");
       tile.clock_off = variable<uint32_t>(context, node_scope(x, y) + "gen_tile", "clock_off_q");
       tile.scratchpad_grants = variable<uint32_t>(context, scope + "u_regs", "grants_q");
       tile.scratchpad_refusals = variable<uint32_t>(context, scope + "u_regs", "refusals_q");
@@ -120,7 +119,7 @@ void ChipView::read_accumulators(golden::Node node, unsigned row, int32_t* lanes
 // ---------------------------------------------------------------------------------------- counters
 
 StateCounts ChipView::state_counts(golden::Node node, spec::Unit unit) const {
-  return words_of_unit<spec::NumUnitStates>(tile(node).states, static_cast<std::size_t>(unit));
+  return first_words<spec::NumUnitStates>(tile(node).units[static_cast<std::size_t>(unit)].states);
 }
 
 ChipCounters ChipView::counters() const {
@@ -130,8 +129,8 @@ ChipCounters ChipView::counters() const {
     TileCounters tile;
     tile.node = from.node;
     for (std::size_t u = 0; u < tile.units.size(); ++u) {
-      tile.units[u] = {words_of_unit<spec::NumUnitStates>(from.states, u),
-                       words_of_unit<spec::NumSemaphores>(from.waits, u)};
+      tile.units[u] = {first_words<spec::NumUnitStates>(from.units[u].states),
+                       first_words<spec::NumSemaphores>(from.units[u].waits)};
     }
     tile.clock_off = *from.clock_off;
     tile.scratchpad_grants = *from.scratchpad_grants;

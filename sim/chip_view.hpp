@@ -41,6 +41,8 @@ class ChipView {
     const uint16_t* next_pc;
     const uint8_t* taken;
     const uint8_t* under_way;
+    const uint32_t* states;  // a word each
+    const uint32_t* waits;
   };
   struct Tile {
     golden::Node node;
@@ -48,8 +50,6 @@ class ChipView {
     const uint32_t* accumulators;
     const uint8_t* semaphores;
     std::array<Unit, spec::NumUnits> units;
-    const uint32_t* states;  // 16 words a unit
-    const uint32_t* waits;   // the same
     const uint32_t* clock_off;
     const uint32_t* scratchpad_grants;
     const uint32_t* scratchpad_refusals;

@@ -54,8 +54,6 @@ module tile_regs
     output logic        [              31:0] step_o       [NumParams],
     input  logic        [      NumUnits-1:0] ended_i,
     input  logic        [      NumUnits-1:0] seq_busy_i,
-    input  unit_state_e                      state_i      [ NumUnits],
-    input  logic        [ NumSemaphores-1:0] take_mask_i  [ NumUnits],
     input  logic        [      NumUnits-1:0] fault_valid_i,
     input  unit_fault_t                      fault_i      [ NumUnits],
     input  pc_t                              fault_pc_i   [ NumUnits],
@@ -71,6 +69,10 @@ module tile_regs
     // scratchpad
     input  logic        [               3:0] spad_grants_i,
     input  logic        [               3:0] spad_refusals_i,
+    // counters of the units, which unit_counters holds
+    output logic                             count_read_o,
+    output logic        [               6:0] count_word_o,
+    input  logic        [              31:0] count_i,         // in the same cycle
     // what is counted outside of this tile's clock: the clock itself, and the node's routers
     input  logic        [              31:0] clock_off_i,
     output logic        [               4:0] noc_word_o,      // {network, port, stalls}
@@ -295,19 +297,8 @@ module tile_regs
   end
 
   // -------------------------------------------------------------------------------- counters
-  logic [31:0] unit_count;
   logic [31:0] cycles_q;
   logic [31:0] req_out_q, rsp_out_q, req_in_q, rsp_in_q, stall_q, grants_q, refusals_q;
-
-  unit_counters u_counters (
-    .clk_i,
-    .rst_ni,
-    .state_i,
-    .take_mask_i,
-    .sem_nonzero_i,
-    .word_i(reg_word_i[6:0]),
-    .count_o(unit_count)
-  );
 
   // Cleared at launch: unreset.
   always_ff @(posedge clk_i) begin
@@ -337,6 +328,8 @@ module tile_regs
     end
   end
 
+  assign count_read_o = reg_req_i && !reg_we_i;
+  assign count_word_o = reg_word_i[6:0];
   assign noc_word_o = reg_word_i[4:0];
 
   // ------------------------------------------------------------------------------------ read
@@ -368,7 +361,7 @@ module tile_regs
           sem_count_i[{word[1:0], 2'd1}],
           sem_count_i[{word[1:0], 2'd0}]
         };
-        word[9:7] == WordCount[9:7]: rdata = unit_count;
+        word[9:7] == WordCount[9:7]: rdata = count_i;
         word[9:5] == WordNoc[9:5]: rdata = noc_count_i;
         word == WordClockOff: rdata = clock_off_i;
         word == WordCycles: rdata = cycles_q;
@@ -393,7 +386,4 @@ module tile_regs
 
   `ASSERT(OneEnd_A, !(running_q && (done_q || fault_q)))
   `ASSERT_WHEN(LaunchAtRest_A, launch_o, ended_i == '1)
-  for (genvar u = 0; u < NumUnits; u++) begin : gen_state
-    `ASSERT(KnownState_A, 32'(state_i[u]) < NumUnitStates)
-  end
 endmodule
