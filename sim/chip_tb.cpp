@@ -186,8 +186,8 @@ void ChipTb::step(unsigned step) {
 
 void ChipTb::check_deadline() {
   if (cycle_ >= next_sample_) {
+    next_sample_ = sample_after(cycle_);
     sampler_();
-    next_sample_ += sample_cycles_;
   }
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
@@ -198,10 +198,15 @@ void ChipTb::check_deadline() {
   deadline_ = std::min({stop_cycle_, patience, next_sample_});
 }
 
+/// The first multiple of sample_cycles_ behind this cycle.
+uint64_t ChipTb::sample_after(uint64_t cycle) const {
+  return sample_cycles_ == 0 ? kForever : (cycle / sample_cycles_ + 1) * sample_cycles_;
+}
+
 void ChipTb::sample(uint64_t cycles, std::function<void()> sampler) {
   sampler_ = std::move(sampler);
   sample_cycles_ = cycles;
-  next_sample_ = cycles == 0 ? kForever : (cycle_ / cycles + 1) * cycles;
+  next_sample_ = sample_after(cycle_);
 }
 
 /// Up to cycles_per_wait cycles; returns how many.

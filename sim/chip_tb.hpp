@@ -77,6 +77,7 @@ class ChipTb : public sc_core::sc_module {
   unsigned run_slice();
   void step(unsigned step);
   void dump_waves(int64_t time);
+  uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
   tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                               sc_core::sc_time& delay);

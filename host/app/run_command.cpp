@@ -205,6 +205,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
   const auto chip = load_simulated_chip(model.config, simulation);
   report::RunRecorder recorder(model, *chip, {!options.timeline.empty(), options.sample_cycles});
+  chip->observe([&](const CommandEvent& event) { recorder.add(event); });
   Session session(model, *chip, session_options(options));
   recorder.loaded();
   const uint64_t loaded = chip->cycles();

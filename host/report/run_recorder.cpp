@@ -19,17 +19,15 @@ RunRecorder::RunRecorder(const compile::CompiledModel& model, SimulatedChip& chi
       }),
       tracker_(map_, [this](const Execution& execution) { take(execution); }),
       start_(chip.counters()) {
-  chip_.observe([this](const CommandEvent& event) {
-    cycles_.add(event);
-    tracker_.add(event);
-  });
   if (!timeline_) return;
   chip_.sample(options.sample_cycles, [this] { timeline_->add_sample(chip_.counters()); });
 }
 
-RunRecorder::~RunRecorder() {
-  chip_.observe({});
-  chip_.sample(0, {});
+RunRecorder::~RunRecorder() { chip_.sample(0, {}); }
+
+void RunRecorder::add(const CommandEvent& event) {
+  cycles_.add(event);
+  tracker_.add(event);
 }
 
 void RunRecorder::take(const Execution& execution) {

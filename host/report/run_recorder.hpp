@@ -19,8 +19,8 @@ struct RecorderOptions {
   uint64_t sample_cycles = 1000;  // between two readings of the counters, for the timeline
 };
 
-/// Make it before the session, so that it sees the first launch. Chip and model must outlive it,
-/// and it must outlive the runs.
+/// Make it before the session, and give it every event from the first launch on. Chip and model
+/// must outlive it.
 class RunRecorder {
  public:
   RunRecorder(const compile::CompiledModel& model, SimulatedChip& chip,
@@ -29,6 +29,7 @@ class RunRecorder {
   RunRecorder(const RunRecorder&) = delete;
   RunRecorder& operator=(const RunRecorder&) = delete;
 
+  void add(const CommandEvent& event);
   /// The counters of the run count from here on: constants and programs have been loaded.
   void loaded();
   /// Fills in what the chip's counters and events tell: layers, counters.

@@ -68,6 +68,7 @@ RunReport report_of(const compile::CompiledModel& model, uint64_t inputs) {
 struct ToyRun {
   explicit ToyRun(compile::CompiledModel compiled, uint64_t inputs = 3)
       : model(std::move(compiled)), chip(model), recorder(model, chip, {true, 100}) {
+    chip.observe([this](const CommandEvent& event) { recorder.add(event); });
     chip.rest(500);
     recorder.loaded();
     const uint64_t start = chip.cycles();
