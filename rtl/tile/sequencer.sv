@@ -524,8 +524,8 @@ module sequencer
     else if (ended_q || stop_i) begin
       state_o = UnitStateNoWork;
       if (remote_valid_o) state_o = remote_ready_i ? UnitStateDrain : UnitStateNocBackpressure;
-    end else if (take_req_o && !take_gnt_i) state_o = UnitStateWaitSemaphore;
-    else if (count_q != '0 && !head.internal) state_o = UnitStateDrain;
+    end else if (count_q != '0 && !head.internal) state_o = UnitStateDrain;
+    else if (take_req_o && !take_gnt_i) state_o = UnitStateWaitSemaphore;
     else if (posts_wait) state_o = UnitStateNocBackpressure;
   end
 
