@@ -55,6 +55,9 @@ class ChipTb : public sc_core::sc_module {
   /// Runs until the interrupt is up or `max_cycles` have passed; true when it is up.
   bool run_to_interrupt(uint64_t max_cycles);
 
+  /// Calls `sampler` behind every `cycles`-th cycle; 0: never.
+  void sample(uint64_t cycles, std::function<void()> sampler);
+
   uint64_t cycle() const { return cycle_; }
   /// An assertion or a hang that has ended a run.
   const std::optional<ChipFailure>& failure() const { return failure_; }
@@ -96,6 +99,7 @@ class ChipTb : public sc_core::sc_module {
   unsigned run_slice();
   void step(unsigned step);
   void dump_waves(int64_t time);
+  uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
   uint64_t checkpoint_after(uint64_t cycle) const;
   tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
@@ -125,6 +129,9 @@ class ChipTb : public sc_core::sc_module {
   uint64_t next_checkpoint_ = 0;
   uint64_t skip_ = 0;  // cycles that have passed before a resumed run
   std::function<void()> restore_;
+  uint64_t sample_cycles_ = 0;
+  uint64_t next_sample_ = ~uint64_t{0};
+  std::function<void()> sampler_;
   bool stop_ = false;
   bool stop_on_interrupt_ = false;
   std::exception_ptr error_;

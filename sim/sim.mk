@@ -125,6 +125,21 @@ else
 	@status=0; $(call sim-digits,mlp) || status=1; $(call sim-digits,cnn) || status=1; exit $$status
 endif
 
+# make report MODEL=model.onnx INPUT=x.npy CONFIG=small: build/report/model.html. Without MODEL: the digits networks.
+REPORTS := $(BUILD)/report
+report-run = $(SYSTOLE) run $(1) $(2) $(SIM_OPTIONS) --report $(REPORTS)/$(basename $(notdir $(1))).html \
+  && echo "open $(REPORTS)/$(basename $(notdir $(1))).html"
+report-digits = $(call report-run,$(DIGITS)/$(1).onnx,--input $(DIGITS)/$(1)_images.npy --labels $(DIGITS)/labels.npy)
+
+.PHONY: report
+report: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Where the cycles of a run went: a page in build/report
+	@mkdir -p $(REPORTS)
+ifdef MODEL
+	@$(call report-run,$(MODEL),$(INPUT:%=--input %) $(if $(LABELS),--labels $(LABELS)))
+else
+	@status=0; $(call report-digits,mlp) || status=1; $(call report-digits,cnn) || status=1; exit $$status
+endif
+
 # ---- tests and lint --------------------------------------------------------------------------------
 # Tests that run a chip want the libraries and the firmware; the DRAM's do not.
 CXXFLAGS_chip = $(CXXFLAGS_host)

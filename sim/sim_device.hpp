@@ -34,6 +34,9 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   bool needs_firmware() const override { return true; }
 
   void observe(std::function<void(const CommandEvent&)> observer) override;
+  void sample(uint64_t cycles, std::function<void()> sampler) override {
+    tb_->sample(cycles, std::move(sampler));
+  }
   const std::optional<golden::Mismatch>& mismatch() const override;
   const std::optional<ChipFailure>& failure() const override { return failure_; }
   std::optional<uint64_t> watched_change() const override { return watched_change_; }

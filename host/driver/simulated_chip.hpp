@@ -84,6 +84,10 @@ class SimulatedChip : public Device {
   /// Sees every event from now on, in the order of the cycles. Empty: none.
   virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
 
+  /// Calls `sampler` behind every `cycles`-th cycle, between two cycles; it may read the counters.
+  /// 0: never.
+  virtual void sample(uint64_t cycles, std::function<void()> sampler) = 0;
+
   /// The first difference that the lockstep judge found. Calls of Device throw Error once there is
   /// one, unless the run was to go on.
   virtual const std::optional<golden::Mismatch>& mismatch() const = 0;

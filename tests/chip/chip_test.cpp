@@ -385,6 +385,20 @@ TEST_CASE("chip: every cycle of every unit is accounted for, and the host reads 
   }
 }
 
+TEST_CASE("chip: the sampler is called behind every N-th cycle, whatever the step", "[chip]") {
+  SimulationOptions options;
+  options.cycles_per_wait = GENERATE(1u, 64u);
+  const auto chip = make_chip(options);
+  chip->wait_interrupt(10);
+  std::vector<uint64_t> cycles;
+  chip->sample(25, [&] { cycles.push_back(chip->cycles()); });
+  chip->wait_interrupt(100);
+  CHECK(cycles == std::vector<uint64_t>{25, 50, 75, 100});
+  chip->sample(0, {});
+  chip->wait_interrupt(100);
+  CHECK(cycles.size() == 4);
+}
+
 TEST_CASE("chip: a program that waits for ever is explained by the watchdog", "[chip]") {
   const auto model = product_model(random_weights(), true);
   SimulationOptions options = options_for(model, 1);
