@@ -19,9 +19,9 @@ namespace systole {
 /// Bytes of a chip's memory whose last change is to be known.
 struct Watch {
   bool accumulator = false;
-  golden::Node node;      // of the accumulator
-  Address address = 0;    // global, or accumulator row * 16 + column
-  unsigned bytes = 0;     // 0: nothing is watched
+  golden::Node node;    // of the accumulator
+  Address address = 0;  // global, or accumulator row * 16 + column
+  unsigned bytes = 0;   // 0: nothing is watched
 };
 
 struct SimulationOptions {
@@ -69,8 +69,9 @@ struct ChipFailure {
     Hang        // nothing has happened for the watchdog's time
   };
   Kind kind = Kind::Mismatch;
-  uint64_t cycle = 0;  // of the difference, of the assertion; of a hang, the last in which anything happened
-  std::string text;    // the assertion's name and instance, or who waits for what
+  // Of the difference, of the assertion; of a hang, the last in which anything happened.
+  uint64_t cycle = 0;
+  std::string text;  // the assertion's name and instance, or who waits for what
 };
 
 class SimulatedChip : public Device {
