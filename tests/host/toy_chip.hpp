@@ -65,6 +65,11 @@ class ToyChip : public SimulatedChip {
   bool wait_interrupt(uint64_t) override { return false; }
   bool needs_firmware() const override { return false; }
   const std::optional<golden::Mismatch>& mismatch() const override { return none_; }
+  const std::optional<ChipFailure>& failure() const override { return no_failure_; }
+  std::optional<uint64_t> watched_change() const override { return std::nullopt; }
+  std::vector<uint64_t> checkpoints() const override { return {}; }
+  void save_checkpoint(uint64_t, const std::string&) const override {}
+  ChipActivity activity() const override { return {}; }
   uint64_t unaccounted_cycles() const override { return 0; }
   uint64_t lockstep_commands() const override { return 0; }
   uint64_t lockstep_bytes() const override { return 0; }
@@ -187,6 +192,7 @@ class ToyChip : public SimulatedChip {
   std::function<void(const CommandEvent&)> observer_;
   std::function<void()> sampler_;
   std::optional<golden::Mismatch> none_;
+  std::optional<ChipFailure> no_failure_;
 };
 
 }  // namespace systole::test
