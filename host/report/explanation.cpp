@@ -50,6 +50,7 @@ std::string neighbourhood(const Mismatch& m) {
     got += fmt::format(" {:0{}x}", near.got, width);
     mark += fmt::format(" {:>{}}", near.expected == near.got ? "" : "^", width);
   }
+  mark.erase(mark.find_last_not_of(' ') + 1);
   return row("around it", "expected" + expected) + row("", "got     " + got) +
          row("", "        " + mark);
 }
