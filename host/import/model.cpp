@@ -286,9 +286,11 @@ Model read_model(const ::onnx::ModelProto& proto, const std::string& file) {
 }
 
 std::string read_file(const std::string& path) {
+  // Before it is opened: opening a FIFO waits for a writer.
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
+    throw Error("not a regular file", path);
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("can't open file", path);
-  if (!std::filesystem::is_regular_file(path)) throw Error("not a regular file", path);
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (file.bad()) throw Error("can't read file", path);
   return bytes;

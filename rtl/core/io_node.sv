@@ -119,7 +119,7 @@ module io_node
 );
 
   // --------------------------------------------------------------------------- sleep and time
-  // `awake_q` alone opens the gate and lets pins and flits in, so that nothing is taken by a clock edge that
+  // `awake_q`, and reset, open the gate; `awake_q` alone lets pins and flits in, so that nothing is taken by a clock edge that
   // does not come.
   logic awake_q, awake_d, clk, offered;
   logic s_axi_awready, s_axi_wready, s_axi_arready;

@@ -270,6 +270,6 @@ module matrix_unit
   end
 
   `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
-  `ASSERT(PsumMeetsRow_A, psum_valid == $past(row2_valid_q))
+  `ASSERT(PsumMeetsRow_A, !$past(rst_ni) || psum_valid == $past(row2_valid_q))
   `ASSERT(DoneOrFault_A, !(done_o && fault_valid_o))
 endmodule

@@ -101,7 +101,7 @@ module tile
   logic store_valid, store_ready, store_ack_valid;
   logic vacc_req, vacc_gnt;
 
-  // Four parts of the tile have a clock of their own, which stands still while they have nothing to do:
+  // Four parts of the tile (and the plain registers) have a clock of their own, which stands still while they have nothing to do:
   // sequencers, matrix unit, vector unit, and what meets the network. The matrix and the vector unit's run for
   // one cycle more than they are busy; the others say which cycles change their state. All run in reset.
   logic [NumUnits-1:0] seq_active;

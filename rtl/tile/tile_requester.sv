@@ -362,7 +362,7 @@ module tile_requester
   assign busy_o  = req_valid_o || rsp_valid || out_state_q != OutHead || deny_load_q || deny_store_q ||
       event_valid_i;
 
-  // Without any of these no register changes: a request that waits for the network stands still.
+  // Without any of these no register that matters changes: a request that waits for the network stands still.
   assign active_o = (push && push_ready) || (load_valid_i && load_ready_o) || (store_valid_i && store_ready_o) ||
       post_ready_o != '0 || (req_valid_o && req_ready_i) || rsp_valid_i || (rsp_valid && rsp_ready) ||
       deny_load_q || deny_store_q;

@@ -534,3 +534,25 @@ TEST_CASE("dma_load drains on abort and works afterwards", "[dma_load]") {
 }
 
 }  // namespace
+
+TEST_CASE("dma_load keeps a read on offer when it is aborted, and then is idle", "[dma_load]") {
+  LoadDut dut;
+  dut.refuse_read = 1;
+  dut.issue(plain_load(0x0200'0000'0000, 0, 4));
+  for (int i = 0; i < 10; ++i) dut.step();
+  dut.settle();
+  CHECK(dut->req_valid_o == 1);
+  dut->abort_i = 1;
+  dut.step();
+  dut->abort_i = 0;
+  for (int i = 0; i < 2; ++i) {
+    dut->req_ready_i = 0;
+    dut.settle();
+    CHECK(dut->req_valid_o == 1);
+    dut.step();
+  }
+  dut.refuse_read = 0;
+  dut.wait_idle();
+  CHECK(dut.num_done == 0);
+  CHECK(dut.num_reads == 1);
+}

@@ -189,7 +189,7 @@ class Dut : public systole::test::Dut<Vsequencer> {
       under_way_.pop_front();
       ++done_;
     }
-    tick();
+    gated_tick(dut.active_o);
     ready_ = one_in(rng_, slowness);
     ++cycle_count_;
     std::array<uint32_t, 8> data;
