@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/compile/compiled_model.hpp"
+#include "host/driver/build_folder.hpp"
 #include "host/driver/device.hpp"
 #include "host/import/tensor.hpp"
 
@@ -16,7 +17,8 @@ namespace systole {
 using Record = std::vector<Tensor>;
 
 struct SessionOptions {
-  std::string firmware = "build/firmware/firmware.bin";
+  /// Image of the control core: by default the one that `make firmware` builds.
+  std::string firmware = built_file("firmware/firmware.bin");
   unsigned inputs_per_request = 32;
   uint32_t timeout_cycles = 0;  // of one Run request, counted by the firmware; 0: 2^32-1
   /// Called when inputs have been completed: (done, all).

@@ -34,6 +34,7 @@ app::RunOptions options_with(const std::string& fault) {
   options.report = kScratch + "run.html";
   options.timeline = kScratch + "timeline.json";
   options.config = "tiny";
+  options.firmware = "build/firmware/firmware.bin";
   options.quiet = true;
   options.explain = false;  // this program is not systole, which would be started again
   options.simulation.plusargs = {"+fault=" + fault};
