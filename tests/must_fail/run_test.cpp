@@ -1,4 +1,4 @@
-// needs: host/app/run_command.cpp
+// needs: host/app/explain.cpp host/app/run_command.cpp
 // `systole run` on a chip with faults: its report and its exit status.
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -33,6 +33,7 @@ app::RunOptions options_with(const std::string& fault) {
   options.json = kScratch + "run.json";
   options.config = "tiny";
   options.quiet = true;
+  options.explain = false;  // this program is not systole, which would be started again
   options.simulation.plusargs = {"+fault=" + fault};
   options.simulation.watchdog_cycles = 300000;
   fs::remove(kScratch + "y.npy"), fs::remove(options.json);
