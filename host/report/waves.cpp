@@ -26,8 +26,8 @@ uint64_t big_endian(const uint8_t* at) {
 }
 
 /// Throws unless the file is a row of whole blocks, a header first, then values, names and their
-/// shapes: the reader of a file that was cut off may never come back. A block is its kind, one byte,
-/// and its length without that byte (GTKWave, "An explanation of the FST format").
+/// shapes: the reader of a file that was cut off may never come back. A block is its kind, one
+/// byte, and its length without that byte (GTKWave, "An explanation of the FST format").
 void require_whole(const std::string& file) {
   std::ifstream in(file, std::ios::binary | std::ios::ate);
   const auto size = in ? static_cast<uint64_t>(in.tellg()) : 0;

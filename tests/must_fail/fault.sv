@@ -24,7 +24,7 @@ module fault #(
     if (!Always && !Never) begin
       if ($value$plusargs("fault=%s", told) != 0 && told == Name) begin
         for (int i = 0; i + Within.len() <= here.len(); i++)
-          if (here.substr(i, i + Within.len() - 1) == Within) on_o = 1'b1;
+        if (here.substr(i, i + Within.len() - 1) == Within) on_o = 1'b1;
       end
       if ($value$plusargs("fault_at=%d", at_o) == 0) at_o = At;
     end

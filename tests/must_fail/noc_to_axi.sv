@@ -1,6 +1,6 @@
 // noc_to_axi with a fault, for tests that must fail (fault.sv):
 //   reorder   two reads of one length reach the DRAM in the wrong order, so that each requester gets the other's
-//             data; the first such two behind the third since reset, where nothing else is told, and where Broken is set
+//             data; the first two behind the 200th since reset, where nothing else is told, and where Broken is set
 module noc_to_axi
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -63,7 +63,7 @@ module noc_to_axi
   fault #(
     .Name("reorder"),
     .Within("gen_mem"),
-    .At(3),
+    .At(200),
     .Always(Broken)
   ) u_fault_reorder (
     .on_o(broken),
