@@ -243,15 +243,16 @@ std::string checkpoint_folder(const RunOptions& options) {
   return "build/checkpoints/" + std::filesystem::path(options.model).stem().string();
 }
 
-/// Explains a failure, or says what is known without.
-void tell_failure(const FailedRun& run, const Error& error) {
-  const std::string text = run.chip.mismatch() ? run.chip.mismatch()->text() : error.what();
-  if (!run.options.explain) return fmt::print(stderr, "systole: {}\n", text);
+/// Explains a failure; false, with what is known printed, when that was not to be or cannot be
+/// done.
+bool tell_failure(const FailedRun& run) {
   try {
-    explain(run);
+    if (run.options.explain) return explain(run), true;
   } catch (const Error& trouble) {
-    fmt::print(stderr, "systole: {}\nsystole: no explanation: {}\n", text, trouble.what());
+    fmt::print(stderr, "systole: no explanation: {}\n", trouble.what());
   }
+  if (run.chip.mismatch()) fmt::print(stderr, "systole: {}\n", run.chip.mismatch()->text());
+  return false;
 }
 
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
@@ -288,12 +289,15 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
       report.core_awake_cycles += request.awake;
   } catch (const Error& error) {
     if (!chip->failure()) throw;
-    tell_failure(failed, error);
-    if (!chip->mismatch()) throw Error(error.problem(), error.where());
+    const bool explained = tell_failure(failed);
+    if (!chip->mismatch()) {
+      if (explained) throw Error(error.problem(), error.where());
+      throw;
+    }
     report.matches_model = false;
     return {};
   }
-  if (chip->mismatch()) tell_failure(failed, Error(chip->mismatch()->text(), "lockstep"));
+  if (chip->mismatch()) tell_failure(failed);
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = !chip->mismatch();
   const std::vector<double> means = cycles.mean();
