@@ -101,6 +101,8 @@ int run(const std::string& config_name, int pairs) {
   const double memory = 3.0 * kSize * kSize / kDramBytesPerCycle;
   bench::print_figure("sim_vs_native_gemm", bench::median(ratios), "ratio");
   bench::print_figure("sim_cycles_per_second", bench::median(speeds), "cycles/s");
+  bench::print_figure("unaccounted_cycles", static_cast<double>(chip->unaccounted_cycles()),
+                      "cycles");
   bench::print_figure("gemm_chip_cycles", static_cast<double>(cycles), "cycles");
   bench::print_figure("gemm_chip_bound_fraction",
                       std::max(compute, memory) / static_cast<double>(cycles), "fraction");

@@ -200,6 +200,10 @@ void ChipTb::check_deadline() {
     next_checkpoint_ = checkpoint_after(cycle_);
     if (!stop_) on_checkpoint();
   }
+  if (cycle_ >= next_sample_) {
+    next_sample_ = sample_after(cycle_);
+    sampler_();
+  }
   if (cycle_ >= until_) throw Error("ended as asked", fmt::format("cycle {}", cycle_));
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
@@ -208,7 +212,18 @@ void ChipTb::check_deadline() {
     throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
                 fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
   }
-  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_, until_});
+  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_, next_sample_, until_});
+}
+
+/// The first multiple of sample_cycles_ behind this cycle.
+uint64_t ChipTb::sample_after(uint64_t cycle) const {
+  return sample_cycles_ == 0 ? kForever : (cycle / sample_cycles_ + 1) * sample_cycles_;
+}
+
+void ChipTb::sample(uint64_t cycles, std::function<void()> sampler) {
+  sampler_ = std::move(sampler);
+  sample_cycles_ = cycles;
+  next_sample_ = sample_after(cycle_);
 }
 
 /// Up to cycles_per_wait cycles; returns how many.

@@ -43,10 +43,10 @@ class ChipTb : public sc_core::sc_module {
 
   /// Called in a cycle with anything in the trace port, before its rising edge; true ends run().
   std::function<bool(uint64_t cycle)> on_trace;
-  /// Called behind the rising edge of every cycle, if set.
-  std::function<void(uint64_t cycle)> on_cycle;
   /// Called when the watchdog's time has passed: says what is known of the hang.
   std::function<std::string()> on_hang;
+  /// Called behind the rising edge of every cycle, if set.
+  std::function<void(uint64_t cycle)> on_cycle;
   /// Called between two cycles, when a multiple of SimulationOptions::checkpoint_every have passed.
   std::function<void()> on_checkpoint;
 
@@ -55,9 +55,14 @@ class ChipTb : public sc_core::sc_module {
   /// Runs until the interrupt is up or `max_cycles` have passed; true when it is up.
   bool run_to_interrupt(uint64_t max_cycles);
 
+  /// Calls `sampler` behind every `cycles`-th cycle; 0: never.
+  void sample(uint64_t cycles, std::function<void()> sampler);
+
   uint64_t cycle() const { return cycle_; }
   /// An assertion or a hang that has ended a run.
   const std::optional<ChipFailure>& failure() const { return failure_; }
+  /// An assertion has ended an evaluation halfway: the model's state is that of no cycle.
+  bool broken() const { return failure_ && failure_->kind == ChipFailure::Kind::Assertion; }
   double wall_seconds() const { return wall_seconds_; }
   Vsystole_chip& model() { return *model_; }
   VerilatedContext& context() { return *context_; }
@@ -94,6 +99,7 @@ class ChipTb : public sc_core::sc_module {
   unsigned run_slice();
   void step(unsigned step);
   void dump_waves(int64_t time);
+  uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
   uint64_t checkpoint_after(uint64_t cycle) const;
   tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
@@ -123,6 +129,9 @@ class ChipTb : public sc_core::sc_module {
   uint64_t next_checkpoint_ = 0;
   uint64_t skip_ = 0;  // cycles that have passed before a resumed run
   std::function<void()> restore_;
+  uint64_t sample_cycles_ = 0;
+  uint64_t next_sample_ = ~uint64_t{0};
+  std::function<void()> sampler_;
   bool stop_ = false;
   bool stop_on_interrupt_ = false;
   std::exception_ptr error_;

@@ -17,7 +17,8 @@ namespace systole {
 
 template <class Archive>
 void serialize(Archive& archive, CommandEvent& event) {
-  archive(event.node.x, event.node.y, event.unit, event.pc, event.cycle, event.retired);
+  archive(event.node.x, event.node.y, event.unit, event.pc, event.cycle, event.retired,
+          event.states);
 }
 
 namespace sim {

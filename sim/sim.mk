@@ -23,7 +23,8 @@ MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_F
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim
 SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/checkpoint.cpp sim/chip_view.cpp \
-  sim/dram_timing.cpp   sim/memory_targets.cpp $(wildcard host/command/*.cpp) $(addprefix host/golden/,execute.cpp \
+  sim/dram_timing.cpp sim/memory_targets.cpp $(wildcard host/command/*.cpp) \
+  $(addprefix host/driver/,chip_activity.cpp chip_counters.cpp) $(addprefix host/golden/,execute.cpp \
   functional_model.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
   $(addprefix $(SIM_OBJ)/verilated/,verilated.o verilated_fst_c.o verilated_save.o verilated_threads.o)
@@ -122,6 +123,21 @@ ifdef MODEL
 	  --json $(BUILD)/sim.json $(SIM_OPTIONS)
 else
 	@status=0; $(call sim-digits,mlp) || status=1; $(call sim-digits,cnn) || status=1; exit $$status
+endif
+
+# make report MODEL=model.onnx INPUT=x.npy CONFIG=small: build/report/model.html. Without MODEL: the digits networks.
+REPORTS := $(BUILD)/report
+report-run = $(SYSTOLE) run $(1) $(2) $(SIM_OPTIONS) --report $(REPORTS)/$(basename $(notdir $(1))).html \
+  && echo "open $(REPORTS)/$(basename $(notdir $(1))).html"
+report-digits = $(call report-run,$(DIGITS)/$(1).onnx,--input $(DIGITS)/$(1)_images.npy --labels $(DIGITS)/labels.npy)
+
+.PHONY: report
+report: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Where the cycles of a run went: a page in build/report
+	@mkdir -p $(REPORTS)
+ifdef MODEL
+	@$(call report-run,$(MODEL),$(INPUT:%=--input %) $(if $(LABELS),--labels $(LABELS)))
+else
+	@status=0; $(call report-digits,mlp) || status=1; $(call report-digits,cnn) || status=1; exit $$status
 endif
 
 # ---- tests and lint --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <sstream>
 #include <utility>
 
@@ -49,8 +50,8 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   const KernelScope scope(kernel_.get());
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
   view_ = std::make_unique<ChipView>(config_, tb_->context());
+  tb_->on_hang = [this] { return to_string(activity()); };
   tb_->on_trace = [this](uint64_t cycle) { return take_trace(cycle); };
-  tb_->on_hang = [this] { return hang_text(); };
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
                                                      static_cast<const golden::ChipState&>(*this));
@@ -70,8 +71,15 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   }
 }
 
+/// Nobody could catch what a destructor throws, and a chip that miscounts must not pass.
 SimDevice::~SimDevice() {
   const KernelScope scope(kernel_.get());
+  try {
+    check_accounts();
+  } catch (const Error& error) {
+    fmt::print(stderr, "systole: {}\n", error.what());
+    std::terminate();
+  }
   judge_.reset();
   view_.reset();
   tb_.reset();
@@ -174,7 +182,30 @@ bool SimDevice::wait_interrupt(uint64_t max_cycles) {
   bool up = false;
   run_call(
       [&](HostRecord::Call& call) { call.interrupt = up = tb_->run_to_interrupt(max_cycles); });
+  check_accounts();
   return up;
+}
+
+// ---------------------------------------------------------------------------------------- counters
+
+ChipCounters SimDevice::counters() const {
+  ChipCounters counters = view_->counters();
+  for (unsigned c = 0; c < tb_->channels(); ++c) {
+    const DramCounters& dram = tb_->dram(c).channel().counters();
+    const AxiCounters& port = tb_->dram_port(c).counters();
+    counters.channels.push_back({port.read_beats, port.write_beats, dram.row_hits, dram.row_misses,
+                                 dram.row_conflicts, dram.refreshes,
+                                 static_cast<uint64_t>(dram.bus_busy / kPicosecondsPerCycle)});
+  }
+  return counters;
+}
+
+/// Throws once: what follows a first difference says nothing new.
+void SimDevice::check_accounts() {
+  if (accounts_failed_ || tb_->broken()) return;
+  const ChipCounters counters = view_->counters();
+  accounts_failed_ = systole::unaccounted_cycles(counters) != 0;
+  systole::check_accounts(counters);
 }
 
 // ------------------------------------------------------------------------------------- checkpoints
@@ -267,13 +298,15 @@ void SimDevice::observe_trace(uint64_t cycle) {
   for (unsigned t = 0; t < config_.tiles(); ++t) {
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       const unsigned i = t * spec::NumUnits + u;
+      const bool retired = (model.trace_retire_o[t] >> u & 1) != 0;
+      const bool begun = (model.trace_begin_o[t] >> u & 1) != 0;
+      if (!retired && !begun) continue;
       const auto unit = static_cast<spec::Unit>(u);
-      if ((model.trace_retire_o[t] >> u & 1) != 0) {
-        tell({node_of(t), unit, model.trace_retire_pc_o[i], cycle, true});
+      const StateCounts states = view_->state_counts(node_of(t), unit);
+      if (retired) {
+        tell({node_of(t), unit, model.trace_retire_pc_o[i], cycle, true, states});
       }
-      if ((model.trace_begin_o[t] >> u & 1) != 0) {
-        tell({node_of(t), unit, model.trace_begin_pc_o[i], cycle, false});
-      }
+      if (begun) tell({node_of(t), unit, model.trace_begin_pc_o[i], cycle, false, states});
     }
   }
 }
@@ -319,20 +352,18 @@ void SimDevice::read_dram(Address address, void* data, std::size_t bytes) const 
 
 // -------------------------------------------------------------------------------------------- text
 
-std::string SimDevice::hang_text() const {
-  std::string text = view_->activity();
-  if (tb_->host_port().busy()) {
-    text += fmt::format("  host port: {} 0x{:012x} is not answered\n",
-                        tb_->host_port().is_write() ? "write" : "read", tb_->host_port().address());
-  }
+ChipActivity SimDevice::activity() const {
+  ChipActivity result = view_->activity();
   const auto port = [&](const std::string& name, const AxiSlave& slave) {
-    if (slave.waiting_read_beats() + slave.waiting_writes() == 0) return;
-    text += fmt::format("  {}: {} read beats and {} writes under way\n", name,
-                        slave.waiting_read_beats(), slave.waiting_writes());
+    result.memories.push_back({name, slave.waiting_read_beats(), slave.waiting_writes()});
   };
   port("host memory", tb_->host_memory_port());
   for (unsigned c = 0; c < tb_->channels(); ++c) port(fmt::format("DRAM {}", c), tb_->dram_port(c));
-  return text;
+  if (tb_->host_port().busy()) {
+    result.host_port = fmt::format("{} 0x{:012x}", tb_->host_port().is_write() ? "write" : "read",
+                                   tb_->host_port().address());
+  }
+  return result;
 }
 
 std::string SimDevice::statistics() const {

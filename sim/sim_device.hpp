@@ -34,6 +34,9 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   bool needs_firmware() const override { return true; }
 
   void observe(std::function<void(const CommandEvent&)> observer) override;
+  void sample(uint64_t cycles, std::function<void()> sampler) override {
+    tb_->sample(cycles, std::move(sampler));
+  }
   const std::optional<golden::Mismatch>& mismatch() const override;
   const std::optional<ChipFailure>& failure() const override { return failure_; }
   std::optional<uint64_t> watched_change() const override { return watched_change_; }
@@ -42,6 +45,9 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   double simulation_seconds() const override { return tb_->wall_seconds(); }
   std::vector<uint64_t> checkpoints() const override;
   void save_checkpoint(uint64_t cycle, const std::string& file) const override;
+  ChipActivity activity() const override;
+  ChipCounters counters() const override;
+  uint64_t unaccounted_cycles() const override { return systole::unaccounted_cycles(counters()); }
   std::string statistics() const override;
 
  private:
@@ -75,8 +81,8 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   void judge_trace(uint64_t cycle);
   void observe_trace(uint64_t cycle);
   golden::Node node_of(unsigned tile) const;
-  std::string hang_text() const;
   void throw_mismatch() const;
+  void check_accounts();
 
   ChipConfig config_;
   std::unique_ptr<sc_core::sc_simcontext> kernel_;
@@ -101,6 +107,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::optional<Checkpoint> resumed_;  // until its call is reached
   std::deque<Checkpoint> held_;
   std::deque<std::string> files_;  // written to the folder
+  bool accounts_failed_ = false;
 };
 
 }  // namespace systole::sim

@@ -204,11 +204,17 @@ class Builder:
         return (array.astype(np.float32) - zero) * scale
 
     def bias(self, channels, x, weight):
-        """Integer bias and its quantization xs * ws, or None."""
+        """Integer bias and its quantization, or None; now and then not xs * ws, as ONNX Runtime takes
+        the integers as they are where it fuses."""
         if self.chance(0.3):
             return None, None
         array = self.rng.integers(-6000, 6001, channels).astype(np.int32)
         scale = self.quantized[x].scale * weight.scale
+        if self.chance(0.2):
+            self.features.add("off-scale bias")
+            scale = scale * np.float32(self.pick(1.01, 1.2, 3.0, 0.4))
+            if scale.ndim and self.chance(0.3):
+                scale = scale[0]
         zero = np.zeros(scale.shape, np.int32)
         return array, Quantized(scale, zero, 0 if scale.ndim else None)
 
@@ -241,6 +247,8 @@ class Builder:
             if operator == "MatMul":
                 y, value = self.maybe_bias(y, value, x, weight)
             return self.stay_float(y, value)
+        if operator == "MatMul" and self.chance(0.3):
+            y, value = self.maybe_bias(y, value, x, weight)
         return self.quantize(*self.maybe_activation(y, value))
 
     def maybe_bias(self, y, value, x, weight):

@@ -18,6 +18,7 @@
 #include "host/command/loop_nest.hpp"
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
+#include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
 
 namespace systole::app {
@@ -274,7 +275,11 @@ class Explainer {
   std::string text() const {
     std::string text;
     if (finding_) text = fmt::format("{}\n  {}\n", finding_->title, finding_->evidence);
-    if (!mismatch_) return text + report::explain_failure(failure_, run_.log);
+    if (failure_.kind == ChipFailure::Kind::Hang) {
+      const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log);
+      return text + report::explain_hang(failure_.cycle, graph);
+    }
+    if (!mismatch_) return text + report::explain_assertion(failure_, run_.log);
     text += report::explain_mismatch(*mismatch_, report::find(run_.model, *mismatch_, run_.log),
                                      begin(), written_);
     if (operand_written_) {

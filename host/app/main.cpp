@@ -38,6 +38,7 @@ int dispatch(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "run") {
     systole::app::RunOptions options;
+    options.commit = SYSTOLE_COMMIT;
     const auto action = systole::app::parse_run(argc - 1, argv + 1, options);
     return action == systole::app::Action::Run ? systole::app::run(options) : 0;
   }

@@ -86,6 +86,13 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
        "compute tiles to use, 0: all")                                              //
       ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
+      ("report", po::value(&o.report)->value_name("FILE"),
+       "write a page, HTML, that shows where the cycles went")  //
+      ("timeline", po::value(&o.timeline)->value_name("FILE"),
+       "write what every unit did when, as JSON for ui.perfetto.dev or chrome://tracing")  //
+      ("sample-cycles",
+       po::value(&o.sample_cycles)->value_name("N")->default_value(o.sample_cycles),
+       "cycles between two samples of the timeline's counters")  //
       ("lockstep", po::value(&lockstep)->value_name("on|off")->default_value(lockstep),
        "judge every command of the chip against the functional model as it retires")  //
       ("on-mismatch",
@@ -173,6 +180,11 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (!trace.empty()) parse_trace(trace, o.simulation);
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
+  if (o.device != "chip" && !(o.timeline.empty() && o.report.empty())) {
+    throw Error("the functional model has no cycles",
+                o.timeline.empty() ? "--report" : "--timeline", "--device chip", o.device);
+  }
+  if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)
     throw Error("bad value", "--cycles-per-wait", "at least 1", "0");

@@ -22,8 +22,12 @@ struct RunOptions {
   std::string build;  // of the chip; empty: the configuration's own
   std::string device = "chip";
   std::string json;
+  std::string timeline;
+  std::string report;  // a page
+  std::string commit = "unknown";
   std::string firmware;
   unsigned tiles = 0;
+  uint64_t sample_cycles = 1000;
   unsigned inputs_per_request = 32;
   uint32_t timeout_cycles = 0;
   bool check = true;

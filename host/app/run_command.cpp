@@ -21,7 +21,9 @@
 #include "host/golden/model_device.hpp"
 #include "host/import/npy.hpp"
 #include "host/report/command_log.hpp"
-#include "host/report/layer_cycles.hpp"
+#include "host/report/html.hpp"
+#include "host/report/output_file.hpp"
+#include "host/report/run_recorder.hpp"
 #include "host/report/run_report.hpp"
 
 namespace systole::app {
@@ -94,10 +96,9 @@ void make_folder(const std::string& path) {
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  if (!file) throw Error("cannot be written", path);
+  report::OutputFile file(path);
+  file.stream() << text;
+  file.commit();
 }
 
 // ---------------------------------------------------------------------------------------- verdicts
@@ -255,6 +256,12 @@ bool tell_failure(const FailedRun& run) {
   return false;
 }
 
+void record(const RunOptions& options, report::RunRecorder& recorder, const Session& session,
+            report::RunReport& report) {
+  recorder.finish(report);
+  if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
+}
+
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
@@ -269,23 +276,25 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     simulation.checkpoint_every = kExplainCheckpoint;
   }
   const auto chip = load_simulated_chip(chip_build(options, model.config), simulation);
-  report::LayerCycles cycles(model);
+  report::RunRecorder recorder(model, *chip, {!options.timeline.empty(), options.sample_cycles});
   report::CommandLog log;
   chip->observe([&](const CommandEvent& event) {
-    cycles.add(event);
+    recorder.add(event);
     log.add(event);
   });
   const FailedRun failed{options, model, batch.records, simulation, *chip, log};
+  std::optional<Session> session;
   std::vector<Record> outputs;
   try {
-    Session session(model, *chip, session_options(options));
+    session.emplace(model, *chip, session_options(options));
+    recorder.loaded();
     const uint64_t loaded = chip->cycles();
     const double before = chip->simulation_seconds();
-    outputs = session.run(batch.records);
+    outputs = session->run(batch.records);
     report.sim_cycles_per_s =
         static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
-    report.chip_cycles = session.reports().back().end - session.reports().front().start;
-    for (const RequestReport& request : session.reports())
+    report.chip_cycles = session->reports().back().end - session->reports().front().start;
+    for (const RequestReport& request : session->reports())
       report.core_awake_cycles += request.awake;
   } catch (const Error& error) {
     if (!chip->failure()) throw;
@@ -295,13 +304,13 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
       throw;
     }
     report.matches_model = false;
+    if (session) record(options, recorder, *session, report);
     return {};
   }
   if (chip->mismatch()) tell_failure(failed);
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = !chip->mismatch();
-  const std::vector<double> means = cycles.mean();
-  for (std::size_t i = 0; i < means.size(); ++i) report.layers[i].cycles = means[i];
+  record(options, recorder, *session, report);
   return outputs;
 }
 
@@ -311,10 +320,15 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.model = options.model;
   report.device = options.device;
   report.config = model.config.name;
+  report.cols = model.config.num_cols;
+  report.rows = model.config.num_rows;
+  report.commit = options.commit;
+  report.dram = options.simulation.dram;
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
-    report.layers.push_back({layer.name, layer.op, 0, layer.mac});
+    report.layers.push_back(
+        {layer.name, layer.op, 0, layer.mac, layer.predicted_cycles, "", {}, {}});
     report.mac += layer.mac;
   }
   return report;
@@ -324,6 +338,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
 int finish(const RunOptions& options, report::RunReport& report, Clock::time_point start) {
   report.wall_s = seconds_since(start);
   if (!options.json.empty()) write_text(options.json, report::json(report));
+  if (!options.report.empty()) write_text(options.report, report::html(report));
   fmt::print("{}", report::table(report));
   return report.agrees() ? 0 : 1;
 }
@@ -336,7 +351,7 @@ int run(const RunOptions& options) {
   const Batch batch = make_batch(onnx_model, load_inputs(onnx_model, options.inputs));
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
-  require_writable(options.json);
+  for (const auto& path : {options.json, options.timeline, options.report}) require_writable(path);
   std::optional<Tensor> labels;
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
   const compile::CompiledModel model =

@@ -157,7 +157,7 @@ Iteration iteration_of(const spec::CommandWords& words, uint64_t element) {
   }
 }
 
-std::string to_string(const Iteration& iteration) {
+std::string iteration_text(const Iteration& iteration) {
   std::string text;
   for (const auto& [name, value] : iteration)
     text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);

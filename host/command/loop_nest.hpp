@@ -21,7 +21,7 @@ using Iteration = std::vector<std::pair<std::string, int64_t>>;
 Iteration iteration_of(const spec::CommandWords& words, uint64_t element);
 
 /// "n=0 r=17 c=3"
-std::string to_string(const Iteration& iteration);
+std::string iteration_text(const Iteration& iteration);
 
 /// A byte that a command writes: an address of the tile's scratchpad, or a global one.
 struct Destination {

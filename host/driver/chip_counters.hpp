@@ -61,4 +61,12 @@ struct ChipCounters {
   std::vector<DramChannelCounters> channels;
 };
 
+/// What is wrong with the accounts, in cycles: by how much the states of each unit and its tile's
+/// clock_off miss the cycle counter, and its waits its WaitSemaphore. 0 when every cycle of every
+/// unit lies in exactly one state.
+uint64_t unaccounted_cycles(const ChipCounters& counters);
+
+/// Throws Error naming the first unit whose accounts are wrong: tile, unit, expected, got.
+void check_accounts(const ChipCounters& counters);
+
 }  // namespace systole

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/driver/chip_activity.hpp"
+#include "host/driver/chip_counters.hpp"
 #include "host/driver/device.hpp"
 #include "host/golden/lockstep.hpp"
 
@@ -61,6 +63,7 @@ struct CommandEvent {
   uint32_t pc;  // index in the unit's program
   uint64_t cycle;
   bool retired;
+  StateCounts states;  // of the unit, `cycle` included: the difference of two is what lay between
 };
 
 /// What ended a simulation early, and when.
@@ -81,6 +84,10 @@ class SimulatedChip : public Device {
   /// Sees every event from now on, in the order of the cycles. Empty: none.
   virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
 
+  /// Calls `sampler` behind every `cycles`-th cycle, between two cycles; it may read the counters.
+  /// 0: never.
+  virtual void sample(uint64_t cycles, std::function<void()> sampler) = 0;
+
   /// The first difference that the lockstep judge found. Calls of Device throw Error once there is
   /// one, unless the run was to go on.
   virtual const std::optional<golden::Mismatch>& mismatch() const = 0;
@@ -98,6 +105,14 @@ class SimulatedChip : public Device {
   virtual std::vector<uint64_t> checkpoints() const = 0;
   /// Writes one of them. Throws Error when the file cannot be written.
   virtual void save_checkpoint(uint64_t cycle, const std::string& file) const = 0;
+  /// All counters, of one cycle.
+  virtual ChipCounters counters() const = 0;
+  /// Of counters(). Each wait_interrupt() that returns has checked that it is 0, else it throws
+  /// Error with tile, unit, expected and got; a chip that goes ends the program then.
+  virtual uint64_t unaccounted_cycles() const = 0;
+
+  /// What is under way now.
+  virtual ChipActivity activity() const = 0;
 
   /// Counters of DRAM and the host port, for people: one "name value" a line.
   virtual std::string statistics() const = 0;
@@ -111,7 +126,9 @@ std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
 /// A library made from other headers gives another number (as `systole_chip_interface`), and is not
 /// used.
 constexpr std::size_t kChipInterface =
-    sizeof(SimulationOptions) + 1000 * sizeof(CommandEvent) + 1000000 * sizeof(golden::Mismatch);
+    sizeof(SimulationOptions) + 1000 * sizeof(CommandEvent) + 1000000 * sizeof(golden::Mismatch) +
+    1000000000 * (sizeof(ChipCounters) + sizeof(TileCounters) + sizeof(LinkCounters) +
+                  sizeof(DramChannelCounters));
 using ChipInterface = std::size_t (*)();
 
 /// What a configuration's library exports as `systole_create_chip`; throws Error.

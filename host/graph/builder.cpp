@@ -18,9 +18,17 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr const char* kNeedsQdq =
     "integers: a QuantizeLinear and a DequantizeLinear (QDQ) before the node";
 
-// ONNX Runtime takes an s32 bias as it is while its scale is the accumulator's within this; else it
-// is brought to the accumulator's scale here.
-constexpr float kBiasScaleTolerance = 0.015f;
+// What binary32 loses: a bias is whole in units of the accumulator while it is so within this.
+constexpr double kBinary32Noise = 0x1p-21;
+
+// `q` units of `given` in units of `unit`, if they are whole.
+std::optional<int32_t> rescaled(int64_t q, double given, double unit) {
+  const double value = static_cast<double>(q) * (given / unit);
+  const double whole = std::nearbyint(value);
+  const bool is_whole = std::abs(value - whole) <= kBinary32Noise * std::abs(value);
+  if (!is_whole || std::abs(whole) > std::numeric_limits<int32_t>::max()) return std::nullopt;
+  return static_cast<int32_t>(whole);
+}
 
 // Whether one window is the whole image and nothing else.
 bool covers(const Window& window, const Shape& image) {
@@ -28,11 +36,19 @@ bool covers(const Window& window, const Shape& image) {
          window.kernel == std::array<int64_t, 2>{image[2], image[3]};
 }
 
-bool has_flatten(const std::vector<Step>& steps) {
-  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
-    const auto* reshape = std::get_if<ReshapeStep>(&step);
-    return reshape && reshape->is_flatten;
-  });
+// Whether the judge sees the QuantizeLinear behind these steps right behind the operator: it moves
+// it to before them, though not past Flatten, and drops an activation that stands right before it
+// at first or behind Transpose alone.
+bool reaches_operator(const std::vector<Step>& steps, size_t own_steps) {
+  bool moved = false;
+  for (size_t i = own_steps; i < steps.size(); ++i) {
+    const auto* reshape = std::get_if<ReshapeStep>(&steps[i]);
+    if (reshape && reshape->is_flatten) return false;
+    const bool is_clamp = std::holds_alternative<ClampStep>(steps[i]);
+    if (is_clamp && moved) return false;
+    moved |= !is_clamp && !std::holds_alternative<TransposeStep>(steps[i]);
+  }
+  return true;
 }
 
 // Relu and Clip bounds as integers of the output.
@@ -55,6 +71,31 @@ bool on_grid(float bound, QuantParams params, DataType type) {
   const int32_t q = golden::quantize(bound, params.scale, params.zero_point, range);
   const float back = golden::dequantize(q, params.scale, params.zero_point);
   return back == bound || (q == range.lo && bound < back) || (q == range.hi && bound > back);
+}
+
+// Movement, with one activation before it at most: here it is known what the judge fuses.
+bool is_plain_tail(const std::vector<Step>& steps, size_t own_steps) {
+  for (size_t i = own_steps + 1; i < steps.size(); ++i) {
+    if (std::holds_alternative<ClampStep>(steps[i])) return false;
+  }
+  return true;
+}
+
+Error off_scale_error(const std::string& name, const std::string& where) {
+  return Error(fmt::format("bias '{}' has a scale of its own", name), where,
+               "int32 of scale x_scale * w_scale, or a node that ONNX Runtime fuses with its bias",
+               "a node that it may compute in float32");
+}
+
+// Puts other biases in the place of those of `op`, which has some.
+void set_bias(Operator& op, const std::vector<int32_t>& bias) {
+  if (auto* conv = std::get_if<QConv>(&op)) {
+    conv->bias = bias;
+  } else if (auto* gemm = std::get_if<QGemm>(&op)) {
+    gemm->bias = bias;
+  } else {
+    std::get<QMatMul>(op).bias = bias;
+  }
 }
 
 }  // namespace
@@ -90,6 +131,10 @@ std::vector<float> multipliers(float x_scale, const std::vector<float>& w_scale,
 
 std::string Builder::where(const onnx::Node& node) const {
   return fmt::format("{}: node {}", model_.file, node.label());
+}
+
+std::string Builder::where_of(const Pending& pending) const {
+  return fmt::format("{}: node {}", model_.file, pending.node);
 }
 
 bool Builder::has_input(const onnx::Node& node, size_t i) const {
@@ -302,9 +347,48 @@ Builder::Weights Builder::weights(const onnx::Node& node, size_t i) const {
   return *source;
 }
 
+Builder::Biases Builder::integer_bias(const onnx::Node& node, const std::string& name,
+                                      const Dequantized& source, float x_scale,
+                                      const std::vector<float>& w_scale, float beta,
+                                      bool joins) const {
+  if (source.is_moved && source.per_tensor()) {
+    // The judge quantizes what was moved once more, to eight bits of the same scale.
+    throw Error(fmt::format("bias '{}' is moved behind its DequantizeLinear", name), where(node),
+                "int32 in the shape that the node needs, or a scale per channel");
+  }
+  const Tensor& given = source.constant();
+  std::vector<int32_t> as_is, real;
+  for (size_t c = 0; c < w_scale.size(); ++c) {
+    const size_t at = given.size() == 1 ? 0 : c;
+    const size_t channel = source.per_tensor() ? 0 : at;
+    const int32_t q = given.data<int32_t>()[at];
+    as_is.push_back(q);
+    const auto value =
+        rescaled(int64_t{q} - source.zero_point[channel], double{beta} * source.scale[channel],
+                 golden::binary32::mul(x_scale, w_scale[c]));
+    if (value) real.push_back(*value);
+  }
+  const bool is_whole = real.size() == as_is.size();
+  Biases result;
+  result.as_is = joins && beta == 1.0f && !source.is_moved;
+  if (!result.as_is) {
+    if (!is_whole) throw off_scale_error(name, where(node));
+    result.values = std::move(real);
+  } else {
+    if (!is_whole) {
+      result.off_scale = OffScaleBias{name, std::nullopt};
+    } else if (real != as_is) {
+      result.off_scale = OffScaleBias{name, std::move(real)};
+    }
+    result.values = std::move(as_is);
+  }
+  return result;
+}
+
 Builder::Biases Builder::bias(const onnx::Node& node, size_t i, float x_scale,
-                              const std::vector<float>& w_scale, float beta) const {
-  Biases result{std::vector<int32_t>(w_scale.size(), 0)};
+                              const std::vector<float>& w_scale, float beta, bool joins) const {
+  Biases result;
+  result.values.assign(w_scale.size(), 0);
   if (!has_input(node, i)) return result;
   const Symbol& input = symbol(node, i);
   const auto* expression = std::get_if<Expression>(&input);
@@ -313,24 +397,19 @@ Builder::Biases Builder::bias(const onnx::Node& node, size_t i, float x_scale,
     throw Error(fmt::format("bias '{}' is computed at run time", node.inputs[i]), where(node),
                 "a constant");
   }
+  if (source && source->type == DataType::S32) {
+    return integer_bias(node, node.inputs[i], *source, x_scale, w_scale, beta, joins);
+  }
   const Tensor real = source ? dequantize_constant(*source) : constant_input(node, i, "bias");
   if (real.type() != DataType::F32) {
     throw Error(fmt::format("bias '{}' has the wrong type", node.inputs[i]), where(node),
                 "float32, or int32 through DequantizeLinear", to_string(real.type()));
   }
-  const bool integers = source && source->type == DataType::S32;
+  result.as_is = false;
   for (size_t c = 0; c < w_scale.size(); ++c) {
-    const size_t at = real.size() == 1 ? 0 : c;
-    const float unit = golden::binary32::mul(x_scale, w_scale[c]);
-    const float given = integers ? source->scale[source->per_tensor() ? 0 : at] : 0.0f;
-    const bool centered = integers && source->zero_point[source->per_tensor() ? 0 : at] == 0;
-    if (centered && beta == 1.0f && std::abs(given - unit) <= kBiasScaleTolerance * unit) {
-      result.values[c] = source->constant().data<int32_t>()[at];
-    } else {
-      const float value = golden::binary32::mul(beta, real.data<float>()[at]);
-      result.values[c] = golden::quantize_bias(value, x_scale, w_scale[c]);
-      result.exact = false;
-    }
+    const float given = real.data<float>()[real.size() == 1 ? 0 : c];
+    const float value = golden::binary32::mul(beta, given);
+    result.values[c] = golden::quantize_bias(value, x_scale, w_scale[c]);
   }
   return result;
 }
@@ -390,13 +469,27 @@ ValueId Builder::emit_steps(ValueId value, const std::vector<Step>& steps, const
   return value;
 }
 
+bool Builder::is_fused(const Pending& pending, const OutputParams& out) const {
+  const Clamp clamp = integer_clamp(out.lo, out.hi, out.y, out.type);
+  if (!pending.fusible || !out.direct || !is_full(clamp, out.type)) return false;
+  // The second operand of a MatMul may have another type.
+  const bool is_product = std::holds_alternative<QMatMul>(pending.op);
+  const auto end = is_product ? pending.inputs.begin() + 1 : pending.inputs.end();
+  return std::all_of(pending.inputs.begin(), end,
+                     [this, &out](ValueId input) { return graph_.value(input).type == out.type; });
+}
+
 ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
                               const std::string& name) {
   const Clamp clamp = integer_clamp(out.lo, out.hi, out.y, out.type);
-  bool fused = pending.fusible && out.direct && is_full(clamp, out.type);
-  for (ValueId input : pending.inputs) fused &= graph_.value(input).type == out.type;
+  const bool fused = is_fused(pending, out);
   const Rounding rounding = fused ? Rounding::AfterOffset : Rounding::BeforeOffset;
   Operator op = pending.op;
+  if (pending.off_scale && !fused) {
+    const OffScaleBias& bias = *pending.off_scale;
+    if (!bias.rescaled) throw off_scale_error(bias.name, where_of(pending));
+    set_bias(op, *bias.rescaled);
+  }
   if (auto* conv = std::get_if<QConv>(&op)) {
     conv->multiplier = multipliers(conv->x.scale, conv->w_scale, out.y.scale);
     conv->y = out.y;
@@ -473,10 +566,14 @@ ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& e
                 fmt::format("{} scales", y.scale.size()));
   }
   if (const auto* pending = std::get_if<Pending>(&expression.source)) {
+    if (pending->off_scale && !is_plain_tail(expression.steps, pending->own_steps)) {
+      throw off_scale_error(pending->off_scale->name, where_of(*pending));
+    }
     if (is_float_product(expression)) {
       return quantize_value(node, emit_float_product(*pending, {}), expression, y);
     }
-    const bool direct = !expression.shared && !has_flatten(expression.steps);
+    const bool direct =
+        !expression.shared && reaches_operator(expression.steps, pending->own_steps);
     const ValueId value = emit_pending(*pending, {y.params(), y.type, lo, hi, direct}, name);
     return emit_steps(value, expression.steps, node.label(), name);
   }

@@ -29,10 +29,11 @@ class Builder {
   };
   // Constant weights in their own shape; parameters are one or one per index of `axis`.
   using Weights = Dequantized;
-  // Biases in units of the accumulator. `exact`: the model has them as s32 in those units.
+  // What is added to accumulators. `as_is`: the integers of an s32 bias, whatever its scale.
   struct Biases {
     std::vector<int32_t> values;
-    bool exact = true;
+    bool as_is = true;
+    std::optional<OffScaleBias> off_scale;
   };
   // Who reads a tensor, through Identity.
   struct Readers {
@@ -99,6 +100,7 @@ class Builder {
 
   // ---- builder.cpp: access to symbols, emission
   std::string where(const onnx::Node& node) const;
+  std::string where_of(const Pending& pending) const;
   bool has_input(const onnx::Node& node, size_t i) const;
   const Symbol& symbol(const onnx::Node& node, size_t i) const;
   const Shape& shape_of(const onnx::Node& node, size_t i) const;
@@ -114,9 +116,13 @@ class Builder {
   Operand qlinear_operand(const onnx::Node& node, size_t i);
   Weights weights(const onnx::Node& node, size_t i) const;
   // Constant input i as biases in units of the accumulator, x_scale * w_scale[c] (x_scale holds
-  // Gemm's alpha). One element serves all channels.
+  // Gemm's alpha). One element serves all channels. `joins`: the judge's fused operators have it.
   Biases bias(const onnx::Node& node, size_t i, float x_scale, const std::vector<float>& w_scale,
-              float beta) const;
+              float beta, bool joins) const;
+  // The same of an s32 bias through DequantizeLinear.
+  Biases integer_bias(const onnx::Node& node, const std::string& name, const Dequantized& source,
+                      float x_scale, const std::vector<float>& w_scale, float beta,
+                      bool joins) const;
   // A copy of input i's expression, `shared` brought up to date.
   Expression take(const onnx::Node& node, size_t i) const;
   void define(const onnx::Node& node, Symbol result);
@@ -132,6 +138,8 @@ class Builder {
   // Emits the movement steps on an integer (or float) value.
   ValueId emit_steps(ValueId value, const std::vector<Step>& steps, const std::string& node,
                      const std::string& name);
+  // Whether the judge computes this operator in integers, given what quantizes it.
+  bool is_fused(const Pending& pending, const OutputParams& out) const;
   // Emits a pending operator, now that its output is known.
   ValueId emit_pending(const Pending& pending, const OutputParams& out, const std::string& name);
   ValueId quantize_expression(const onnx::Node& node, const Expression& expression,
@@ -143,6 +151,7 @@ class Builder {
   // ---- product.cpp: products whose result is f32
   Readers readers_of(const std::string& tensor) const;
   bool is_quantized_by(const onnx::Node& reader) const;
+  bool is_transposed_and_quantized(const std::string& tensor) const;
   // What makes the judge sum a product in binary32, if no QuantizeLinear joins it; else empty.
   std::string binary32_for(const Product& product) const;
   // Whether the judge computes this product's f32 values and quantizes those.

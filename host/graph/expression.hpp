@@ -30,6 +30,7 @@ struct Dequantized {
   std::vector<float> scale;  // one, or one per index of `axis`
   std::vector<int32_t> zero_point;
   int64_t axis = 0;
+  bool is_moved = false;  // a constant with Reshape or Transpose behind it
 
   bool is_constant() const { return q.index() == 1; }
   const Tensor& constant() const { return *std::get<1>(q); }
@@ -41,20 +42,30 @@ struct Dequantized {
 // not quantized at once.
 struct Product {
   std::string tensor;        // what it writes, the Add of its bias included
-  size_t own_steps = 0;      // steps of the expression that belong to it
   bool joins_add = false;    // a MatMul, of which an Add behind makes a Gemm with a bias
+  bool reshapes = false;     // a MatMul with a bias of which the judge makes Reshape, Gemm, Reshape
   bool swaps = false;        // a Gemm that takes a Transpose behind it into its operands
   std::string binary32_for;  // what makes the judge sum binary32 numbers; empty: nothing does
+};
+
+// An s32 bias whose scale is not the accumulator's. Where the judge fuses the operator it adds
+// these integers as they are, and so does `op`; where it computes in binary32 their real values
+// count.
+struct OffScaleBias {
+  std::string name;
+  std::optional<std::vector<int32_t>> rescaled;  // in units of the accumulator, if all are whole
 };
 
 // An operator whose output parameters are not known yet: `op` lacks y, multipliers and clamp.
 struct Pending {
   Operator op;
   std::vector<ValueId> inputs;
-  std::string node;     // label of the ONNX node
-  Shape shape;          // of the operator's output
-  float alpha = 1.0f;   // Gemm's factor
-  bool fusible = true;  // its inputs come straight from DequantizeLinear
+  std::string node;      // label of the ONNX node
+  Shape shape;           // of the operator's output
+  float alpha = 1.0f;    // Gemm's factor
+  bool fusible = true;   // its inputs come straight from DequantizeLinear, of types that fuse
+  size_t own_steps = 0;  // steps of its expression that belong to the node itself
+  std::optional<OffScaleBias> off_scale;
   std::optional<Product> product;
 };
 

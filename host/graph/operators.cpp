@@ -16,7 +16,7 @@ namespace systole::graph {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr const char* kFloatBias = "a bias that is not int32 in units of the operands' scales";
+constexpr const char* kFloatBias = "a bias that is not int32, or that beta scales";
 
 WindowAttributes window_attributes(const onnx::Node& node) {
   WindowAttributes attributes;
@@ -90,6 +90,9 @@ Dequantized reshape_constant(Dequantized source, const Shape& shape, const std::
   source.q = std::make_shared<const Tensor>(source.constant().reshaped(shape));
   return source;
 }
+
+// Activations and weights that the judge has no integer product for.
+bool is_s8_by_u8(DataType x, DataType w) { return x == DataType::S8 && w == DataType::U8; }
 
 // Whether `a` stands still along the innermost dimension in which `b` moves.
 bool is_inner_scalar(const Shape& a, const Shape& b) {
@@ -294,10 +297,13 @@ Expression Builder::make_conv(const onnx::Node& node, Operand x, const Weights& 
   const Shape out{shape[0], w_shape[0], placed.height, placed.width};
   element_count(out, where(node));
   x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
-  Expression result{start_pending(node, op, {x.value}, out), {}, out, false};
+  Pending pending = start_pending(node, op, {x.value}, out);
+  pending.fusible = x.direct && !is_s8_by_u8(graph_.value(x.value).type, w.type);
+  Expression result{std::move(pending), {}, out, false};
   if (given.size() == 3) {
     result.shape = {out[0], out[1], out[3]};
     result.steps.push_back(ReshapeStep{result.shape});
+    std::get<Pending>(result.source).own_steps = 1;
   }
   return result;
 }
@@ -314,7 +320,10 @@ void Builder::conv(const onnx::Node& node) {
     throw Error("bias has the wrong length", where(node), fmt::format("{}", channels),
                 to_string(shape_of(node, 2)));
   }
-  define(node, make_conv(node, x, w, bias(node, 2, x.params.scale, w_scale, 1.0f).values));
+  const Biases biases = bias(node, 2, x.params.scale, w_scale, 1.0f, true);
+  Expression result = make_conv(node, x, w, biases.values);
+  std::get<Pending>(result.source).off_scale = biases.off_scale;
+  define(node, std::move(result));
 }
 
 Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequantized& b) {
@@ -396,13 +405,15 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
   if (out != product_shape) result.steps.push_back(ReshapeStep{out});
   Product product;
   product.tensor = name;
-  product.own_steps = result.steps.size();
-  if (graph_.value(a.value).type == DataType::S8 && b.type == DataType::U8) {
+  if (is_s8_by_u8(graph_.value(a.value).type, b.type)) {
     product.binary32_for = "int8 times uint8";
   } else if (!a.direct) {
     product.binary32_for = "Relu, Clip or Flatten between DequantizeLinear and the product";
   }
-  std::get<Pending>(result.source).product = product;
+  auto& pending = std::get<Pending>(result.source);
+  pending.fusible = product.binary32_for.empty();
+  pending.own_steps = result.steps.size();
+  pending.product = product;
   return result;
 }
 
@@ -471,9 +482,10 @@ void Builder::gemm(const onnx::Node& node) {
     auto* gemm_op = std::get_if<QGemm>(&pending.op);
     auto* matmul_op = std::get_if<QMatMul>(&pending.op);
     const std::vector<float>& w_scale = gemm_op ? gemm_op->w_scale : matmul_op->b_scale;
-    auto biases = bias(node, 2, golden::binary32::mul(alpha, a.params.scale), w_scale, beta);
+    auto biases = bias(node, 2, golden::binary32::mul(alpha, a.params.scale), w_scale, beta, true);
     (gemm_op ? gemm_op->bias : matmul_op->bias) = std::move(biases.values);
-    if (!biases.exact) pending.product->binary32_for = kFloatBias;
+    pending.off_scale = std::move(biases.off_scale);
+    if (!biases.as_is) pending.product->binary32_for = kFloatBias;
   }
   define(node, std::move(result));
 }
@@ -483,18 +495,17 @@ void Builder::gemm(const onnx::Node& node) {
 
 namespace {
 
-// An Add of constants behind a product: the judge takes int32 rows into a MatMul as its bias, and
-// adds binary32 numbers in any other case.
-void join_add(Product& product, const Expression& expression, const Shape& addend, bool exact) {
+// Whether the judge takes an Add of constants behind a product, if they are s32, as its bias: one
+// row behind a MatMul. In any other case it adds binary32 numbers.
+bool joins(const Product& product, const Expression& expression, const Shape& addend) {
   const int64_t columns = expression.shape.back();
   const bool is_row =
       addend == Shape{columns} || (addend == Shape{1, columns} && expression.shape.size() == 2);
-  if (!product.joins_add || !is_row || expression.shared) {
-    product.binary32_for = "an Add behind it that does not become its bias";
-  } else if (!exact) {
-    product.binary32_for = kFloatBias;
-  }
-  product.joins_add = false;
+  return product.joins_add && is_row && !expression.shared;
+}
+
+void add_to(std::vector<int32_t>& sum, const std::vector<int32_t>& bias) {
+  for (size_t c = 0; c < sum.size(); ++c) sum[c] = golden::wrapping_add(sum[c], bias[c]);
 }
 
 }  // namespace
@@ -536,12 +547,24 @@ bool Builder::fold_bias(const onnx::Node& node, size_t product_input, size_t con
   }
   const QuantParams x = conv_op ? conv_op->x : gemm_op ? gemm_op->x : matmul_op->a;
   const float x_scale = golden::binary32::mul(std::get<Pending>(result.source).alpha, x.scale);
-  const Biases added = bias(node, constant, x_scale, w_scale, 1.0f);
-  auto& sum = conv_op ? conv_op->bias : gemm_op ? gemm_op->bias : matmul_op->bias;
-  for (size_t c = 0; c < sum.size(); ++c) sum[c] = golden::wrapping_add(sum[c], added.values[c]);
-  if (auto& product = std::get<Pending>(result.source).product) {
-    join_add(*product, result, given, added.exact);
-    product->tensor = node.outputs[0];
+  auto& sum = std::get<Pending>(result.source);
+  const bool joined = sum.product && joins(*sum.product, result, given);
+  const Biases added = bias(node, constant, x_scale, w_scale, 1.0f, joined);
+  add_to(conv_op ? conv_op->bias : gemm_op ? gemm_op->bias : matmul_op->bias, added.values);
+  if (joined) {
+    sum.off_scale = added.off_scale;
+    if (!added.as_is) sum.product->binary32_for = kFloatBias;
+    sum.product->reshapes = result.shape.size() != 2;
+  } else {
+    // The judge adds to a float result; that of a product it still sums in integers.
+    if (sum.product && binary32_for(*sum.product).empty()) sum.off_scale.reset();
+    if (sum.off_scale && sum.off_scale->rescaled) add_to(*sum.off_scale->rescaled, added.values);
+    if (sum.product) sum.product->binary32_for = "an Add behind it that does not become its bias";
+    sum.fusible = false;
+  }
+  if (sum.product) {
+    sum.product->joins_add = false;
+    sum.product->tensor = node.outputs[0];
   }
   define(node, std::move(result));
   return true;
@@ -660,6 +683,7 @@ Expression Builder::make_average_pool(const onnx::Node& node, Operand x) {
   if (given.size() == 3) {
     result.shape = {out[0], out[1], out[3]};
     result.steps.push_back(ReshapeStep{result.shape});
+    std::get<Pending>(result.source).own_steps = 1;
   }
   return result;
 }
@@ -682,7 +706,10 @@ Expression Builder::make_global_average_pool(const onnx::Node& node, Operand x) 
   Pending pending = start_pending(node, op, {x.value}, out);
   pending.fusible = x.direct;
   Expression expression{std::move(pending), {}, result, false};
-  if (result != out) expression.steps.push_back(ReshapeStep{result});
+  if (result != out) {
+    expression.steps.push_back(ReshapeStep{result});
+    std::get<Pending>(expression.source).own_steps = 1;
+  }
   return expression;
 }
 
@@ -710,8 +737,10 @@ void Builder::move_data(const onnx::Node& node, const Step& step, const Shape& s
   auto* source = std::get_if<Dequantized>(&expression.source);
   expression.shape = shape;
   if (source && source->is_constant() && expression.steps.empty()) {
-    expression.source = transpose_step ? transpose_constant(*source, transpose_step->perm)
+    Dequantized moved = transpose_step ? transpose_constant(*source, transpose_step->perm)
                                        : reshape_constant(*source, shape, where(node));
+    moved.is_moved = true;
+    expression.source = std::move(moved);
   } else {
     expression.steps.push_back(step);
   }

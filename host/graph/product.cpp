@@ -16,6 +16,12 @@ bool is_activation(const onnx::Node& node) {
   return node.op_type == "Relu" || node.op_type == "Clip";
 }
 
+bool is_movement(const onnx::Node& node) {
+  const std::string& op = node.op_type;
+  return op == "Transpose" || op == "Reshape" || op == "Flatten" || op == "Squeeze" ||
+         op == "Unsqueeze";
+}
+
 bool has_max_pool(const std::vector<Step>& steps) {
   return std::any_of(steps.begin(), steps.end(),
                      [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
@@ -51,8 +57,19 @@ bool Builder::is_quantized_by(const onnx::Node& reader) const {
   return next && next->op_type == "QuantizeLinear";
 }
 
+// Whether a Transpose of the tensor is quantized: the judge takes that QuantizeLinear to before the
+// Transpose, and then has the tensor itself in eight bits.
+bool Builder::is_transposed_and_quantized(const std::string& tensor) const {
+  const Readers readers = readers_of(tensor);
+  return std::any_of(readers.nodes.begin(), readers.nodes.end(), [this](const onnx::Node* node) {
+    if (node->op_type != "Transpose") return false;
+    while (node && is_movement(*node)) node = readers_of(node->outputs[0]).only();
+    return node && node->op_type == "QuantizeLinear";
+  });
+}
+
 std::string Builder::binary32_for(const Product& product) const {
-  if (!product.binary32_for.empty()) return product.binary32_for;
+  if (!product.binary32_for.empty() || product.reshapes) return product.binary32_for;
   const Readers readers = readers_of(product.tensor);
   for (const onnx::Node* reader : readers.nodes) {
     if (is_quantized_by(*reader)) return "a result that is quantized for one of its readers";
@@ -67,10 +84,11 @@ std::string Builder::binary32_for(const Product& product) const {
 bool Builder::is_float_product(const Expression& expression) const {
   const Pending& pending = std::get<Pending>(expression.source);
   if (!pending.product) return false;
-  const size_t own = pending.product->own_steps;
+  const size_t own = pending.own_steps;
   const bool activated_first =
       expression.steps.size() > own && std::holds_alternative<ClampStep>(expression.steps[own]);
-  const bool joined = !expression.shared && (activated_first || moves_only(expression.steps));
+  const bool joined = !expression.shared && (moves_only(expression.steps) ||
+                                             (activated_first && !pending.product->reshapes));
   return !joined && binary32_for(*pending.product).empty();
 }
 
@@ -102,6 +120,9 @@ ValueId Builder::finish_pending(const Expression& expression, const onnx::Port& 
   if (pending.product) {
     reason = binary32_for(*pending.product);
     if (reason.empty() && has_max_pool(expression.steps)) reason = "a MaxPool behind it";
+    if (reason.empty() && is_transposed_and_quantized(port.name)) {
+      reason = "a Transpose of it that is quantized";
+    }
     if (!reason.empty())
       reason = "a product that ONNX Runtime may compute otherwise, for " + reason;
   }

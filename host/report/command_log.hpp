@@ -18,6 +18,9 @@ class CommandLog {
   void add(const CommandEvent& event) {
     Unit& unit = units_[key(event.node, event.unit)];
     if (event.retired) {
+      Count& count = unit.counts[event.pc];
+      ++count.retired;
+      count.last = event.cycle;
       unit.retired = event.pc;
       if (!unit.begun.empty()) unit.last_begin = unit.begun.front().cycle;
       if (!unit.begun.empty()) unit.begun.pop_front();
@@ -55,6 +58,18 @@ class CommandLog {
     return {found->second.begun.begin(), found->second.begun.end()};
   }
 
+  /// How often a command has retired, and when last.
+  struct Count {
+    uint64_t retired = 0;
+    uint64_t last = 0;
+  };
+  Count count(golden::Node node, spec::Unit unit, uint32_t pc) const {
+    const auto found = units_.find(key(node, unit));
+    if (found == units_.end()) return {};
+    const auto command = found->second.counts.find(pc);
+    return command == found->second.counts.end() ? Count{} : command->second;
+  }
+
  private:
   using Key = std::tuple<unsigned, unsigned, unsigned>;
   static Key key(golden::Node node, spec::Unit unit) {
@@ -65,6 +80,7 @@ class CommandLog {
     std::optional<uint32_t> retired;
     std::optional<uint64_t> last_begin;
     std::deque<Begun> begun;
+    std::map<uint32_t, Count> counts;
   };
   std::map<Key, Unit> units_;
 };

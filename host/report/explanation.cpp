@@ -54,6 +54,7 @@ std::string neighbourhood(const Mismatch& m) {
     got += fmt::format(" {:0{}x}", near.got, width);
     mark += fmt::format(" {:>{}}", near.expected == near.got ? "" : "^", width);
   }
+  mark.erase(mark.find_last_not_of(' ') + 1);
   return row("around it", "expected" + expected) + row("", "got     " + got) +
          row("", "        " + mark);
 }
@@ -175,7 +176,7 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
                                      name != nullptr ? name : "none"));
   if (m.words[0] != 0) text += row("", disassemble(m.words));
   if (value) {
-    text += row("iteration", to_string(iteration_of(m.words, m.element)));
+    text += row("iteration", iteration_text(iteration_of(m.words, m.element)));
     text += source_text(m) + row("place", place_text(m));
   }
   std::string cycles = begin ? fmt::format("began {}, ", *begin) : "";
@@ -189,19 +190,19 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
   return text;
 }
 
-std::string explain_failure(const ChipFailure& failure, const CommandLog& log) {
-  if (failure.kind == ChipFailure::Kind::Assertion) {
-    const std::string path = failure.text.substr(0, failure.text.find(' '));
-    const std::size_t dot = path.rfind('.');
-    const Place place = place_of(path.substr(0, dot));
-    std::string text =
-        fmt::format("failed assertion: {}, cycle {}: {}\n", place.name, failure.cycle,
-                    dot == std::string::npos ? path : path.substr(dot + 1));
-    text += row("assertion", failure.text);
-    if (place.node) text += under_way_text(log, *place.node, place.unit);
-    return text;
-  }
-  return fmt::format("hang: nothing has happened since cycle {}\n{}", failure.cycle, failure.text);
+std::string explain_assertion(const ChipFailure& failure, const CommandLog& log) {
+  const std::string path = failure.text.substr(0, failure.text.find(' '));
+  const std::size_t dot = path.rfind('.');
+  const Place place = place_of(path.substr(0, dot));
+  std::string text = fmt::format("failed assertion: {}, cycle {}: {}\n", place.name, failure.cycle,
+                                 dot == std::string::npos ? path : path.substr(dot + 1));
+  text += row("assertion", failure.text);
+  if (place.node) text += under_way_text(log, *place.node, place.unit);
+  return text;
+}
+
+std::string explain_hang(uint64_t cycle, const WaitGraph& graph) {
+  return fmt::format("hang: nothing has happened since cycle {}\n{}", cycle, to_string(graph));
 }
 
 }  // namespace systole::report

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "host/report/wait_graph.hpp"
 #include "host/report/whereabouts.hpp"
 
 namespace systole::report {
@@ -23,7 +24,7 @@ struct Place {
 };
 Place place_of(const std::string& instance);
 
-/// The same of a hang or an assertion.
-std::string explain_failure(const ChipFailure& failure, const CommandLog& log);
+std::string explain_assertion(const ChipFailure& failure, const CommandLog& log);
+std::string explain_hang(uint64_t cycle, const WaitGraph& graph);
 
 }  // namespace systole::report

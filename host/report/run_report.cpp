@@ -2,17 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
-#include "rtl/spec/gen/systole_commands.hpp"
+#include "host/report/counters.hpp"
 
 namespace systole::report {
 namespace {
-
-const char* verdict(const std::optional<bool>& matches) {
-  if (!matches) return "not compared";
-  return *matches ? "yes" : "NO";
-}
 
 nlohmann::json verdict_json(const std::optional<bool>& matches) {
   return matches ? nlohmann::json(*matches) : nlohmann::json(nullptr);
@@ -22,10 +15,72 @@ std::string row(const std::string& name, const std::string& value) {
   return fmt::format("  {:<32} {}\n", name, value);
 }
 
+std::string percent(const std::optional<double>& fraction) {
+  return fraction ? fmt::format("{:+.0f}%", 100 * *fraction) : "-";
+}
+
+std::string layer_row(const RunReport& r, const LayerReport& layer) {
+  const double peak = layer.cycles * r.peak_mac_per_cycle();
+  return fmt::format("  {:<32.32} {:<18.18} {:>9.0f} {:>9} {:>6} {:>11} {:>6.1f}% {}\n",
+                     short_name(layer.name), layer.op, layer.cycles, layer.predicted_cycles,
+                     percent(layer.prediction_error()), layer.mac,
+                     peak == 0 ? 0 : 100.0 * static_cast<double>(layer.mac) / peak,
+                     layer.bound_by.empty() ? "-" : layer.bound_by);
+}
+
+std::string layer_table(const RunReport& r) {
+  std::string text =
+      fmt::format("  {:<32} {:<18} {:>9} {:>9} {:>6} {:>11} {:>7} {}\n", "layer", "operator",
+                  "cycles", "predicted", "off by", "MAC", "util", "bound by");
+  for (const LayerReport& layer : r.layers) text += layer_row(r, layer);
+  return text;
+}
+
+nlohmann::ordered_json layer_json(const LayerReport& layer) {
+  nlohmann::ordered_json j = {{"name", layer.name},
+                              {"operator", layer.op},
+                              {"cycles", layer.cycles},
+                              {"mac", layer.mac},
+                              {"predicted_cycles", layer.predicted_cycles},
+                              {"bound_by", layer.bound_by},
+                              {"dram_bytes", layer.traffic.dram},
+                              {"host_bytes", layer.traffic.host},
+                              {"tile_bytes", layer.traffic.tiles}};
+  const auto error = layer.prediction_error();
+  j["prediction_error"] = error ? nlohmann::ordered_json(*error) : nlohmann::ordered_json(nullptr);
+  for (unsigned u = 0; u < spec::NumUnits; ++u) {
+    j["states"][spec::to_string(static_cast<spec::Unit>(u))] = states_json(layer.states[u].states);
+  }
+  return j;
+}
+
+nlohmann::ordered_json wait_json(const WaitReport& wait) {
+  return {{"x", wait.who.node.x},
+          {"y", wait.who.node.y},
+          {"unit", spec::to_string(wait.who.unit)},
+          {"semaphore", wait.semaphore},
+          {"posted_by", wait.posted_by},
+          {"cycles", wait.cycles}};
+}
+
 }  // namespace
 
+const char* verdict(const std::optional<bool>& matches) {
+  if (!matches) return "not compared";
+  return *matches ? "yes" : "NO";
+}
+
+std::optional<double> LayerReport::prediction_error() const {
+  if (cycles == 0 || predicted_cycles == 0) return std::nullopt;
+  return static_cast<double>(predicted_cycles) / cycles - 1;
+}
+
+double RunReport::peak_mac_per_cycle() const {
+  return double{spec::ArrayCols} * spec::ArrayDepth * tiles;
+}
+
 double RunReport::utilization() const {
-  const double peak = static_cast<double>(chip_cycles) * tiles * spec::ArrayCols * spec::ArrayDepth;
+  const double peak = static_cast<double>(chip_cycles) * peak_mac_per_cycle();
   return peak == 0 ? 0 : static_cast<double>(mac) * static_cast<double>(inputs) / peak;
 }
 
@@ -39,16 +94,7 @@ bool RunReport::agrees() const {
 
 std::string table(const RunReport& r) {
   std::string text = fmt::format("{} on {} ({}, {} tiles)\n", r.model, r.device, r.config, r.tiles);
-  if (!r.layers.empty() && r.chip_cycles != 0) {
-    text += fmt::format("  {:<32} {:<20} {:>10} {:>12} {:>7}\n", "layer", "operator", "cycles",
-                        "MAC", "util");
-    for (const LayerReport& layer : r.layers) {
-      const double peak = layer.cycles * r.tiles * spec::ArrayCols * spec::ArrayDepth;
-      text += fmt::format("  {:<32.32} {:<20} {:>10.0f} {:>12} {:>6.1f}%\n", layer.name, layer.op,
-                          layer.cycles, layer.mac,
-                          peak == 0 ? 0 : 100.0 * static_cast<double>(layer.mac) / peak);
-    }
-  }
+  if (!r.layers.empty() && r.chip_cycles != 0) text += layer_table(r);
   text += row("inputs", fmt::format("{}", r.inputs));
   if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
   text += row("bit-exact to functional model", verdict(r.matches_model));
@@ -87,12 +133,10 @@ std::string json(const RunReport& r) {
   j["bit_exact"]["functional_model"] = verdict_json(r.matches_model);
   j["bit_exact"]["graph_reference"] = verdict_json(r.matches_reference);
   j["layers"] = nlohmann::ordered_json::array();
-  for (const LayerReport& layer : r.layers) {
-    j["layers"].push_back({{"name", layer.name},
-                           {"operator", layer.op},
-                           {"cycles", layer.cycles},
-                           {"mac", layer.mac}});
-  }
+  for (const LayerReport& layer : r.layers) j["layers"].push_back(layer_json(layer));
+  j["waits"] = nlohmann::ordered_json::array();
+  for (const WaitReport& wait : r.waits) j["waits"].push_back(wait_json(wait));
+  if (r.counters) j["counters"] = counters_json(*r.counters);
   return j.dump(2) + "\n";
 }
 

@@ -1,10 +1,15 @@
-// What a run ends with: the table that people read, and the same numbers as JSON.
+// What a run ends with: the table that people read, and the same numbers as JSON and as a page
+// (host/report/html.hpp).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "host/driver/chip_counters.hpp"
+#include "host/report/layer_states.hpp"
 
 namespace systole::report {
 
@@ -14,13 +19,31 @@ struct LayerReport {
   double cycles =
       0;  // mean of the inputs, from the first command's begin to the last one's retirement
   uint64_t mac = 0;
+  uint64_t predicted_cycles = 0;
+  std::string bound_by;                              // empty: nothing ran, or nobody looked
+  Traffic traffic;                                   // of one input
+  std::array<StateTotals, spec::NumUnits> states{};  // over all tiles and inputs
+
+  /// Predicted over measured cycles, less one; none without a measurement.
+  std::optional<double> prediction_error() const;
+};
+
+/// A unit's wait for one semaphore.
+struct WaitReport {
+  UnitId who;
+  unsigned semaphore = 0;
+  std::string posted_by;  // ProgramMap::posters_text()
+  uint64_t cycles = 0;
 };
 
 struct RunReport {
   std::string model;
   std::string device;  // "chip" or "model"
   std::string config;
+  std::string commit;
+  std::string dram;  // its timing
   unsigned tiles = 0;
+  unsigned cols = 0, rows = 0;  // of the mesh
   uint64_t inputs = 0;
   std::optional<double> accuracy;         // of the labels given, 0..1
   std::optional<bool> matches_model;      // against the functional model
@@ -32,18 +55,25 @@ struct RunReport {
   uint64_t core_awake_cycles = 0;
   uint64_t lockstep_commands = 0;
   std::vector<LayerReport> layers;
+  std::vector<WaitReport> waits;         // of the run, longest first
+  std::optional<ChipCounters> counters;  // of the run, after loading; `cycle`: how many cycles
 
   /// Multiply-accumulates over what the tiles could have done in chip_cycles; 0 without cycles.
   double utilization() const;
   double cycles_per_input() const;
+  /// Multiply-accumulates a cycle that the tiles can do.
+  double peak_mac_per_cycle() const;
   /// No comparison that was made failed.
   bool agrees() const;
 };
 
+/// "yes", "NO", "not compared".
+const char* verdict(const std::optional<bool>& matches);
+
 /// Aligned lines for a terminal.
 std::string table(const RunReport& report);
 
-/// One JSON object, as README "JSON report" describes it.
+/// One JSON object; host/README.md lists its fields.
 std::string json(const RunReport& report);
 
 }  // namespace systole::report

@@ -186,10 +186,14 @@ module systole_chip
         end
       end
 
-      // The simulation reads the counters in the routers.
-      logic [31:0] stat_req_flits, stat_req_stalls, stat_rsp_flits, stat_rsp_stalls;
-      logic unused_stat;
-      assign unused_stat = ^{stat_req_flits, stat_req_stalls, stat_rsp_flits, stat_rsp_stalls};
+      // A tile shows the counters of its routers; those of the other nodes, a simulation reads.
+      logic [4:0] stat_word;
+      logic [31:0] stat;
+      if (x == 0) begin : gen_no_stat
+        logic unused;
+        assign stat_word = '0;
+        assign unused = ^stat;
+      end
 
       noc_node #(
         .X(x),
@@ -227,10 +231,8 @@ module systole_chip
         .rsp_south_o(gen_link[South].rsp_out),
         .rsp_west_o(gen_link[West].rsp_out),
         .rsp_local_o(local_rsp_out),
-        .stat_req_flits_o(stat_req_flits),
-        .stat_req_stalls_o(stat_req_stalls),
-        .stat_rsp_flits_o(stat_rsp_flits),
-        .stat_rsp_stalls_o(stat_rsp_stalls)
+        .stat_word_i(stat_word),
+        .stat_o(stat)
       );
 
       // ------------------------------------------------------------------------------- nodes
@@ -397,14 +399,29 @@ module systole_chip
         );
       end else begin : gen_tile
         localparam int unsigned Tile = y * (NumCols - 1) + x - 1;
-        logic busy, clk;
+        logic busy, enable, clk;
+        assign enable = busy || req_out_valid[Local] || rsp_out_valid[Local] || !rst_n;
 
         clock_gate u_clock_gate (
           .clk_i,
-          .en_i(busy || req_out_valid[Local] || rsp_out_valid[Local] || !rst_n),
+          .en_i(enable),
           .test_en_i(1'b0),
           .clk_o(clk)
         );
+
+        // Cycles in which the tile's clock stands still: with those that the tile counts, all since reset. The
+        // tile sees a copy that changes with its own clock, which is late only while that begins to run.
+        logic [31:0] clock_off_q, clock_off_seen_q;
+
+        always_ff @(posedge clk_i) begin
+          if (!rst_n) clock_off_q <= '0;
+          else if (!enable) clock_off_q <= clock_off_q + 32'd1;
+        end
+
+        always_ff @(posedge clk) begin
+          if (!rst_n) clock_off_seen_q <= '0;
+          else clock_off_seen_q <= clock_off_q;
+        end
 
         tile #(
           .NumCols(NumCols),
@@ -426,6 +443,9 @@ module systole_chip
           .rsp_valid_o(rsp_in_valid[Local]),
           .rsp_ready_i(rsp_in_ready[Local]),
           .rsp_o(local_rsp_in),
+          .clock_off_i(clock_off_seen_q),
+          .noc_word_o(stat_word),
+          .noc_count_i(stat),
           .begin_o(trace_begin_o[Tile]),
           .begin_pc_o(trace_begin_pc_o[Tile*NumUnits+:NumUnits]),
           .retire_o(trace_retire_o[Tile]),

@@ -29,8 +29,6 @@ module dma_agen
     // the block at the check, all before it cut, has bad operands: this is its local address
     output logic        bad_o,
     output logic [31:0] bad_info_o,
-    // a block is being checked
-    output logic        checking_o,
     // a clock enable: in a cycle without it no register changes
     output logic        active_o
 );
@@ -74,7 +72,6 @@ module dma_agen
   end
 
   assign block_ready_o = !check_valid_q || move;
-  assign checking_o = check_valid_q;
   assign bad_info_o = check_q.local_addr;
 
   always_ff @(posedge clk_i) begin

@@ -14,6 +14,7 @@
 module dma_load
   import systole_spec_pkg::*;
   import systole_pkg::*;
+  import address_map_pkg::*;
   import dma_pkg::*;
 (
     input logic clk_i,
@@ -61,7 +62,7 @@ module dma_load
   unit_fault_t failure_q[NumInFlight];
 
   logic take, flush, drain_q, quiet;
-  logic agen_ready, agen_active, packet_valid, packet_ready, bad, checking;
+  logic agen_ready, agen_active, packet_valid, packet_ready, bad;
   logic [31:0] bad_info;
   packet_t packet;
   block_t block;
@@ -105,7 +106,6 @@ module dma_load
     .packet_o(packet),
     .bad_o(bad),
     .bad_info_o(bad_info),
-    .checking_o(checking),
     .active_o(agen_active)
   );
 
@@ -113,6 +113,7 @@ module dma_load
   logic [NumSlots-1:0] slot_busy_q;
   entry_t slot_entry_q[NumSlots];
   addr_t slot_addr_q[NumSlots];
+  logic [NumSlots-1:0] slot_dram_q;  // it asks a DRAM channel
   spad_addr_t slot_local_q[NumSlots];
   logic [9:0] slot_left_q[NumSlots];
   logic [4:0] slot_lane_q[NumSlots];
@@ -195,6 +196,7 @@ module dma_load
     if (req_fire) begin
       slot_entry_q[next_slot_q] <= cut;
       slot_addr_q[next_slot_q] <= packet.addr;
+      slot_dram_q[next_slot_q] <= packet.addr[AddrBits-1:RegionBit] == RegionDram;
       slot_local_q[next_slot_q] <= packet.local_addr;
       slot_left_q[next_slot_q] <= packet.len;
       slot_lane_q[next_slot_q] <= packet.addr[4:0];
@@ -299,14 +301,17 @@ module dma_load
       (write_valid_q && spad_gnt_i) || done_o;
 
   always_comb begin
-    if (req_fire || (write_valid_q && spad_gnt_i)) state_o = UnitStateBusy;
+    if (req_fire || fill_fire || (write_valid_q && spad_gnt_i)) state_o = UnitStateBusy;
     else if (write_valid_q) state_o = UnitStateScratchpad;
     else if (req_valid_o) state_o = UnitStateNocBackpressure;
-    else if (slot_busy_q != '0) state_o = UnitStateWaitData;
-    else if (fill_fire || checking) state_o = UnitStateBusy;
-    else state_o = UnitStateIdle;
+    else if ((slot_busy_q & slot_dram_q) != '0) state_o = UnitStateDram;
+    else if (slot_busy_q != '0) state_o = UnitStateRemote;
+    else if (head_q != cut_q || drain_q) state_o = UnitStateDrain;
+    else if (head_q != tail_q) state_o = UnitStateFetch;
+    else state_o = UnitStateNoWork;
   end
 
+  `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
   `ASSERT_HELD(ReadHeld_A, req_valid_o, req_ready_i, {req_addr_o, req_len_o, req_slot_o})
   `ASSERT_WHEN(ResponseExpected_A, rsp_valid_i, slot_busy_q[slot])
   `ASSERT_WHEN(ResponseLength_A, rsp_fire, rsp_error || rsp_i.last == rsp_last)

@@ -62,7 +62,7 @@ module dma_store
   unit_fault_t failure_q[NumInFlight];
 
   logic take, flush, drain_q, quiet;
-  logic agen_ready, agen_active, packet_valid, packet_ready, bad, checking;
+  logic agen_ready, agen_active, packet_valid, packet_ready, bad;
   logic [31:0] bad_info;
   packet_t packet;
   block_t block;
@@ -102,7 +102,6 @@ module dma_store
     .packet_o(packet),
     .bad_o(bad),
     .bad_info_o(bad_info),
-    .checking_o(checking),
     .active_o(agen_active)
   );
 
@@ -121,6 +120,7 @@ module dma_store
   logic [NumSlots-1:0] slot_busy_q;
   entry_t slot_entry_q[NumSlots];
   addr_t slot_addr_q[NumSlots];
+  logic [NumSlots-1:0] slot_dram_q;  // it asks a DRAM channel
   logic [NumSlots-1:0] free_slots;
   slot_t next_slot_q;
   logic next_slot_valid_q;
@@ -195,6 +195,7 @@ module dma_store
       packet_slot_q <= next_slot_q;
       slot_entry_q[next_slot_q] <= cut;
       slot_addr_q[next_slot_q] <= packet.addr;
+      slot_dram_q[next_slot_q] <= packet.addr[AddrBits-1:RegionBit] == RegionDram;
       beat_local_q <= packet.local_addr;
       left_q <= packet.len;
       lane_q <= packet.addr[4:0];
@@ -334,14 +335,17 @@ module dma_store
       (wr_valid_o && wr_ready_i) || ack_valid_i || (!next_slot_valid_q && free_slots != '0) || done_o;
 
   always_comb begin
-    if (begins || read || (wr_valid_o && wr_ready_i)) state_o = UnitStateBusy;
+    if (begins || read || pipe_valid_q || (wr_valid_o && wr_ready_i)) state_o = UnitStateBusy;
     else if (spad_req_o) state_o = UnitStateScratchpad;
     else if (wr_valid_o) state_o = UnitStateNocBackpressure;
-    else if (checking && slot_busy_q == '0) state_o = UnitStateBusy;
-    else if (slot_busy_q != '0) state_o = UnitStateDrain;
-    else state_o = UnitStateIdle;
+    else if ((slot_busy_q & slot_dram_q) != '0) state_o = UnitStateDram;
+    else if (slot_busy_q != '0) state_o = UnitStateRemote;
+    else if (head_q != cut_q || drain_q) state_o = UnitStateDrain;
+    else if (head_q != tail_q) state_o = UnitStateFetch;
+    else state_o = UnitStateNoWork;
   end
 
+  `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
   `ASSERT(QueueNeverOverflows_A, !pipe_valid_q || queue_ready)
   `ASSERT_WHEN(ResponseExpected_A, ack_valid_i, slot_busy_q[ack_i.tag[3:0]])
   `ASSERT_HELD(ReadHeld_A, spad_req_o, spad_gnt_i, spad_o)

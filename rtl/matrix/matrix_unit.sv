@@ -22,8 +22,8 @@
 //   - Vector: a read of an accumulator row is granted in the cycle of the request unless a row is
 //     read in the same half; data in the next cycle, for that cycle only.
 //   - `state_o` counts this cycle: Busy, a row was granted; Scratchpad, a row or the weights waited
-//     for were refused; WaitData, weights are on their way or the command is being checked; Drain,
-//     only the last rows are under way; Idle.
+//     for were refused; Operand, the weights or the bias that the rows wait for are on their way; Drain,
+//     only the last rows are under way; Fetch, the command is being checked; NoWork.
 // Latency: 19 cycles from a command taken at rest to its first row (10 of checks, 8 for the first weight
 // block), then a row a cycle, 4 from the last row to `done_o`; of back-to-back commands only the rows.
 `include "assert.svh"
@@ -258,9 +258,10 @@ module matrix_unit
   always_comb begin
     if (wants_row) state_o = row_done ? UnitStateBusy : UnitStateScratchpad;
     else if ((wgt_req_o & ~wgt_gnt_i) != '0) state_o = UnitStateScratchpad;
-    else if (check_busy || streamer_busy) state_o = UnitStateWaitData;
-    else if (pipeline_busy) state_o = UnitStateDrain;
-    else state_o = UnitStateIdle;
+    else if (streamer_busy || !fetcher_idle) state_o = UnitStateOperand;
+    else if (pipeline_busy || done_o) state_o = UnitStateDrain;
+    else if (check_busy) state_o = UnitStateFetch;
+    else state_o = UnitStateNoWork;
   end
 
   always_ff @(posedge clk_i) begin
@@ -268,6 +269,7 @@ module matrix_unit
     else stopping_q <= stop && busy_o;
   end
 
+  `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
   `ASSERT(PsumMeetsRow_A, psum_valid == $past(row2_valid_q))
   `ASSERT(DoneOrFault_A, !(done_o && fault_valid_o))
 endmodule

@@ -48,15 +48,14 @@ module noc_node
     output flit_t  rsp_west_o,
     output flit_t  rsp_local_o,
 
-    // flits sent, and cycles in which one waited, by network
-    output logic [31:0] stat_req_flits_o,
-    output logic [31:0] stat_req_stalls_o,
-    output logic [31:0] stat_rsp_flits_o,
-    output logic [31:0] stat_rsp_stalls_o
+    // counters of the routers
+    input  logic [ 4:0] stat_word_i,  // {network (1: responses), port, stalls}
+    output logic [31:0] stat_o        // in the same cycle
 );
 
   logic req_clk, req_busy;
   logic rsp_clk, rsp_busy;
+  logic [31:0] req_stat, rsp_stat;
 
   clock_gate u_req_gate (
     .clk_i,
@@ -95,8 +94,8 @@ module noc_node
     .west_o(req_west_o),
     .local_o(req_local_o),
     .busy_o       (req_busy),
-    .stat_flits_o (stat_req_flits_o),
-    .stat_stalls_o(stat_req_stalls_o)
+    .stat_word_i  (stat_word_i[3:0]),
+    .stat_o       (req_stat)
   );
 
   noc_router #(
@@ -122,8 +121,10 @@ module noc_node
     .west_o(rsp_west_o),
     .local_o(rsp_local_o),
     .busy_o       (rsp_busy),
-    .stat_flits_o (stat_rsp_flits_o),
-    .stat_stalls_o(stat_rsp_stalls_o)
+    .stat_word_i  (stat_word_i[3:0]),
+    .stat_o       (rsp_stat)
   );
+
+  assign stat_o = stat_word_i[4] ? rsp_stat : req_stat;
 
 endmodule

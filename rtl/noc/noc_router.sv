@@ -39,9 +39,11 @@ module noc_router
     output flit_t  west_o,
     output flit_t  local_o,
 
-    output logic        busy_o,        // holds a flit
-    output logic [31:0] stat_flits_o,  // flits sent
-    output logic [31:0] stat_stalls_o  // cycles in which some flit was offered and not taken
+    output logic busy_o,  // holds a flit
+
+    // counters of the output ports, from reset on: flits sent, and cycles in which one was offered and not taken
+    input  logic [ 3:0] stat_word_i,  // {port, stalls}
+    output logic [31:0] stat_o        // in the same cycle
 );
 
   // Flits are wide: they move only under a condition, from register to register through one multiplexer.
@@ -139,11 +141,17 @@ module noc_router
     assign candidates = first != '0 ? first : request;
     assign grant = hold_q != '0 ? hold_q & head_valid_q : candidates & -candidates;
 
+    logic [31:0] flits_q, stalls_q;
+
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         hold_q <= '0;
         behind_q <= '0;
+        flits_q <= '0;
+        stalls_q <= '0;
       end else if (grant != '0) begin
+        if (ready_i[o]) flits_q <= flits_q + 32'd1;
+        else stalls_q <= stalls_q + 32'd1;
         if (ready_i[o] && (grant & head_last) != '0) begin
           hold_q <= '0;
           behind_q <= ~(grant | (grant - 1'b1));
@@ -182,14 +190,15 @@ module noc_router
                ({NumPorts{ready_i[4]}} & gen_out[4].grant);
 
   // ---------------------------------------------------------------------------------------- counters
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      stat_flits_o <= '0;
-      stat_stalls_o <= '0;
-    end else begin
-      stat_flits_o <= stat_flits_o + 32'($countones(valid_o & ready_i));
-      stat_stalls_o <= stat_stalls_o + 32'((valid_o & ~ready_i) != '0);
-    end
+  always_comb begin
+    unique case (stat_word_i[3:1])
+      3'(North): stat_o = stat_word_i[0] ? gen_out[0].stalls_q : gen_out[0].flits_q;
+      3'(East): stat_o = stat_word_i[0] ? gen_out[1].stalls_q : gen_out[1].flits_q;
+      3'(South): stat_o = stat_word_i[0] ? gen_out[2].stalls_q : gen_out[2].flits_q;
+      3'(West): stat_o = stat_word_i[0] ? gen_out[3].stalls_q : gen_out[3].flits_q;
+      3'(Local): stat_o = stat_word_i[0] ? gen_out[4].stalls_q : gen_out[4].flits_q;
+      default: stat_o = '0;
+    endcase
   end
 
   // -------------------------------------------------------------------------------------- assertions

@@ -513,15 +513,25 @@ module sequencer
       fetch_state_q inside {FetchRequest, FetchLast, FetchCheck, FetchParam};
   assign busy_o = remote_valid_o || (!ended_q && !stop_i);
 
+  // What the unit does, or, while it has nothing, what keeps the next command from it. `posts_wait`: remote posts
+  // fill the queue of what is under way.
+  logic posts_wait;
+  assign posts_wait = next_valid_q && next_fault_q == FaultNone && !may_issue;
+
   always_comb begin
-    if (ended_q) state_o = UnitStateIdle;
-    else if (state_i != UnitStateIdle) state_o = state_i;
+    state_o = UnitStateFetch;
+    if (state_i != UnitStateNoWork) state_o = state_i;
+    else if (ended_q || stop_i) begin
+      state_o = UnitStateNoWork;
+      if (remote_valid_o) state_o = remote_ready_i ? UnitStateDrain : UnitStateNocBackpressure;
+    end else if (count_q != '0 && !head.internal) state_o = UnitStateDrain;
     else if (take_req_o && !take_gnt_i) state_o = UnitStateWaitSemaphore;
-    else if (count_q != '0) state_o = UnitStateDrain;
-    else state_o = UnitStateFetch;
+    else if (posts_wait) state_o = UnitStateNocBackpressure;
   end
 
   `ASSERT_WHEN(DoneOfCommand_A, done_i, count_q > done_q)
+  `ASSERT_WHEN(FetchUnderWay_A, state_o == UnitStateFetch && state_i == UnitStateNoWork,
+               fetch_state_q != FetchIdle || next_valid_q || count_q != '0)
   `ASSERT(UnderWayBound_A, count_q + remote_count_q <= 3'(MaxUnderWay))
   `ASSERT_WHEN(TakeOnce_A, take_gnt_i, !taken_q)
   `ASSERT_WHEN(LaunchAtRest_A, launch_i, (ended_q && count_q == '0))

@@ -37,6 +37,11 @@ module tile
     input  logic  rsp_ready_i,
     output flit_t rsp_o,
 
+    // counters outside of this clock: cycles without it, and those of the node's routers
+    input  logic [31:0] clock_off_i,
+    output logic [ 4:0] noc_word_o,
+    input  logic [31:0] noc_count_i,
+
     // trace, for the simulation
     output logic  [NumUnits-1:0] begin_o,
     output pc_t                  begin_pc_o      [NumUnits],
@@ -59,7 +64,8 @@ module tile
   logic [31:0] param_step[NumParams];
 
   logic [NumUnits-1:0] ended, seq_busy, unit_busy;
-  unit_state_e seq_state[NumUnits];
+  logic count_read;
+  logic [6:0] count_word;
   logic [NumUnits-1:0] seq_fault_valid;
   unit_fault_t seq_fault[NumUnits];
   pc_t seq_fault_pc[NumUnits];
@@ -75,7 +81,7 @@ module tile
   logic [NumUnits-1:0] take_req, take_gnt;
   logic [NumSemaphores-1:0] take_mask[NumUnits];
   logic [NumSemaphores-1:0] post_mask[NumUnits];
-  logic [NumSemaphores-1:0] overflow;
+  logic [NumSemaphores-1:0] overflow, sem_nonzero;
 
   logic [NumUnits-1:0] cmd_valid, cmd_ready, done, done_posted, unit_fault_valid;
   command_t cmd[NumUnits];
@@ -145,6 +151,9 @@ module tile
   );
 
   for (genvar u = 0; u < NumUnits; u++) begin : gen_sequencer
+    unit_state_e state;
+    logic [31:0] count;
+
     sequencer #(
       .Unit(unit_e'(2'(u)))
     ) u_sequencer (
@@ -161,7 +170,7 @@ module tile
       .ended_o(ended[u]),
       .busy_o(seq_busy[u]),
       .active_o(seq_active[u]),
-      .state_o(seq_state[u]),
+      .state_o(state),
       .fault_valid_o(seq_fault_valid[u]),
       .fault_o(seq_fault[u]),
       .fault_pc_o(seq_fault_pc[u]),
@@ -190,6 +199,19 @@ module tile
       .remote_pc_o(remote_pc[u]),
       .retire_o(retire[u]),
       .retire_pc_o(retire_pc[u])
+    );
+
+    unit_counters #(
+      .Unit(unit_e'(2'(u)))
+    ) u_counters (
+      .clk_i,
+      .rst_ni,
+      .state_i(state),
+      .take_mask_i(take_mask[u]),
+      .sem_nonzero_i(sem_nonzero),
+      .read_i(count_read),
+      .word_i(count_word),
+      .count_o(count)
     );
   end
 
@@ -399,7 +421,6 @@ module tile
   logic sem_post, sem_with_data, sem_overflow;
   logic [3:0] sem;
   node_t sem_src;
-  logic [NumSemaphores-1:0] sem_nonzero;
   logic [7:0] sem_count[NumSemaphores];
 
   semaphores u_semaphores (
@@ -528,7 +549,6 @@ module tile
     .step_o(param_step),
     .ended_i(ended),
     .seq_busy_i(seq_busy),
-    .state_i(seq_state),
     .fault_valid_i(seq_fault_valid),
     .fault_i(seq_fault),
     .fault_pc_i(seq_fault_pc),
@@ -541,6 +561,13 @@ module tile
     .sem_count_i(sem_count),
     .spad_grants_i(spad_grants),
     .spad_refusals_i(spad_refusals),
+    .count_read_o(count_read),
+    .count_word_o(count_word),
+    .count_i(gen_sequencer[0].count | gen_sequencer[1].count | gen_sequencer[2].count |
+        gen_sequencer[3].count),
+    .clock_off_i,
+    .noc_word_o,
+    .noc_count_i,
     .fault_o(fault),
     .busy_o(regs_busy)
   );

@@ -10,9 +10,10 @@
 //   - The first fault wins; of one cycle's, sequencers in the order of units, then remote posts, then the
 //     network's, then launch and end. A fault stops the sequencers (`stop_o`) until clear; abort does too,
 //     tells the units (`abort_o`, one cycle), and from then on nothing retires (`aborted_o`).
-//   - Clear waits until units and posts are quiet, then takes all back to rest. Counters stay until the
-//     next launch.
-//   - While a tile runs, each unit is in one state a cycle, so its eight counters add up to CYCLES.
+//   - Clear waits until units and posts are quiet, then takes all back to rest.
+//   - Counters run from reset on and are never cleared, but for CYCLES, which counts the launch. The states of a
+//     unit add up to the cycles of `clk_i`; with CLOCK_OFF, which is counted where the clock is gated, to those
+//     of the chip.
 // Latency: read data in the cycle after the request; a write acts at the end of its cycle.
 `include "assert.svh"
 
@@ -53,7 +54,6 @@ module tile_regs
     output logic        [              31:0] step_o       [NumParams],
     input  logic        [      NumUnits-1:0] ended_i,
     input  logic        [      NumUnits-1:0] seq_busy_i,
-    input  unit_state_e                      state_i      [ NumUnits],
     input  logic        [      NumUnits-1:0] fault_valid_i,
     input  unit_fault_t                      fault_i      [ NumUnits],
     input  pc_t                              fault_pc_i   [ NumUnits],
@@ -69,6 +69,14 @@ module tile_regs
     // scratchpad
     input  logic        [               3:0] spad_grants_i,
     input  logic        [               3:0] spad_refusals_i,
+    // counters of the units, which unit_counters holds
+    output logic                             count_read_o,
+    output logic        [               6:0] count_word_o,
+    input  logic        [              31:0] count_i,         // in the same cycle
+    // what is counted outside of this tile's clock: the clock itself, and the node's routers
+    input  logic        [              31:0] clock_off_i,
+    output logic        [               4:0] noc_word_o,      // {network, port, stalls}
+    input  logic        [              31:0] noc_count_i,     // in the same cycle
 
     output logic fault_o,
     output logic busy_o
@@ -89,6 +97,8 @@ module tile_regs
   localparam logic [9:0] WordStep = TileRegsStep0Offset[11:2];
   localparam logic [9:0] WordSemaphores = TileRegsSemaphores0Offset[11:2];
   localparam logic [9:0] WordCount = TileRegsLoadBusyOffset[11:2];
+  localparam logic [9:0] WordNoc = TileRegsNocReqNorthFlitsOffset[11:2];
+  localparam logic [9:0] WordClockOff = TileRegsClockOffOffset[11:2];
   localparam logic [9:0] WordCycles = TileRegsCyclesOffset[11:2];
   localparam logic [9:0] WordReqOut = TileRegsNiReqOutOffset[11:2];
   localparam logic [9:0] WordRspOut = TileRegsNiRspOutOffset[11:2];
@@ -97,7 +107,6 @@ module tile_regs
   localparam logic [9:0] WordStall = TileRegsNiStallOffset[11:2];
   localparam logic [9:0] WordGrants = TileRegsSpadGrantsOffset[11:2];
   localparam logic [9:0] WordRefusals = TileRegsSpadRefusalsOffset[11:2];
-  localparam int unsigned NumStates = 8;
   localparam logic [7:0] Version = 8'd1;
 
   logic write;
@@ -288,25 +297,17 @@ module tile_regs
   end
 
   // -------------------------------------------------------------------------------- counters
-  logic [31:0] count_q[NumUnits*NumStates];
   logic [31:0] cycles_q;
   logic [31:0] req_out_q, rsp_out_q, req_in_q, rsp_in_q, stall_q, grants_q, refusals_q;
 
   // Cleared at launch: unreset.
   always_ff @(posedge clk_i) begin
-    if (launch_o) begin
-      for (int unsigned i = 0; i < NumUnits * NumStates; i++) count_q[i] <= '0;
-      cycles_q <= '0;
-    end else if (running_q) begin
-      for (int unsigned u = 0; u < NumUnits; u++) begin
-        count_q[{2'(u), state_i[u][2:0]}] <= count_q[{2'(u), state_i[u][2:0]}] + 32'd1;
-      end
-      cycles_q <= cycles_q + 32'd1;
-    end
+    if (launch_o) cycles_q <= '0;
+    else if (running_q) cycles_q <= cycles_q + 32'd1;
   end
 
   always_ff @(posedge clk_i) begin
-    if (launch_o) begin
+    if (!rst_ni) begin
       req_out_q  <= '0;
       rsp_out_q  <= '0;
       req_in_q   <= '0;
@@ -326,6 +327,10 @@ module tile_regs
       refusals_q <= refusals_q + 32'(spad_refusals_i);
     end
   end
+
+  assign count_read_o = reg_req_i && !reg_we_i;
+  assign count_word_o = reg_word_i[6:0];
+  assign noc_word_o = reg_word_i[4:0];
 
   // ------------------------------------------------------------------------------------ read
   logic [31:0] rdata_q;
@@ -356,7 +361,9 @@ module tile_regs
           sem_count_i[{word[1:0], 2'd1}],
           sem_count_i[{word[1:0], 2'd0}]
         };
-        word[9:5] == WordCount[9:5]: rdata = count_q[word[4:0]];
+        word[9:7] == WordCount[9:7]: rdata = count_i;
+        word[9:5] == WordNoc[9:5]: rdata = noc_count_i;
+        word == WordClockOff: rdata = clock_off_i;
         word == WordCycles: rdata = cycles_q;
         word == WordReqOut: rdata = req_out_q;
         word == WordRspOut: rdata = rsp_out_q;
@@ -379,7 +386,4 @@ module tile_regs
 
   `ASSERT(OneEnd_A, !(running_q && (done_q || fault_q)))
   `ASSERT_WHEN(LaunchAtRest_A, launch_o, ended_i == '1)
-  `ASSERT_WHEN(
-      KnownState_A, running_q,
-      (state_i[0] <= UnitStateDrain && state_i[1] <= UnitStateDrain && state_i[2] <= UnitStateDrain && state_i[3] <= UnitStateDrain))
 endmodule

@@ -299,7 +299,7 @@ module vector_unit
   assign quit = quit_q || abort_i || fails;
   assign refused = (va_req_o && !va_gnt_i) || (vb_req_o && !vb_gnt_i) ||
       (vacc_req_o && !vacc_gnt_i) || (vd_req_o && !vd_gnt_i);
-  assign moved = advance || held_gnt || (vd_req_o && vd_gnt_i);
+  assign moved = advance || (va_req_o && va_gnt_i) || b_gnt || acc_gnt || (vd_req_o && vd_gnt_i);
   assign raise = !abort_i && (fails || (state_q == StCheck && sense_word != '0));
 
   always_comb begin
@@ -342,11 +342,15 @@ module vector_unit
   assign busy_o = state_q != StIdle || fault_valid_q;
 
   always_comb begin
-    state_o = UnitStateBusy;
-    if (state_q == StIdle) state_o = UnitStateIdle;
-    else if (refused && !moved) state_o = UnitStateScratchpad;
+    unique case (state_q)
+      StIdle: state_o = fault_valid_q ? UnitStateDrain : UnitStateNoWork;
+      StCheck: state_o = UnitStateFetch;
+      StRun: state_o = moved ? UnitStateBusy : refused ? UnitStateScratchpad : UnitStateOperand;
+      default: state_o = moved ? UnitStateBusy : refused ? UnitStateScratchpad : UnitStateDrain;
+    endcase
   end
 
+  `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
   `ASSERT(QuietAtRest_A, in_pass || !(lanes_busy || refused || group_valid))
   `ASSERT(EmptyAtRest_A, in_pass || results_empty)
   `ASSERT_HELD(ReadHeldA_A, va_req_o, va_gnt_i, va_o)

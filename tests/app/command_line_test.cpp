@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -101,6 +102,14 @@ std::string small_input() {
   return write_npy("x.npy", Tensor(Shape{1, 4}, std::vector<float>{1, -2, 3, 4}));
 }
 
+/// Of the digits, for the perceptron.
+Tensor first_images(int64_t count) {
+  const Tensor all = npy::load(kImages);
+  Tensor first(all.type(), {count, all.shape()[1]});
+  std::copy_n(all.bytes().begin(), first.bytes().size(), first.bytes().begin());
+  return first;
+}
+
 struct Scratch {
   Scratch() { fs::create_directories(kScratch); }
 };
@@ -121,7 +130,8 @@ TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
   CHECK(run_help.status == 0);
   for (const char* option :
        {"--input", "--output", "--labels", "--config", "--device", "--json", "--lockstep",
-        "--trace", "--firmware", "--requests-of", "--timeout", "--watchdog", "--dram", "--seed"}) {
+        "--trace", "--firmware", "--requests-of", "--timeout", "--watchdog", "--dram", "--seed",
+        "--report", "--timeline", "--sample-cycles"}) {
     CHECK_THAT(run_help.out, Contains(option));
   }
   CHECK_THAT(run_help.out, Contains("Exit status"));
@@ -155,6 +165,49 @@ TEST_CASE("systole: a run writes its output and its report, and ends with 0", "[
     CHECK(layer["cycles"].is_number());
     CHECK(layer["mac"].is_number());
   }
+}
+
+TEST_CASE("systole: a run on the chip tells where its cycles went", "[app][chip]") {
+  const std::string images = write_npy("few.npy", first_images(5));
+  const std::string page = kScratch + "run.html", timeline = kScratch + "timeline.json";
+  const std::string json = kScratch + "run.json";
+  const Outcome run = run_systole({"run", kModel, "-i", images, "--config", "tiny", "--json", json,
+                                   "--report", page, "--timeline", timeline, "--requests-of", "2"});
+  CAPTURE(run.err);
+  REQUIRE(run.status == 0);
+  CHECK_THAT(run.out, Contains("predicted") && Contains("bound by") && Contains("busy"));
+  CHECK_THAT(read_text(page), Contains("Roofline") && Contains("</html>"));
+
+  const auto report = nlohmann::json::parse(read_text(json));
+  const auto& counters = report["counters"];
+  CHECK(counters["tiles"].size() == 2);
+  for (const auto& tile : counters["tiles"]) {
+    for (const auto& unit : tile["units"]) {
+      uint64_t cycles = tile["clock_off"];
+      for (const auto& state : unit["states"]) cycles += state.get<uint64_t>();
+      CHECK(cycles == counters["cycles"]);
+    }
+  }
+  for (const auto& layer : report["layers"]) {
+    if (layer["cycles"] > 0) CHECK_FALSE(layer["bound_by"].get<std::string>().empty());
+  }
+  const auto events = nlohmann::json::parse(read_text(timeline))["traceEvents"];
+  const auto count = [&](const std::string& phase) {
+    return std::count_if(events.begin(), events.end(),
+                         [&](const auto& event) { return event["ph"] == phase; });
+  };
+  for (const auto& event : events) {
+    if (event.value("cat", "") != "command" || !event["args"].contains("layer")) continue;
+    uint64_t cycles = 0;
+    for (const auto& state : event["args"]["cycles"]) cycles += state.get<uint64_t>();
+    CHECK(static_cast<double>(cycles) == Approx(1000 * event["dur"].get<double>()));
+  }
+  CHECK(count("X") > 100);
+  CHECK(count("s") > 0);
+  CHECK(count("s") == count("f"));
+  CHECK(count("C") > 0);
+  CHECK(std::count_if(events.begin(), events.end(),
+                      [](const auto& event) { return event.value("cat", "") == "request"; }) == 3);
 }
 
 TEST_CASE("systole: an output that exists is replaced, and kept when the run is refused", "[app]") {
@@ -330,10 +383,39 @@ TEST_CASE("systole: outputs that cannot be written are refused before the run", 
   check_refused(joined(run, {"-o", kScratch}), {kScratch, "cannot be written"});
   check_refused(joined(run, {"--json", "no/such/run.json"}),
                 {"no/such/run.json", "cannot be written"});
+  for (const char* option : {"--report", "--timeline"}) {
+    const std::vector<std::string> chip = {"run",      kModel, "-i",  kImages,
+                                           "--config", "tiny", option};
+    check_refused(joined(chip, {"no/such/file"}), {"no/such/file", "cannot be written"});
+    check_refused(joined(chip, {kScratch}), {kScratch, "cannot be written"});
+  }
   check_refused(joined(run, {"-o", "picture=" + kScratch + "y.npy"}),
                 {"no such output", "picture"});
   check_refused(joined(run, {"-o", kScratch + "a.npy", "-o", kScratch + "b.npy"}),
                 {"no such output", "b.npy"});
+}
+
+TEST_CASE("systole: a page and a timeline want a chip", "[app]") {
+  for (const char* option : {"--report", "--timeline"}) {
+    const std::string path = kScratch + "refused.page";
+    check_run_refused({kModel, "-i", kImages, option, path},
+                      {option, "no cycles", "--device chip", "model"});
+    CHECK_FALSE(fs::exists(path));
+  }
+  check_run_refused({kModel, "-i", kImages, "--sample-cycles", "0"},
+                    {"--sample-cycles", "at least 1"}, "chip");
+}
+
+TEST_CASE(
+    "systole: a run that fails leaves neither page nor timeline, and the old ones as they were",
+    "[app][chip]") {
+  const std::string page = write_file("old.html", "old"), timeline = kScratch + "none.json";
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", "no/such.bin",
+                     "--report", page, "--timeline", timeline},
+                    {"no/such.bin"}, "chip");
+  CHECK(read_text(page) == "old");
+  CHECK_FALSE(fs::exists(timeline));
+  CHECK_FALSE(fs::exists(timeline + ".part"));
 }
 
 TEST_CASE("systole: waves that cannot be written are refused", "[app][chip]") {

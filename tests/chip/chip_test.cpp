@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "host/command/error.hpp"
@@ -12,6 +13,7 @@
 using namespace systole;
 using namespace systole::test;
 using Catch::Matchers::Contains;
+using spec::UnitState;
 
 namespace {
 
@@ -268,6 +270,133 @@ TEST_CASE("chip: the observer sees each command begin and retire, in the order o
   CHECK(std::all_of(events.begin(), events.end(), [](const CommandEvent& e) {
     return e.node == golden::Node{1, 1};
   }));
+}
+
+TEST_CASE("chip: the states of a unit tell what lay between two of its events", "[chip]") {
+  const auto model = product_model(random_weights());
+  const auto chip = make_chip(options_for(model, 3));
+  std::map<spec::Unit, CommandEvent> last;
+  unsigned pairs = 0;
+  chip->observe([&](const CommandEvent& event) {
+    const auto before = last.find(event.unit);
+    // The tile runs from its launch to its end, so no cycle of the clock is missing.
+    if (before != last.end()) {
+      uint32_t cycles = 0;
+      for (std::size_t s = 0; s < event.states.size(); ++s)
+        cycles += event.states[s] - before->second.states[s];
+      CHECK(cycles == event.cycle - before->second.cycle);
+      ++pairs;
+    }
+    last.insert_or_assign(event.unit, event);
+  });
+  Session(model, *chip).run(random_inputs(3));
+  CHECK(pairs > 20);
+}
+
+TEST_CASE("chip: every cycle of every unit is accounted for, and the host reads the same counters",
+          "[chip]") {
+  const auto model = product_model(random_weights());
+  const auto chip = make_chip(options_for(model, 3));
+  CHECK(chip->counters().cycle == chip->cycles());
+  Session(model, *chip).run(random_inputs(3));
+  const ChipCounters counters = chip->counters();
+  CHECK(counters.cycle == chip->cycles());
+  CHECK(unaccounted_cycles(counters) == 0);
+  CHECK(chip->unaccounted_cycles() == 0);
+  REQUIRE(counters.tiles.size() == 2);
+  const auto state = [](UnitState s) { return static_cast<std::size_t>(s); };
+
+  SECTION("what each unit did") {
+    const TileCounters& tile = counters.tiles[1];
+    CHECK(tile.node == golden::Node{1, 1});
+    CHECK(tile.clock_off > 0);
+    CHECK(tile.units[1].states[state(UnitState::Busy)] == 3 * kRows);
+    CHECK(tile.units[0].states[state(UnitState::Remote)] +
+              tile.units[0].states[state(UnitState::Dram)] >
+          100);
+    for (const UnitCounters& unit : tile.units) CHECK(unit.states[state(UnitState::Fetch)] > 0);
+    // The matrix unit waits for what the load unit brings.
+    CHECK(tile.units[1].waits[0] > 100);
+    CHECK(tile.scratchpad_grants > 0);
+    // The other tile has never been launched.
+    for (const UnitCounters& unit : counters.tiles[0].units) {
+      for (std::size_t s = 0; s < unit.states.size(); ++s)
+        CHECK((unit.states[s] == 0 || s == state(UnitState::NoWork)));
+    }
+  }
+
+  SECTION("links and channels") {
+    // 2 x 2: two neighbours and the node itself, twice.
+    CHECK(counters.links.size() == 4 * 3 * 2);
+    uint64_t into_tile = 0;
+    for (const LinkCounters& link : counters.links) {
+      CHECK((link.from.x == 0 || link.port != LinkCounters::Port::East));
+      if (link.from == golden::Node{1, 1} && link.port == LinkCounters::Port::Local)
+        into_tile += link.flits;
+    }
+    CHECK(into_tile > 3 * kRows * kDepth / spec::FlitBytes);
+    CHECK(counters.channels.size() == 1);
+    CHECK(chip->statistics().find(fmt::format(
+              "dram0_read_beats {}\n", counters.channels[0].read_beats)) != std::string::npos);
+  }
+
+  SECTION("through the host port") {
+    for (unsigned t = 0; t < 2; ++t) {
+      const auto read = [&](uint32_t offset) {
+        uint32_t value = 0;
+        chip->read(tile_register(1, t, offset), &value, sizeof value);
+        return value;
+      };
+      const auto between = [](uint32_t low, uint32_t value, uint32_t high) {
+        return low <= value && value <= high;
+      };
+      for (uint32_t u = 0; u < spec::NumUnits; ++u) {
+        const UnitCounters& unit = counters.tiles[t].units[u];
+        for (uint32_t s = 0; s < spec::NumUnitStates; ++s) {
+          const uint32_t value = read(SYSTOLE_TILE_LOAD_BUSY + 64 * u + 4 * s);
+          // The reading itself takes cycles in which nobody has work.
+          const uint32_t now = chip->counters().tiles[t].units[u].states[s];
+          CHECK(between(unit.states[s], value, now));
+          if (s != state(UnitState::NoWork)) CHECK(now == unit.states[s]);
+        }
+        for (uint32_t k = 0; k < spec::NumSemaphores; ++k)
+          CHECK(read(SYSTOLE_TILE_LOAD_WAIT0 + 64 * u + 4 * k) == unit.waits[k]);
+      }
+      const uint32_t off = chip->counters().tiles[t].clock_off;
+      CHECK(between(off, read(SYSTOLE_TILE_CLOCK_OFF), chip->counters().tiles[t].clock_off));
+      for (const LinkCounters& before : chip->counters().links) {
+        if (!(before.from == golden::Node{1, t})) continue;
+        const uint32_t offset = SYSTOLE_TILE_NOC_REQ_NORTH_FLITS +
+                                64 * static_cast<uint32_t>(before.network) +
+                                8 * static_cast<uint32_t>(before.port);
+        const uint32_t flits = read(offset), stalls = read(offset + 4);
+        const ChipCounters after = chip->counters();
+        const auto same =
+            std::find_if(after.links.begin(), after.links.end(), [&](const LinkCounters& link) {
+              return link.from == before.from && link.network == before.network &&
+                     link.port == before.port;
+            });
+        REQUIRE(same != after.links.end());
+        CHECK(between(before.flits, flits, same->flits));
+        CHECK(between(before.stalls, stalls, same->stalls));
+      }
+      CHECK(chip->unaccounted_cycles() == 0);
+    }
+  }
+}
+
+TEST_CASE("chip: the sampler is called behind every N-th cycle, whatever the step", "[chip]") {
+  SimulationOptions options;
+  options.cycles_per_wait = GENERATE(1u, 64u);
+  const auto chip = make_chip(options);
+  chip->wait_interrupt(10);
+  std::vector<uint64_t> cycles;
+  chip->sample(25, [&] { cycles.push_back(chip->cycles()); });
+  chip->wait_interrupt(100);
+  CHECK(cycles == std::vector<uint64_t>{25, 50, 75, 100});
+  chip->sample(0, {});
+  chip->wait_interrupt(100);
+  CHECK(cycles.size() == 4);
 }
 
 TEST_CASE("chip: a program that waits for ever is explained by the watchdog", "[chip]") {

@@ -244,6 +244,20 @@ TEST_CASE("Add rounds as the judge's kernel for it does", "[graph]") {
   CHECK(rounding(build(-128, true, DataType::S8)) == graph::Rounding::AfterOffset);
   CHECK(rounding(build(5, true, DataType::S8)) == graph::Rounding::BeforeOffset);
   CHECK(rounding(build(5, false, DataType::U8)) == graph::Rounding::BeforeOffset);
+  // The judge takes an activation out only where nothing but Transpose stands before it.
+  const auto moved = [](const std::string& op, const Ints& request) {
+    ModelBuilder b;
+    b.input("x", DataType::S8, {2, 3});
+    const auto d = b.dequantize<int8_t>("x", 0.5f, 3, "d");
+    const auto sum = b.node("Add", {d, d}, "s");
+    const auto m = op == "Reshape" ? b.node(op, {sum, b.vector(request)}, "m")
+                                   : b.node(op, {sum}, "m", {{"perm", request}});
+    b.quantize<int8_t>(b.node("Relu", {m}, "r"), 0.7f, -128, "y");
+    b.output("y", DataType::S8, {});
+    return b.build();
+  };
+  CHECK(rounding(moved("Transpose", {1, 0})) == graph::Rounding::AfterOffset);
+  CHECK(rounding(moved("Reshape", {6})) == graph::Rounding::BeforeOffset);
   // The operand that stands still along the inner dimension is the second one.
   const graph::Graph graph = build(5, false, DataType::S8);
   CHECK(graph.value(graph.nodes[0].inputs[1]).name == "b");
@@ -397,6 +411,119 @@ TEST_CASE("a product that nothing quantizes has a float result", "[graph]") {
   CHECK(std::get<graph::QGemm>(b.nodes[0].op).float_clamp.is_full());
 }
 
+// Biases of the only product of a model.
+std::vector<int32_t> biases(const ModelBuilder& b) {
+  const graph::Graph graph = b.build();
+  for (const graph::Node& node : graph.nodes) {
+    if (const auto* conv = std::get_if<graph::QConv>(&node.op)) return conv->bias;
+    if (const auto* gemm = std::get_if<graph::QGemm>(&node.op)) return gemm->bias;
+  }
+  return {};
+}
+
+// ProductModel's Gemm with a bias of `scale` (0.125 is the accumulator's), `tail` of it quantized.
+template <typename Tail>
+ProductModel biased_gemm(float scale, Tail tail, uint8_t zero = 9,
+                         const std::map<std::string, onnx::Attribute>& more = {}) {
+  ProductModel b;
+  const auto sum = b.node("Gemm", {"d", "w", b.s32_bias(scale)}, "g", more);
+  b.quantize<uint8_t>(tail(b, sum), 1.0f, zero, "y");
+  b.output("y", DataType::U8, {});
+  return b;
+}
+const auto nothing = [](ModelBuilder&, const std::string& x) { return x; };
+const auto relu = [](ModelBuilder& b, const std::string& x) { return b.node("Relu", {x}, "r"); };
+
+constexpr const char* kOwnScale = "bias 'b' has a scale of its own";
+
+TEST_CASE("an s32 bias of any scale is added as it is where the judge fuses", "[graph]") {
+  const std::vector<int32_t> as_is{7, -8, 9};
+  for (const float scale : {0.125f, 0.12625f, 0.2f, 0.375f, 0.0625f}) {
+    CAPTURE(scale);
+    CHECK(biases(biased_gemm(scale, nothing)) == as_is);
+    CHECK(biases(biased_gemm(scale, relu, 0)) == as_is);
+    CHECK(biases(biased_gemm(scale, nothing, 9, {{"alpha", 0.37f}})) == as_is);
+
+    ProductModel matmul;
+    const auto m = matmul.node("MatMul", {"d", "w"}, "m");
+    const auto sum = matmul.node("Add", {m, matmul.s32_bias(scale)}, "s");
+    matmul.quantize<uint8_t>(sum, 1.0f, 9, "y");
+    matmul.output("y", DataType::U8, {});
+    CHECK(biases(matmul) == as_is);
+
+    ModelBuilder conv;
+    conv.input("x", DataType::S8, {1, 2, 4, 4});
+    const auto d = conv.dequantize<int8_t>("x", 0.5f, 3, "d");
+    const auto w = conv.weights(random_weights({3, 2, 2, 2}, 6), 0.25f, "w");
+    const auto b = conv.weights(Tensor(Shape{3}, as_is), scale, "b");
+    conv.quantize<int8_t>(conv.node("Conv", {d, w, b}, "c"), 1.0f, 9, "y");
+    conv.output("y", DataType::S8, {});
+    CHECK(biases(conv) == as_is);
+
+    ProductModel real;
+    real.output(real.node("Gemm", {"d", "w", real.s32_bias(scale)}, "y"), DataType::F32, {});
+    CHECK(biases(real) == as_is);
+  }
+}
+
+TEST_CASE("an s32 bias that the judge adds in float is rescaled if it stays whole", "[graph]") {
+  // An activation that the output's range does not imply; the accumulator's scale is 0.125.
+  CHECK(biases(biased_gemm(0.125f, relu)) == std::vector<int32_t>{7, -8, 9});
+  CHECK(biases(biased_gemm(std::nextafter(0.125f, 1.0f), relu)) == std::vector<int32_t>{7, -8, 9});
+  CHECK(biases(biased_gemm(0.375f, relu)) == std::vector<int32_t>{21, -24, 27});
+  CHECK(biases(biased_gemm(0.125f, nothing, 9, {{"beta", 2.0f}})) ==
+        std::vector<int32_t>{14, -16, 18});
+  for (const float scale : {0.12625f, 0.2f, 0.0625f}) {
+    refuse(biased_gemm(scale, relu), "'g' (Gemm)", kOwnScale);
+  }
+  refuse(biased_gemm(0.125f, nothing, 9, {{"beta", 0.3f}}), "'g' (Gemm)", kOwnScale);
+}
+
+TEST_CASE("a bias of its own scale is refused where it is open what the judge fuses", "[graph]") {
+  const auto flat_relu = [](ModelBuilder& b, const std::string& x) {
+    return b.node("Relu", {b.node("Flatten", {x}, "f")}, "r");
+  };
+  CHECK(biases(biased_gemm(0.125f, flat_relu, 0)) == std::vector<int32_t>{7, -8, 9});
+  refuse(biased_gemm(0.375f, flat_relu, 0), "'g' (Gemm)", kOwnScale);
+
+  ProductModel add;  // which no Gemm takes in
+  const auto sum = add.node("Add", {add.node("Gemm", {"d", "w"}, "g"), add.s32_bias(0.2f)}, "s");
+  add.quantize<uint8_t>(sum, 1.0f, 9, "y");
+  add.output("y", DataType::U8, {});
+  refuse(add, "'s' (Add)", kOwnScale);
+
+  ProductModel mixed;
+  mixed.quantize<int8_t>(mixed.node("Gemm", {"d", "w", mixed.s32_bias(0.2f)}, "g"), 1.0f, 9, "y");
+  mixed.output("y", DataType::S8, {});
+  refuse(mixed, "'g' (Gemm)", kOwnScale);
+}
+
+TEST_CASE("an s32 bias that is moved behind its DequantizeLinear is refused", "[graph]") {
+  ProductModel b;
+  const auto moved = b.node("Reshape", {b.s32_bias(), b.vector<int64_t>({1, 3})}, "moved");
+  b.quantize<uint8_t>(b.node("Gemm", {"d", "w", moved}, "g"), 1.0f, 9, "y");
+  b.output("y", DataType::U8, {});
+  refuse(b, "'g' (Gemm)", "bias 'moved' is moved");
+}
+
+TEST_CASE("a MatMul of three dimensions with a bias is a float product before an activation",
+          "[graph]") {
+  const auto build = [](bool activated, float scale) {
+    ModelBuilder b;
+    b.input("x", DataType::U8, {2, 4, 10});
+    const auto d = b.dequantize<uint8_t>("x", 0.5f, 3, "d");
+    const auto m = b.node("MatMul", {d, b.weights(random_weights({10, 3}, 9), 0.25f, "w")}, "m");
+    const auto bias = b.weights(Tensor(Shape{3}, std::vector<int32_t>{7, -8, 9}), scale, "b");
+    const auto sum = b.node("Add", {m, bias}, "s");
+    b.quantize<uint8_t>(activated ? b.node("Relu", {sum}, "r") : sum, 1.0f, 9, "y");
+    b.output("y", DataType::U8, {});
+    CHECK(biases(b) == std::vector<int32_t>{7, -8, 9});
+    return operators(b.build());
+  };
+  CHECK(build(false, 0.2f) == Names{"Reshape", "QGemm", "Reshape"});
+  CHECK(build(true, 0.2f) == Names{"Reshape", "QGemm", "Quantize", "Reshape"});
+}
+
 TEST_CASE("the scale of a float product takes Gemm's alpha first", "[graph]") {
   ProductModel b;
   b.node("Gemm", {"d", b.weights(random_weights({10, 3}, 9), 0.3f, "v")}, "y", {{"alpha", 0.37f}});
@@ -440,8 +567,14 @@ TEST_CASE("a product that the judge computes in float is refused with the reason
   refuse_product("a bias that is not int32", [](ProductModel& b) {
     return b.node("Gemm", {"d", "w", b.vector<float>({1, 2, 3})}, "y");
   });
-  refuse_product("a bias that is not int32", [](ProductModel& b) {
-    return b.node("Gemm", {"d", "w", b.s32_bias(0.2f)}, "y");
+  refuse_product("or that beta scales", [](ProductModel& b) {
+    return b.node("Gemm", {"d", "w", b.s32_bias(0.0625f)}, "y", {{"beta", 2.0f}});
+  });
+  refuse_product("a Transpose of it that is quantized", [](ProductModel& b) {
+    b.node("MatMul", {"d", "w"}, "y");
+    const auto t = b.node("Transpose", {"y"}, "t", {{"perm", Ints{1, 0}}});
+    b.output(b.quantize<int8_t>(t, 1.0f, 0, "q"), DataType::S8, {});
+    return "y";
   });
   refuse_product("an Add behind it", [](ProductModel& b) {
     return b.node("Add", {b.node("Gemm", {"d", "w"}, "g"), b.s32_bias()}, "y");

@@ -56,6 +56,7 @@ struct Run {
   std::vector<CommandEvent> events;
   uint64_t cycles = 0;
   uint64_t commands = 0;
+  uint64_t unaccounted = 0;
 };
 
 /// `fault` as the modules here know it, "" for none.
@@ -78,6 +79,7 @@ Run run_with(const std::string& fault, const compile::CompiledModel& model, unsi
   run.mismatch = chip->mismatch();
   run.cycles = chip->cycles();
   run.commands = chip->lockstep_commands();
+  run.unaccounted = chip->unaccounted_cycles();
   return run;
 }
 
@@ -110,6 +112,7 @@ TEST_CASE("must_fail: the chip passes as long as no fault is chosen", "[must_fai
     CHECK(run.error.empty());
     CHECK_FALSE(run.mismatch);
     CHECK(run.commands > 10);
+    CHECK(run.unaccounted == 0);
     CHECK(run.outputs == right_outputs(*model, 3));
   }
 }
@@ -170,6 +173,22 @@ TEST_CASE("must_fail: a lost flit is found in the load that missed it", "[must_f
   REQUIRE(std::sscanf(run.error.c_str(), "cycle %llu:", &cycle) == 1);
   CHECK(cycle > begun.front());
   CHECK(cycle < begun.front() + 500);
+}
+
+TEST_CASE("must_fail: a cycle that is not counted is found, and nothing else is", "[must_fail]") {
+  const Run run = run_with("counter", product_model(random_weights()), 3);
+  INFO(run.error);
+  CHECK(run.outputs.empty());
+  CHECK_FALSE(run.mismatch);
+  CHECK(run.unaccounted == 1);
+  unsigned long long cycle = 0, expected = 0, got = 0;
+  REQUIRE(
+      std::sscanf(run.error.c_str(),
+                  "cycle %llu: tile (1, 1) Matrix: cycles unaccounted for: states and clock off "
+                  "do not add up: expected %llu, got %llu",
+                  &cycle, &expected, &got) == 3);
+  CHECK(expected == cycle);
+  CHECK(got == cycle - 1);
 }
 
 TEST_CASE("must_fail: a lost post ends by the watchdog, which says who waits for what",

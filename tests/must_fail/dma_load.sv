@@ -61,7 +61,9 @@ module dma_load
     .*
   );
 
-  // Under the names by which views of waves show them.
+  // Under the names by which views of waves show them, and the simulation reads them.
+  addr_t slot_addr_q[NumSlots];
+  assign slot_addr_q = u_right.slot_addr_q;
   logic rsp_last;
   slot_t slot;
   logic [NumSlots-1:0] slot_busy_q;

@@ -74,5 +74,13 @@ module io_regs
     end
   end
 
+  // Under the names by which the simulation reads them.
+  logic [15:0] join_q;
+  logic [5:0] pending_q;
+  logic [7:0] fw_state_q;
+  assign join_q = u_right.join_q;
+  assign pending_q = u_right.pending_q;
+  assign fw_state_q = u_right.fw_state_q;
+
   assign host_irq_o = irq && !(broken && irqs_q == at);
 endmodule

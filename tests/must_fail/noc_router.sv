@@ -32,8 +32,8 @@ module noc_router
     output flit_t         west_o,
     output flit_t         local_o,
     output logic          busy_o,
-    output logic   [31:0] stat_flits_o,
-    output logic   [31:0] stat_stalls_o
+    input  logic   [ 3:0] stat_word_i,
+    output logic   [31:0] stat_o
 );
   localparam logic [5:0] EventTag = 6'h2F;  // rtl/tile/tile_requester.sv
 
@@ -83,7 +83,7 @@ module noc_router
   ports_t offered, inner, head, hit, lost, valid, ready, stuck_q;
   flit_t north, east, south, west;
   logic is_event, event_passes;
-  logic [31:0] flits_q, heads_q, events_q;
+  logic [31:0] inner_flits_q, heads_q, events_q;
   logic duplicated_q;
 
   function automatic logic to_tile(flit_t f);
@@ -114,7 +114,7 @@ module noc_router
   assign is_event = offered[Local] && local_i.tag == EventTag && local_i.src.x == 4'(X) &&
       local_i.src.y == 4'(Y);
   assign event_passes = is_event && local_i.last;
-  assign hit = flits_q == at ? inner : '0;
+  assign hit = inner_flits_q == at ? inner : '0;
 
   noc_router_right #(
     .X(X),
@@ -133,13 +133,13 @@ module noc_router
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      flits_q <= '0;
+      inner_flits_q <= '0;
       heads_q <= '0;
       events_q <= '0;
       duplicated_q <= 1'b0;
       stuck_q <= '0;
     end else begin
-      if ((inner & ready_o) != '0) flits_q <= flits_q + 32'd1;
+      if ((inner & ready_o) != '0) inner_flits_q <= inner_flits_q + 32'd1;
       if (head != '0) heads_q <= heads_q + 32'd1;
       if (event_passes) events_q <= events_q + 32'd1;
       if (duplicate && hit != '0) duplicated_q <= 1'b1;
@@ -167,4 +167,17 @@ module noc_router
 
   assign valid = valid_i & ~lost & ~stuck_q;
   assign ready_o = ready & ~stuck_q & ~(duplicate && !duplicated_q ? hit : '0);
+
+  // Under the names by which the simulation reads counters and held flits.
+  ports_t head_valid_q;
+  assign head_valid_q = u_right.head_valid_q;
+  for (genvar i = 0; i < NumPorts; i++) begin : gen_in
+    flit_t head_q;
+    assign head_q = u_right.gen_in[i].head_q;
+  end
+  for (genvar o = 0; o < NumPorts; o++) begin : gen_out
+    logic [31:0] flits_q, stalls_q;
+    assign flits_q = u_right.gen_out[o].flits_q;
+    assign stalls_q = u_right.gen_out[o].stalls_q;
+  end
 endmodule

@@ -31,18 +31,28 @@ app::RunOptions options_with(const std::string& fault) {
   options.inputs = {{"", kDigits + "mlp_images.npy"}};
   options.outputs = {{"", kScratch + "y.npy"}};
   options.json = kScratch + "run.json";
+  options.report = kScratch + "run.html";
+  options.timeline = kScratch + "timeline.json";
   options.config = "tiny";
   options.quiet = true;
   options.explain = false;  // this program is not systole, which would be started again
   options.simulation.plusargs = {"+fault=" + fault};
   options.simulation.watchdog_cycles = 300000;
-  fs::remove(kScratch + "y.npy"), fs::remove(options.json);
+  for (const char* file : {"y.npy", "run.json", "run.html", "timeline.json"})
+    fs::remove(kScratch + file);
   return options;
 }
 
-nlohmann::json report() {
-  std::ifstream file(kScratch + "run.json");
+nlohmann::json read_json(const std::string& name) {
+  std::ifstream file(kScratch + name);
   return nlohmann::json::parse(file);
+}
+
+nlohmann::json report() { return read_json("run.json"); }
+
+std::string page() {
+  std::ifstream file(kScratch + "run.html");
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
@@ -57,6 +67,8 @@ TEST_CASE("must_fail: a run without a fault ends with 0", "[must_fail]") {
 TEST_CASE("must_fail: a wrong product ends a run with 1, and without outputs", "[must_fail]") {
   CHECK(app::run(options_with("product")) == 1);
   CHECK(report()["bit_exact"]["functional_model"] == false);
+  CHECK_THAT(page(), Contains("class=\"bad\"") && Contains("</html>"));
+  CHECK(read_json("timeline.json")["traceEvents"].size() > 10);
   CHECK_FALSE(fs::exists(kScratch + "y.npy"));
 }
 
@@ -73,6 +85,7 @@ TEST_CASE("must_fail: without lockstep the outputs are compared, and a wrong one
 TEST_CASE("must_fail: a lost post ends a run with an error and without a report", "[must_fail]") {
   CHECK_THROWS_WITH(app::run(options_with("post")),
                     Contains("nothing has happened") && Contains("waits for semaphore"));
-  CHECK_FALSE(fs::exists(kScratch + "run.json"));
+  for (const char* file : {"run.json", "run.html", "timeline.json"})
+    CHECK_FALSE(fs::exists(kScratch + file));
   CHECK_FALSE(fs::exists(kScratch + "y.npy"));
 }

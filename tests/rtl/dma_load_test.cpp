@@ -330,7 +330,7 @@ TEST_CASE("dma_load has 16 reads in flight and not 17", "[dma_load]") {
   CHECK(dut.num_reads == 16);
   dut.settle();
   CHECK(dut->req_valid_o == 0);
-  CHECK(static_cast<UnitState>(dut->state_o) == UnitState::WaitData);
+  CHECK(static_cast<UnitState>(dut->state_o) == UnitState::Dram);
   dut.wait_done(1);
   CHECK(dut.num_reads == 17);
 }
@@ -364,7 +364,29 @@ TEST_CASE("dma_load retires a command after its last byte is written", "[dma_loa
 TEST_CASE("dma_load says what holds it up", "[dma_load]") {
   LoadDut dut;
   dut.settle();
-  CHECK(static_cast<UnitState>(dut->state_o) == UnitState::Idle);
+  const auto state = [&] { return static_cast<UnitState>(dut->state_o); };
+  CHECK(state() == UnitState::NoWork);
+  // Who does not answer: a DRAM channel, or anyone else.
+  dut.latency_min = dut.latency_max = 100;
+  const std::pair<uint64_t, UnitState> sources[] = {{0x0200'0000'0000, UnitState::Dram},
+                                                    {0x0410'0100'0000, UnitState::Remote},
+                                                    {0x0100'0000'0000, UnitState::Remote}};
+  for (const auto& [address, awaited] : sources) {
+    const uint64_t done = dut.num_done;
+    dut.issue(plain_load(address, 0, 4));
+    for (int i = 0; i < 2; ++i) {
+      CHECK(state() == UnitState::Fetch);
+      dut.step();
+      dut.settle();
+    }
+    for (int i = 0; i < 20; ++i) dut.step();
+    dut.settle();
+    CHECK(state() == awaited);
+    dut.wait_done(done + 1);
+    dut.step();
+    dut.settle();
+    CHECK(state() == UnitState::NoWork);
+  }
   dut.refuse_read = 1;
   dut.issue(plain_load(0x0200'0000'0000, 0, 4));
   for (int i = 0; i < 10; ++i) dut.step();

@@ -302,7 +302,7 @@ TEST_CASE("dma_store has 16 packets in flight and not 17", "[dma_store]") {
   for (int i = 0; i < 400; ++i) dut.step();
   CHECK(dut.packets.size() == 16);
   CHECK(!dut.arriving);
-  CHECK(dut.state() == UnitState::Drain);
+  CHECK(dut.state() == UnitState::Dram);
   CHECK(dut.num_done == 0);
   dut.wait_done(1);
   CHECK(dut.packets.size() == 17);
@@ -382,7 +382,20 @@ TEST_CASE("dma_store sends the remote post with the last packet to that tile", "
 
 TEST_CASE("dma_store says what holds it up", "[dma_store]") {
   StoreDut dut;
-  CHECK(dut.state() == UnitState::Idle);
+  CHECK(dut.state() == UnitState::NoWork);
+  dut.latency_min = dut.latency_max = 100;
+  const std::pair<uint64_t, UnitState> destinations[] = {{kDram, UnitState::Dram},
+                                                         {0x0410'0100'0000, UnitState::Remote},
+                                                         {0x0100'0000'0000, UnitState::Remote}};
+  for (const auto& [address, awaited] : destinations) {
+    const uint64_t done = dut.num_done;
+    dut.issue(plain_store(address, 0, 32));
+    CHECK(dut.state() == UnitState::Fetch);
+    for (int i = 0; i < 20; ++i) dut.step();
+    CHECK(dut.state() == awaited);
+    dut.wait_done(done + 1);
+  }
+  dut.latency_min = dut.latency_max = 1;
   dut.refuse_access = 1;
   dut.issue(plain_store(kDram, 0, 512));
   for (int i = 0; i < 20; ++i) dut.step();
@@ -393,7 +406,7 @@ TEST_CASE("dma_store says what holds it up", "[dma_store]") {
   dut->wr_ready_i = 0;
   CHECK(dut.state() == UnitState::NocBackpressure);
   dut.refuse_flit = 0;
-  dut.wait_done(1);
+  dut.wait_done(std::size(destinations) + 1);
 }
 
 TEST_CASE("dma_store checks operands before any access", "[dma_store]") {
@@ -412,7 +425,7 @@ TEST_CASE("dma_store checks operands before any access", "[dma_store]") {
   }
   CHECK(dut.packets.size() == packets);
   CHECK(dut.num_done == 1);
-  CHECK(dut.state() == UnitState::Idle);
+  CHECK(dut.state() == UnitState::NoWork);
 }
 
 TEST_CASE("dma_store raises a response's error when its command is the oldest", "[dma_store]") {

@@ -39,6 +39,7 @@ constexpr int kCols = systole::golden::kLanes;
 // From the cycle in which a command is taken to its first act_req, and from the grant of its last
 // row to done_o (rtl/matrix/README.md).
 constexpr int kStart = 19;
+constexpr int kChecks = 10;  // of these
 constexpr int kEnd = 4;
 
 int rows_of(const MatmulCommand& c) { return c.rcount0 * c.rcount1 * c.rcount2; }
@@ -87,7 +88,7 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
   int requests = 0;
   uint64_t first_row = 0;  // cycle of the first window granted
   uint64_t last_done = 0;
-  std::array<int, 8> states{};
+  std::array<int, systole::spec::NumUnitStates> states{};
   systole::golden::Fault last_fault;
 
   // -------------------------------------------------------------------------------------- verbs
@@ -655,8 +656,9 @@ TEST_CASE("matrix_unit accounts for every cycle with one state", "[matrix_unit]"
   dut.run();
   for (int i = 0; i < 5; ++i) dut.cycle();
   CHECK(count(UnitState::Busy) == 64 * 4);
-  CHECK(count(UnitState::WaitData) == kStart - 1);
-  CHECK(count(UnitState::Drain) == kEnd - 1);
+  CHECK(count(UnitState::Fetch) == kChecks);
+  CHECK(count(UnitState::Operand) == kStart - 1 - kChecks);
+  CHECK(count(UnitState::Drain) == kEnd);
   CHECK(count(UnitState::Scratchpad) == 0);
   dut.refusals = 8;
   dut.push(dense(64, 2, 2));

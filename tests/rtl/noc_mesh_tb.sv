@@ -27,10 +27,8 @@ module noc_mesh_tb
     output flit_t                rsp_flit_o [NumNodes],
 
     // counters, by node
-    output logic [31:0] stat_req_flits_o [NumNodes],
-    output logic [31:0] stat_req_stalls_o [NumNodes],
-    output logic [31:0] stat_rsp_flits_o [NumNodes],
-    output logic [31:0] stat_rsp_stalls_o [NumNodes]
+    input  logic [ 4:0] stat_word_i,
+    output logic [31:0] stat_o [NumNodes]
 );
 
   for (genvar y = 0; y < NumRows; y++) begin : gen_row
@@ -77,10 +75,8 @@ module noc_mesh_tb
         .rsp_south_o(gen_link[South].rsp_out),
         .rsp_west_o(gen_link[West].rsp_out),
         .rsp_local_o(rsp_flit_o[Node]),
-        .stat_req_flits_o(stat_req_flits_o[Node]),
-        .stat_req_stalls_o(stat_req_stalls_o[Node]),
-        .stat_rsp_flits_o(stat_rsp_flits_o[Node]),
-        .stat_rsp_stalls_o(stat_rsp_stalls_o[Node])
+        .stat_word_i,
+        .stat_o(stat_o[Node])
       );
 
       assign req_in_valid[Local] = req_valid_i[Node];

@@ -249,15 +249,22 @@ TEST_CASE("uniform random traffic saturates no lower than expected", "[noc_mesh]
   CHECK(rate > 0.38);
 }
 
-TEST_CASE("a node counts the flits that it passes on", "[noc_mesh]") {
+TEST_CASE("a node counts the flits that it passes on, by network and port", "[noc_mesh]") {
   MeshDut dut;
   std::array<Traffic, 2> traffic;
   traffic[Request].sources[0].add(id_of(0), id_of(2), 5);
   for (int i = 0; i < 20; ++i) cycle(dut, traffic, always, always);
-  for (int node = 0; node < kNodes; ++node) {
-    CHECK(dut->stat_req_flits_o[node] == (node <= 2 ? 5 : 0));
-    CHECK(dut->stat_rsp_flits_o[node] == 0);
-    CHECK(dut->stat_req_stalls_o[node] == 0);
+  enum { East = 1, Local = 4, NumPorts };
+  for (int word = 0; word < 2 * 16; ++word) {
+    dut->stat_word_i = word;
+    dut.settle();
+    const bool responses = word >> 4, stalls = word & 1;
+    const int port = word >> 1 & 7;
+    for (int node = 0; node < kNodes; ++node) {
+      INFO("node " << node << " word " << word);
+      const bool passes = node < 2 ? port == East : node == 2 && port == Local;
+      CHECK(dut->stat_o[node] == (passes && !responses && !stalls ? 5 : 0));
+    }
   }
 }
 

@@ -115,14 +115,14 @@ class Dut : public systole::test::Dut<Vsequencer> {
   std::vector<RemotePost> remote;
   std::vector<uint16_t> takes;
   std::vector<FaultRecord> faults;
-  std::array<int, 8> states{};
+  std::array<int, NumUnitStates> states{};
 
   explicit Dut(uint64_t stream = 0) : rng_(make_rng(stream)) {
     Vsequencer& dut = **this;
     dut.launch_i = dut.stop_i = dut.aborted_i = dut.clear_i = dut.overflow_i = 0;
     dut.fetch_gnt_i = dut.take_gnt_i = dut.cmd_ready_i = dut.remote_ready_i = 0;
     dut.done_i = dut.done_posted_i = dut.fault_valid_i = 0;
-    dut.state_i = int(UnitState::Idle);
+    dut.state_i = int(UnitState::NoWork);
     reset();
   }
 
@@ -155,7 +155,7 @@ class Dut : public systole::test::Dut<Vsequencer> {
     dut.remote_ready_i = maybe();
     dut.done_i = !under_way_.empty() && under_way_.front() <= cycle_count_ && maybe();
     dut.done_posted_i = dut.done_i && travels[done_ % travels.size()];
-    dut.state_i = int(under_way_.empty() ? UnitState::Idle : UnitState::Busy);
+    dut.state_i = int(under_way_.empty() ? UnitState::NoWork : UnitState::Busy);
     dut.cmd_ready_i =
         under_way_.size() < 4 && cycle_count_ >= ready_at_ && (slowness == 1 || ready_);
     settle();

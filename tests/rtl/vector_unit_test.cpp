@@ -896,7 +896,9 @@ TEST_CASE("vector_unit names what it does in each cycle", "[vector_unit]") {
   dut.time(simple_pass(Vop::Mul, Vtype::S8, Vtype::None, Vtype::S8, 100));
   CHECK(dut.states[static_cast<int>(UnitState::Scratchpad)] == 0);
   CHECK(dut.states[static_cast<int>(UnitState::Busy)] >= 100);
-  CHECK(dut.states[static_cast<int>(UnitState::Idle)] <= 2);
+  CHECK(dut.states[static_cast<int>(UnitState::NoWork)] <= 2);
+  CHECK(dut.states[static_cast<int>(UnitState::Fetch)] == 1);
+  CHECK(dut.states[static_cast<int>(UnitState::Drain)] <= 5);
   dut.refuse = 2;
   dut.states = {};
   dut.time(simple_pass(Vop::Mul, Vtype::S8, Vtype::None, Vtype::S8, 100));

@@ -37,6 +37,7 @@ inline constexpr uint32_t CoreResetOffset = 128;
 inline constexpr uint32_t RequestBytes = 64;
 inline constexpr uint32_t CompletionBytes = 64;
 inline constexpr uint32_t TileEntryBytes = 128;
+inline constexpr uint32_t NumUnitStates = 10;
 
 // Memory map: global byte addresses, and offsets in them.
 inline constexpr uint64_t CoreRamBase = 0x100000;
@@ -131,16 +132,18 @@ enum class FwState : uint8_t {
   Panic = 2
 };
 
-// what a unit does in a cycle; exactly one; a counter each
+// what a unit does in a cycle: exactly one, each counted; where several hold, it is the first in the order Busy, Scratchpad, NocBackpressure, Dram, Remote, Operand, Drain, WaitSemaphore, Fetch
 enum class UnitState : uint8_t {
   Busy = 0,
   WaitSemaphore = 1,
   Scratchpad = 2,
   NocBackpressure = 3,
-  WaitData = 4,
-  Idle = 5,
-  Fetch = 6,
-  Drain = 7
+  Dram = 4,
+  Remote = 5,
+  Operand = 6,
+  Fetch = 7,
+  Drain = 8,
+  NoWork = 9
 };
 
 // how the 32 bytes of an activation row lie in memory
@@ -353,14 +356,18 @@ inline const char* to_string(UnitState value) {
       return "Scratchpad";
     case UnitState::NocBackpressure:
       return "NocBackpressure";
-    case UnitState::WaitData:
-      return "WaitData";
-    case UnitState::Idle:
-      return "Idle";
+    case UnitState::Dram:
+      return "Dram";
+    case UnitState::Remote:
+      return "Remote";
+    case UnitState::Operand:
+      return "Operand";
     case UnitState::Fetch:
       return "Fetch";
     case UnitState::Drain:
       return "Drain";
+    case UnitState::NoWork:
+      return "NoWork";
   }
   return nullptr;
 }

@@ -134,9 +134,10 @@ def load(folder):
     folder = pathlib.Path(folder)
     with open(folder / "spec.toml", "rb") as file:
         raw = tomllib.load(file)
+    counts = {e["count"]: len(e["values"]) for e in raw["enums"].values() if "count" in e}
     spec = Spec(
         configs=raw["config"],
-        constants=raw["constants"],
+        constants={**raw["constants"], **counts},
         memory_map=raw["memory_map"],
         enums=raw["enums"],
         header=_fields(raw["command"]["header"]),
@@ -219,6 +220,10 @@ def _check(spec):
                 raise SpecError(f"enum {name}.{key}: {value} exceeds {enum['width']} bits")
         if len(set(enum["values"].values())) != len(enum["values"]):
             raise SpecError(f"enum {name}: two enumerators have one value")
+        if "count" in enum and sorted(enum["values"].values()) != list(range(len(enum["values"]))):
+            raise SpecError(f"enum {name}: what is counted by {enum['count']} runs from 0 without gaps")
+        if "docs" in enum and set(enum["docs"]) != set(enum["values"]):
+            raise SpecError(f"enum {name}: docs and values name different enumerators")
     _check_fields(spec, "header", spec.header, range(HEADER_WORDS))
     opcodes = spec.enums["opcode"]["values"]
     for command in spec.commands:

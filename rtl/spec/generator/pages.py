@@ -163,5 +163,8 @@ def _enums(spec):
     for name, enum in spec.enums.items():
         parts.append(f"## {name}\n")
         parts.append(f"{enum['width']} bits" + (f": {enum['doc']}" if "doc" in enum else "") + ".\n")
-        parts.append(_table(("value", "name"), [(v, k) for k, v in enum["values"].items()]))
+        docs = enum.get("docs")
+        head = ("value", "name", "") if docs else ("value", "name")
+        rows = [(v, k, docs[k]) if docs else (v, k) for k, v in enum["values"].items()]
+        parts.append(_table(head, rows))
     return "\n".join(parts)

@@ -1,0 +1,74 @@
+// Where the cycles of a unit went: a counter for each of its states, and one for each semaphore that it waited for.
+//
+// Contract
+//   - Every cycle out of reset adds one to exactly one state. All count from reset and wrap; they are never
+//     cleared, so two readings differ by what happened between.
+//   - A cycle in WaitSemaphore also adds one to the lowest semaphore that the unit's next command misses; where
+//     it misses none, since a lower unit takes the same one in this cycle, to the lowest of its mask.
+//   - `count_o` is the counter of `word_i` in the cycle of `read_i`: {0, unit, state} or {1, unit, semaphore}; 0 in
+//     every other cycle and for the words of other units.
+module unit_counters
+  import systole_spec_pkg::*;
+#(
+    parameter unit_e Unit = UnitLoad
+) (
+    input logic clk_i,
+    input logic rst_ni,
+
+    // this cycle
+    input unit_state_e                     state_i,
+    input logic        [NumSemaphores-1:0] take_mask_i,
+    input logic        [NumSemaphores-1:0] sem_nonzero_i,
+
+    // read
+    input  logic        read_i,
+    input  logic [ 6:0] word_i,
+    output logic [31:0] count_o
+);
+  localparam int unsigned Words = 16;
+
+  if (NumUnitStates > Words || NumSemaphores > Words) begin : gen_check
+    $error("unit_counters: a unit has 16 words of each kind");
+  end
+
+  logic [31:0] count_q[Words];
+  logic [31:0] wait_q[Words];
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      for (int unsigned i = 0; i < Words; i++) count_q[i] <= '0;
+    end else begin
+      count_q[state_i] <= count_q[state_i] + 32'd1;
+    end
+  end
+
+  // Without a loop: a simulation works it out in every cycle of every unit that waits.
+  function automatic logic [3:0] lowest(logic [15:0] set);
+    logic [15:0] one;
+    one = set & -set;
+    return {
+      (one & 16'hff00) != '0, (one & 16'hf0f0) != '0, (one & 16'hcccc) != '0, (one & 16'haaaa) != '0
+    };
+  endfunction
+
+  function automatic logic [3:0] waited_for(logic [NumSemaphores-1:0] mask,
+                                            logic [NumSemaphores-1:0] nonzero);
+    return lowest((mask & ~nonzero) != '0 ? mask & ~nonzero : mask);
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    logic [3:0] sem;
+    if (!rst_ni) begin
+      for (int unsigned i = 0; i < Words; i++) wait_q[i] <= '0;
+    end else if (state_i == UnitStateWaitSemaphore) begin
+      sem = waited_for(take_mask_i, sem_nonzero_i);
+      wait_q[sem] <= wait_q[sem] + 32'd1;
+    end
+  end
+
+  always_comb begin
+    count_o = '0;
+    if (read_i && word_i[5:4] == Unit)
+      count_o = word_i[6] ? wait_q[word_i[3:0]] : count_q[word_i[3:0]];
+  end
+endmodule
