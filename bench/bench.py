@@ -24,6 +24,9 @@ REACH = {
     "edit_to_unit_verdict_s": ("at most", 15),
     "edit_to_sim_verdict_s": ("at most", 60),
     "firmware_awake_fraction": ("at most", 0.10),
+    "explain_seconds": ("at most", 10),
+    "explain_wave_mib": ("at most", 20),
+    "bugs_injected": ("at least", 12),
     "unaccounted_cycles": ("at most", 0),
 }
 figures = []
@@ -89,6 +92,36 @@ def firmware():
     add("firmware_awake_cycles_per_request", run["core_awake_cycles"] / requests, "cycles", shown)
 
 
+# ---- from a failure to its explanation ---------------------------------------------------------------------------
+def explain():
+    """The digits network with a wrong product; then the gallery of faults."""
+    models, folder = "tests/models/digits", f"{BUILD}/bench/explain"
+    command = [f"{BUILD}/systole", "run", f"{models}/cnn.onnx", "--input", f"{models}/cnn_images.npy", "--config", "tiny",
+               "--build", "tiny-faults", "--plusarg", "+fault=product", "--plusarg", "+fault_at=20000", "--explain-folder",
+               folder]
+    seconds, sizes = [], []
+    for _ in range(3):
+        shutil.rmtree(folder, ignore_errors=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        found = re.search(r"explained in ([0-9.]+) s", done.stderr)
+        if done.returncode != 1 or not found:
+            sys.exit(f"bench: {' '.join(command)} explained nothing:\n{done.stdout}{done.stderr}")
+        seconds.append(float(found.group(1)))
+        bundle, = os.listdir(folder)
+        sizes.append(os.path.getsize(os.path.join(folder, bundle, "waves.fst")) / 2**20)
+    add("explain_seconds", statistics.median(seconds), "s", " ".join(command))
+    add("explain_wave_mib", max(sizes), "MiB", " ".join(command))
+    command = [f"{BUILD}/test/must_fail_gallery/test"]
+    text = output_of(command)
+    for name in ("bugs_injected", "bugs_explained"):
+        found = re.search(rf"^{name} ([0-9]+)", text, re.MULTILINE)
+        if not found:
+            sys.exit(f"bench: {command[0]} did not print {name}")
+        if name == "bugs_injected":
+            REACH["bugs_explained"] = ("at least", int(found.group(1)))
+        add(name, int(found.group(1)), "faults", " ".join(command))
+
+
 # ---- from an edit to its verdict ---------------------------------------------------------------------------------
 EDIT_FILE = "rtl/matrix/matrix_array.sv"
 EDIT_FROM = "lane_q[k] * weight_q[k][c];"
@@ -138,7 +171,7 @@ def edits():
     shutil.rmtree(folder)
 
 
-GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "edits": edits}
+GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "explain": explain, "edits": edits}
 
 
 def main():

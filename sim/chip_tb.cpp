@@ -28,6 +28,9 @@ std::unique_ptr<VerilatedContext> make_context(const SimulationOptions& options)
   context->randReset(options.random_reset == 0 ? 0 : 2);
   context->randSeed(static_cast<int>(options.random_reset & 0x7fffffff));
   context->traceEverOn(options.trace_to > options.trace_from);
+  // Without a first word, the program's name, a model that looks for its plusargs is refused.
+  const char* program = "systole";
+  context->commandArgs(1, &program);
   for (const std::string& argument : options.plusargs) {
     const char* word = argument.c_str();
     context->commandArgsAdd(1, &word);

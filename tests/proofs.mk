@@ -8,7 +8,7 @@ CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
 test-app: test-app_command_line
-test-must_fail: test-must_fail_chip test-must_fail_run
+test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
 
@@ -42,7 +42,7 @@ check-views: tests-build ## Check that the signals of the saved views exist
 # Modules of tests/must_fail stand before those of rtl/, which they wrap under the name <module>_right. A
 # fault shows only where the simulation is told, so that the same library passes too.
 FAULTY_DIR := $(BUILD)/tiny-faults/rtl
-FAULTY_MODULES := $(patsubst tests/must_fail/%.sv,%,$(wildcard tests/must_fail/*.sv))
+FAULTY_MODULES := $(filter-out fault,$(patsubst tests/must_fail/%.sv,%,$(wildcard tests/must_fail/*.sv)))
 FAULTY_RIGHT := $(FAULTY_MODULES:%=$(FAULTY_DIR)/%_right.sv)
 $(FAULTY_RIGHT): $(FAULTY_DIR)/%_right.sv: tests/proofs.mk
 	@mkdir -p $(@D)
@@ -50,13 +50,29 @@ $(FAULTY_RIGHT): $(FAULTY_DIR)/%_right.sv: tests/proofs.mk
 $(foreach module,$(FAULTY_MODULES),$(eval $(FAULTY_DIR)/$(module)_right.sv: $(wildcard rtl/*/$(module).sv)))
 $(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT)
 # Waivers of lint.vlt go by the file's name.
-$(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ,,tests/must_fail $(FAULTY_DIR) rtl))
+$(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ -Wno-UNUSEDSIGNAL -Wno-PINCONNECTEMPTY,,tests/must_fail $(FAULTY_DIR) rtl))
 # Runs are short: the compiler's time counts.
 $(BUILD)/tiny-faults/Vsystole_chip__ALL.a: private OPT := -O1 -march=native
-$(BUILD)/test/must_fail_chip/test $(BUILD)/test/must_fail_run/test: | $(BUILD)/tiny-faults/libsystole_chip.so \
+MUST_FAIL_TESTS := must_fail_chip must_fail_run must_fail_gallery
+$(MUST_FAIL_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny-faults/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
+$(BUILD)/test/must_fail_gallery/test: | $(BUILD)/systole $(BUILD)/must_fail/forgetful/firmware.bin
+
+# Firmware with a fault: the completion of one request, number 2, is forgotten.
+FORGETFUL := $(BUILD)/must_fail/forgetful
+FORGET := s/complete(serve());/{ const uint8_t status = serve(); if (request.id != 2) complete(status); else loop.served++; }/
+$(FORGETFUL)/command_loop.c: firmware/command_loop.c tests/proofs.mk
+	@mkdir -p $(@D)
+	@sed '$(FORGET)' $< >$@
+	@! cmp -s $< $@ || { echo "$@: nothing to forget in $<"; rm $@; exit 1; }
+$(FORGETFUL)/firmware.bin: $(FORGETFUL)/command_loop.c $(FIRMWARE_OBJECTS)
+	$(Q)$(RISCV)gcc $(FIRMWARE_CFLAGS) -Ifirmware -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T firmware/link.ld \
+	  $(filter-out %/command_loop.c.o,$(FIRMWARE_OBJECTS)) $< -lgcc -o $(@:.bin=.elf)
+	$(Q)$(RISCV)objcopy -O binary $(@:.bin=.elf) $@
 
 # The same faults in their modules alone, always on: each module's own test must fail.
+FAULTY_TESTED := $(foreach module,$(FAULTY_MODULES),$(if $(wildcard \
+  tests/rtl/$(module)_test.cpp),$(if $(wildcard tests/rtl/$(module)_tb.sv),,$(module))))
 define broken-unit
 $(BUILD)/must_fail/$(1)/test: tests/rtl/$(1)_test.cpp tests/must_fail/$(1).sv $(FAULTY_DIR)/$(1)_right.sv \
     lint.vlt $(BUILD)/test/support/catch_main.o $(BUILD)/test/support/libverilated.a \
@@ -65,7 +81,7 @@ $(BUILD)/must_fail/$(1)/test: tests/rtl/$(1)_test.cpp tests/must_fail/$(1).sv $(
 	@mkdir -p $$(@D)
 	@tools/rtl_files.py $(1) tests/must_fail $(FAULTY_DIR) rtl >$$(@D)/files.f
 	$$(Q)$$(VERILATOR) $$(VERILATOR_TEST_FLAGS) $$(call test-lines,tests/rtl/$(1)_test.cpp,verilator) \
-	  "-GBroken=1'b1" -Wno-BLKSEQ -Wno-UNUSEDSIGNAL --top-module $(1) --prefix V$(1) -Mdir $$(@D) lint.vlt -f $$(@D)/files.f
+	  "-GBroken=1'b1" -Wno-BLKSEQ -Wno-UNUSEDSIGNAL -Wno-PINCONNECTEMPTY --top-module $(1) --prefix V$(1) -Mdir $$(@D) lint.vlt -f $$(@D)/files.f
 	@tools/verilator_deps.sh $$(@D)/V$(1)__ver.d $$@
 	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f V$(1).mk \
 	  CXX="$$(CCACHE) $$(CXX)" CFG_CXXFLAGS_NO_UNUSED= OPT_FAST= OPT_SLOW= OPT_GLOBAL= \
@@ -76,14 +92,14 @@ $(BUILD)/must_fail/$(1)/test: tests/rtl/$(1)_test.cpp tests/must_fail/$(1).sv $(
 	  -lfmt -lz -pthread -latomic -o $$@
 -include $(BUILD)/must_fail/$(1)/V$(1)__ver.d
 endef
-$(foreach module,$(FAULTY_MODULES),$(eval $(call broken-unit,$(module))))
+$(foreach module,$(FAULTY_TESTED),$(eval $(call broken-unit,$(module))))
 
 TESTS += must_fail_units
-TEST_BUILDS += $(FAULTY_MODULES:%=$(BUILD)/must_fail/%/test)
+TEST_BUILDS += $(FAULTY_TESTED:%=$(BUILD)/must_fail/%/test)
 .PHONY: test-must_fail_units
 test-must_fail: test-must_fail_units
-test-must_fail_units: $(FAULTY_MODULES:%=$(BUILD)/must_fail/%/test)
-	@for module in $(FAULTY_MODULES); do \
+test-must_fail_units: $(FAULTY_TESTED:%=$(BUILD)/must_fail/%/test)
+	@for module in $(FAULTY_TESTED); do \
 	  log=$(BUILD)/must_fail/$$module/log; \
 	  if $(BUILD)/must_fail/$$module/test -w NoTests >$$log 2>&1; then \
 	    echo "test-$$module passes with the fault of tests/must_fail/$$module.sv"; exit 1; fi; \

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include "host/command/error.hpp"
 #include "host/command/loop_nest.hpp"
 #include "host/report/explanation.hpp"
+#include "host/report/network_audit.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
 
@@ -26,7 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kBefore = 600;  // cycles of waves before the one that matters
 constexpr uint64_t kBehind = 200;  // and behind it
-constexpr uint64_t kReach = 1500;  // the retirement is in the window when it comes so soon
+constexpr uint64_t kReach = 1500;  // what belongs to it is in the window when it lies so near
 constexpr uint64_t kPicosecondsPerCycle = 1000;
 
 // -------------------------------------------------------------------------------------- the
@@ -119,11 +121,13 @@ class Explainer {
   }
 
   void explain() {
+    const auto start = std::chrono::steady_clock::now();
     make_folder();
     try {
       choose_checkpoint();
       locate();
       write_waves();
+      study_waves();
       write_texts();
     } catch (...) {
       std::error_code ignored;
@@ -131,6 +135,8 @@ class Explainer {
       throw;
     }
     print();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    fmt::print(stderr, "  explained in {:.2f} s\n", took.count());
   }
 
  private:
@@ -165,13 +171,23 @@ class Explainer {
   /// it get its value?
   void locate() {
     if (!mismatch_ || mismatch_->kind != golden::Mismatch::Kind::Value) return;
+    written_ = last_change(
+        {mismatch_->accumulator, mismatch_->node, mismatch_->address, mismatch_->element_bytes});
+    if (mismatch_->operand) {
+      operand_written_ =
+          last_change({false, mismatch_->node,
+                       golden::scratchpad_address(mismatch_->node, *mismatch_->operand), 1});
+    }
+  }
+
+  /// The last cycle before the failure in which bytes of the chip changed.
+  std::optional<uint64_t> last_change(const Watch& watch) const {
     SimulationOptions options = run_.simulation;
     options.checkpoint_every = 0;
     options.checkpoint_folder.clear();
     options.trace_from = options.trace_to = 0;
     options.resume = checkpoint_ > 0 ? file("checkpoint.ckpt") : "";
-    options.watch = {mismatch_->accumulator, mismatch_->node, mismatch_->address,
-                     mismatch_->element_bytes};
+    options.watch = watch;
     ChipConfig build = run_.model.config;
     if (!run_.options.build.empty()) build.name = run_.options.build;
     const auto chip = load_simulated_chip(build, options);
@@ -186,7 +202,7 @@ class Explainer {
     }
     require_same_failure(chip->failure() ? std::optional<uint64_t>(chip->failure()->cycle)
                                          : std::nullopt);
-    written_ = chip->watched_change();
+    return chip->watched_change();
   }
 
   void require_same_failure(std::optional<uint64_t> cycle) const {
@@ -195,17 +211,28 @@ class Explainer {
                 cycle ? fmt::format("at cycle {}", *cycle) : "none");
   }
 
-  uint64_t cursor() const { return written_.value_or(failure_.cycle); }
+  /// The cycle that one wants to look at. An element that its command did not write tells none.
+  uint64_t cursor() const {
+    const auto began = begin();
+    if (!written_ || (began && *written_ < *began)) return failure_.cycle;
+    return *written_;
+  }
 
   void choose_window() {
     from_ = cursor() < kBefore ? 0 : cursor() - kBefore;
+    for (const auto& earlier : {begin(), operand_written_}) {
+      if (earlier && *earlier <= cursor() && cursor() - *earlier <= kReach)
+        from_ = std::min(from_, *earlier - std::min(*earlier, kBefore / 6));
+    }
     from_ = std::max(from_, checkpoint_);
     to_ = cursor() + kBehind;
     if (failure_.cycle >= cursor() && failure_.cycle - cursor() <= kReach)
       to_ = std::max(to_, failure_.cycle + kBehind);
   }
 
-  std::vector<std::string> words() const {
+  /// Of a second run. One that is only to write waves ends behind them, one that is to show a hang
+  /// when the watchdog has seen it.
+  std::vector<std::string> words(bool show_hang) const {
     std::vector<std::string> words = shared_words(run_.options.words);
     words.insert(words.begin(), "run");
     const auto add = [&](const std::string& option, const std::string& value) {
@@ -218,27 +245,51 @@ class Explainer {
     add("--explain", "off");
     // The run goes on to the end of the waves, and no further.
     add("--on-mismatch", "continue");
-    add("--until", std::to_string(std::max(to_, failure_.cycle + 2)));
+    if (!show_hang || failure_.kind != ChipFailure::Kind::Hang)
+      add("--until", std::to_string(std::max(to_, failure_.cycle + 2)));
     return words;
   }
 
   void write_waves() {
     choose_window();
-    const int status = run_again(words(), file("second_run.txt"));
+    const int status = run_again(words(false), file("second_run.txt"));
     if (status != 1 && status != 2)
       throw Error("the failure does not repeat", file("second_run.txt"), "exit status 1 or 2",
                   std::to_string(status));
     require_waves(file("waves.fst"), cursor());
   }
 
+  /// What the waves tell of the network, and of who wrote an operand.
+  void study_waves() {
+    const report::Waves waves(file("waves.fst"));
+    const auto findings =
+        report::audit_network(run_.model.config, waves, failure_.kind == ChipFailure::Kind::Hang);
+    if (!findings.empty()) finding_ = findings.front();
+    if (operand_written_) {
+      operand_writer_ =
+          report::scratchpad_writer(waves, mismatch_->node, *mismatch_->operand, *operand_written_);
+    }
+  }
+
+  /// A breach of the network's contract comes first: what the units see follows from it.
   std::string text() const {
+    std::string text;
+    if (finding_) text = fmt::format("{}\n  {}\n", finding_->title, finding_->evidence);
     if (failure_.kind == ChipFailure::Kind::Hang) {
       const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log);
-      return report::explain_hang(failure_.cycle, graph);
+      return text + report::explain_hang(failure_.cycle, graph);
     }
-    if (!mismatch_) return report::explain_assertion(failure_);
-    return report::explain_mismatch(*mismatch_, report::find(run_.model, *mismatch_, run_.log),
-                                    begin(), written_);
+    if (!mismatch_) return text + report::explain_assertion(failure_, run_.log);
+    text += report::explain_mismatch(*mismatch_, report::find(run_.model, *mismatch_, run_.log),
+                                     begin(), written_);
+    if (operand_written_) {
+      text += fmt::format(
+          "  operand    scratchpad 0x{:05x} differs too, which this command does not "
+          "write: last written in cycle {}{}\n",
+          *mismatch_->operand, *operand_written_,
+          operand_writer_.empty() ? "" : " by " + operand_writer_);
+    }
+    return text;
   }
 
   void write(const std::string& name, const std::string& text) const {
@@ -250,7 +301,7 @@ class Explainer {
 
   std::string repeat_command() const {
     std::string command = fs::read_symlink("/proc/self/exe").string();
-    for (const std::string& word : words()) command += " " + quoted(word);
+    for (const std::string& word : words(true)) command += " " + quoted(word);
     return command;
   }
 
@@ -260,6 +311,20 @@ class Explainer {
     return iteration.empty() ? 0 : static_cast<unsigned>(iteration.back().second) % spec::ArrayCols;
   }
 
+  /// The tile, and the unit if it is one, whose signals one wants to see.
+  report::Place looked_at() const {
+    if (mismatch_) return {mismatch_->node, mismatch_->unit, ""};
+    report::Place place = report::place_of(failure_.text);
+    if (!place.node || place.node->x == 0) place = {golden::Node{1, 0}, std::nullopt, ""};
+    golden::Node node;
+    if (failure_.kind == ChipFailure::Kind::Hang && finding_ && finding_->node.x > 0) {
+      place.node = finding_->node;
+    } else if (std::sscanf(failure_.text.c_str(), " tile (%u, %u)", &node.x, &node.y) == 2) {
+      place.node = node;
+    }
+    return place;
+  }
+
   void write_texts() {
     write("explanation.txt", text() + fmt::format("\nwaves: cycles {} to {}\nrepeat: {}\n", from_,
                                                   to_, repeat_command()));
@@ -267,8 +332,9 @@ class Explainer {
     view.dump_file = "waves.fst";
     view.title = fmt::format("{}: cycle {}", run_.options.model, cursor());
     view.cycle = cursor();
-    view.node = mismatch_ ? mismatch_->node : golden::Node{1, 0};
-    if (mismatch_) view.unit = mismatch_->unit;
+    const report::Place place = looked_at();
+    view.node = *place.node;
+    view.unit = place.unit;
     if (mismatch_) view.lane = lane();
     write("waves.gtkw", report::gtkw(view));
     write("repeat.sh", "#!/bin/sh\n# The same failure again, with the same waves.\ncd " +
@@ -290,8 +356,11 @@ class Explainer {
   ChipFailure failure_;
   std::optional<golden::Mismatch> mismatch_;
   std::string folder_;
-  uint64_t checkpoint_ = 0;  // 0: from reset
-  std::optional<uint64_t> written_;
+  uint64_t checkpoint_ = 0;                  // 0: from reset
+  std::optional<uint64_t> written_;          // the wrong element
+  std::optional<uint64_t> operand_written_;  // a byte of the scratchpad that differs too
+  std::string operand_writer_;
+  std::optional<report::Finding> finding_;
   uint64_t from_ = 0, to_ = 0;
 };
 

@@ -213,6 +213,7 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   found.words = executed.step.words;
   found.elements = elements;
   found.note = scratchpad_difference(executed.node);
+  found.operand = difference_outside(executed);
   mismatch_ = found;
 }
 
@@ -230,6 +231,23 @@ std::string LockstepJudge::scratchpad_difference(Node node) {
       "{} bytes of the tile's scratchpad differ from the model's, the first at 0x{:05x}: expected "
       "0x{:02x}, got 0x{:02x}",
       count, first.first - got_.begin(), *first.second, *first.first);
+}
+
+/// The first byte of the tile's scratchpad, as read last, that differs and that the command did not
+/// write.
+std::optional<uint32_t> LockstepJudge::difference_outside(const Executed& executed) const {
+  const std::vector<uint8_t>& expected = model_.machine().tile(executed.node).scratchpad;
+  const auto written = [&](Address address) {
+    return std::any_of(executed.written.begin(), executed.written.end(),
+                       [&](const WrittenRange& range) {
+                         return range.space != WrittenRange::Space::Accumulator &&
+                                address - range.address < range.count;
+                       });
+  };
+  for (uint32_t i = 0; i < expected.size(); ++i) {
+    if (got_[i] != expected[i] && !written(scratchpad_address(executed.node, i))) return i;
+  }
+  return std::nullopt;
 }
 
 void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& range,

@@ -60,6 +60,9 @@ struct Mismatch {
   uint64_t wrong_elements = 0;  // of this command
   uint64_t elements = 0;        // that this command wrote
   std::string note;
+  /// A byte of the tile's scratchpad that differs too, and that the command did not write: an
+  /// operand, perhaps.
+  std::optional<uint32_t> operand;
 
   /// One paragraph for people: where, what, expected, got.
   std::string text() const;
@@ -96,6 +99,7 @@ class LockstepJudge {
   void compare_range(const Executed& executed, const WrittenRange& range, uint64_t first_element,
                      Mismatch& found);
   std::string scratchpad_difference(Node node);
+  std::optional<uint32_t> difference_outside(const Executed& executed) const;
   void check_image(const TileEntry& entry, uint64_t cycle);
   void report(Mismatch::Kind kind, Node node, spec::Unit unit, const Step& step, uint64_t cycle,
               std::string note);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "host/driver/simulated_chip.hpp"
 
@@ -21,10 +22,10 @@ class CommandLog {
       ++count.retired;
       count.last = event.cycle;
       unit.retired = event.pc;
-      if (!unit.begun.empty()) unit.last_begin = unit.begun.front();
+      if (!unit.begun.empty()) unit.last_begin = unit.begun.front().cycle;
       if (!unit.begun.empty()) unit.begun.pop_front();
     } else {
-      unit.begun.push_back(event.cycle);
+      unit.begun.push_back({event.pc, event.cycle});
     }
   }
 
@@ -42,7 +43,19 @@ class CommandLog {
   std::optional<uint64_t> begin_of_next(golden::Node node, spec::Unit unit) const {
     const auto found = units_.find(key(node, unit));
     if (found == units_.end() || found->second.begun.empty()) return std::nullopt;
-    return found->second.begun.front();
+    return found->second.begun.front().cycle;
+  }
+
+  /// A command that is under way.
+  struct Begun {
+    uint32_t pc = 0;
+    uint64_t cycle = 0;
+  };
+  /// Those of a unit, oldest first.
+  std::vector<Begun> under_way(golden::Node node, spec::Unit unit) const {
+    const auto found = units_.find(key(node, unit));
+    if (found == units_.end()) return {};
+    return {found->second.begun.begin(), found->second.begun.end()};
   }
 
   /// How often a command has retired, and when last.
@@ -66,7 +79,7 @@ class CommandLog {
   struct Unit {
     std::optional<uint32_t> retired;
     std::optional<uint64_t> last_begin;
-    std::deque<uint64_t> begun;  // of commands under way
+    std::deque<Begun> begun;
     std::map<uint32_t, Count> counts;
   };
   std::map<Key, Unit> units_;

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
 #include "host/command/disassemble.hpp"
 #include "host/command/loop_nest.hpp"
 
@@ -84,14 +88,87 @@ std::string values_text(const Mismatch& m) {
          neighbourhood(m);
 }
 
+/// Where a load read what it wrote wrong: element i of its order.
+std::string source_text(const Mismatch& m) {
+  if (static_cast<spec::Opcode>(m.words[0] & 0xff) != spec::Opcode::Load) return "";
+  const auto load = spec::LoadCommand::decode(m.words);
+  const uint64_t run = std::max<uint32_t>(load.run, 1), count0 = std::max<uint32_t>(load.count0, 1);
+  const uint64_t index0 = m.element / run % count0, index1 = m.element / run / count0;
+  const Address address = load.addr + index1 * static_cast<int64_t>(load.gstride1) +
+                          index0 * static_cast<int64_t>(load.gstride0) + m.element % run;
+  const Address dram = address - spec::DramBase;
+  if (address < spec::DramBase) return row("read from", fmt::format("0x{:012x}", address));
+  const uint64_t channel = dram / spec::DramChannelBytes;
+  return row("read from",
+             fmt::format("0x{:012x}: DRAM {}, memory node (0, {})", address, channel, channel + 1));
+}
+
+/// Commands that the units have under way.
+std::string under_way_text(const CommandLog& log, golden::Node node,
+                           std::optional<spec::Unit> unit) {
+  std::string text;
+  for (unsigned u = 0; u < spec::NumUnits; ++u) {
+    if (unit && *unit != static_cast<spec::Unit>(u)) continue;
+    for (const CommandLog::Begun& begun : log.under_way(node, static_cast<spec::Unit>(u))) {
+      text += row(text.empty() ? "under way" : "",
+                  fmt::format("command {} of the {} program, since {}", begun.pc,
+                              spec::to_string(static_cast<spec::Unit>(u)), begun.cycle));
+    }
+  }
+  return text;
+}
+
+/// x and y of "...gen_row[y].gen_col[x]...".
+std::optional<golden::Node> node_in(const std::string& instance) {
+  const std::size_t at = instance.find("gen_row[");
+  golden::Node node;
+  if (at == std::string::npos ||
+      std::sscanf(instance.c_str() + at, "gen_row[%u].gen_col[%u]", &node.y, &node.x) != 2)
+    return std::nullopt;
+  return node;
+}
+
+std::optional<spec::Unit> unit_in(const std::string& instance) {
+  for (unsigned u = 0; u < spec::NumUnits; ++u) {
+    const auto unit = static_cast<spec::Unit>(u);
+    std::string name = spec::to_string(unit);
+    for (char& c : name) c = static_cast<char>(std::tolower(c));
+    const bool named = (instance + ".").find(".u_" + name + ".") != std::string::npos;
+    if (named || instance.find(fmt::format("gen_sequencer[{}]", u)) != std::string::npos)
+      return unit;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+Place place_of(const std::string& instance) {
+  Place place{node_in(instance), std::nullopt, instance};
+  if (!place.node) return place;
+  const std::string at = fmt::format("({}, {})", place.node->x, place.node->y);
+  const auto is_in = [&](const char* part) { return instance.find(part) != std::string::npos; };
+  if (is_in(".u_noc.")) {
+    place.name = fmt::format("router {}, {} network", at, is_in(".u_req") ? "request" : "response");
+  } else if (is_in(".gen_mem.")) {
+    place.name = "memory node " + at;
+  } else if (is_in(".gen_io.")) {
+    place.name = "io node";
+  } else if (is_in(".gen_tile.")) {
+    place.unit = unit_in(instance);
+    place.name = "tile " + at;
+    if (place.unit) place.name += fmt::format(" {} unit", spec::to_string(*place.unit));
+  }
+  return place;
+}
 
 std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
                              std::optional<uint64_t> begin, std::optional<uint64_t> written) {
   const auto opcode = static_cast<spec::Opcode>(m.words[0] & 0xff);
   const char* name = spec::to_string(opcode);
-  std::string text = fmt::format("{}: tile ({}, {}) {} unit, cycle {}\n", title(m.kind), m.node.x,
-                                 m.node.y, spec::to_string(m.unit), written.value_or(m.cycle));
+  const bool missed = begin && written && *written < *begin;  // the command never wrote it
+  std::string text =
+      fmt::format("{}: tile ({}, {}) {} unit, cycle {}\n", title(m.kind), m.node.x, m.node.y,
+                  spec::to_string(m.unit), missed ? m.cycle : written.value_or(m.cycle));
   text += where_text(where);
   const bool value = m.kind == Mismatch::Kind::Value;
   if (value) text += values_text(m);
@@ -100,18 +177,28 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
   if (m.words[0] != 0) text += row("", disassemble(m.words));
   if (value) {
     text += row("iteration", iteration_text(iteration_of(m.words, m.element)));
-    text += row("place", place_text(m));
+    text += source_text(m) + row("place", place_text(m));
   }
   std::string cycles = begin ? fmt::format("began {}, ", *begin) : "";
-  if (written) cycles += fmt::format("element written {}, ", *written);
+  if (missed) {
+    cycles += fmt::format("element not written since {}, before the command began, ", *written);
+  } else if (written) {
+    cycles += fmt::format("element written {}, ", *written);
+  }
   text += row("cycles", cycles + fmt::format("seen {}", m.cycle));
   if (!m.note.empty()) text += row("note", m.note);
   return text;
 }
 
-std::string explain_assertion(const ChipFailure& failure) {
-  return fmt::format("failed assertion: {}\n{}", failure.text,
-                     row("cycle", std::to_string(failure.cycle)));
+std::string explain_assertion(const ChipFailure& failure, const CommandLog& log) {
+  const std::string path = failure.text.substr(0, failure.text.find(' '));
+  const std::size_t dot = path.rfind('.');
+  const Place place = place_of(path.substr(0, dot));
+  std::string text = fmt::format("failed assertion: {}, cycle {}: {}\n", place.name, failure.cycle,
+                                 dot == std::string::npos ? path : path.substr(dot + 1));
+  text += row("assertion", failure.text);
+  if (place.node) text += under_way_text(log, *place.node, place.unit);
+  return text;
 }
 
 std::string explain_hang(uint64_t cycle, const WaitGraph& graph) {

@@ -1,5 +1,7 @@
-// matrix_array with a wrong product, for tests that must fail: where the simulation is told +fault=product,
-// or Broken is set, the seventh row since reset has one sum, that of column 5, 4096 too large.
+// matrix_array with faults, for tests that must fail (fault.sv):
+//   product   the sum of column 5 of a row is 4096 too large; the seventh row since reset, where nothing else
+//             is told, and where Broken is set
+//   weights   a swap of the weight banks is lost: rows go on against the old block
 module matrix_array
   import systole_spec_pkg::*;
   import matrix_pkg::*;
@@ -19,28 +21,52 @@ module matrix_array
     output logic                              valid_o,
     output logic signed        [        31:0] psum_o      [    ArrayCols]
 );
-  localparam int unsigned WrongRow = 6;
   localparam int unsigned WrongColumn = 5;
   localparam logic signed [31:0] WrongBy = 4096;
 
-  logic broken;
-  initial broken = Broken || $test$plusargs("fault=product") != 0;
+  logic product, weights;
+  logic [31:0] at;
+  fault #(
+    .Name("product"),
+    .At(6),
+    .Always(Broken)
+  ) u_fault_product (
+    .on_o(product),
+    .at_o(at)
+  );
+  fault #(
+    .Name("weights"),
+    .At(6),
+    .Never(Broken)
+  ) u_fault_weights (
+    .on_o(weights),
+    .at_o()
+  );
 
   logic signed [31:0] psum[ArrayCols];
-  logic [31:0] rows_q;
+  logic swap;
+  logic [31:0] rows_q, swaps_q;
 
   matrix_array_right u_right (
     .psum_o(psum),
+    .swap_i(swap),
     .*
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) rows_q <= '0;
-    else if (valid_o) rows_q <= rows_q + 32'd1;
+    if (!rst_ni) begin
+      rows_q  <= '0;
+      swaps_q <= '0;
+    end else begin
+      if (valid_o) rows_q <= rows_q + 32'd1;
+      if (swap_i) swaps_q <= swaps_q + 32'd1;
+    end
   end
+
+  assign swap = swap_i && !(weights && swaps_q == at);
 
   always_comb begin
     for (int unsigned c = 0; c < ArrayCols; c++) psum_o[c] = psum[c];
-    if (broken && rows_q == WrongRow) psum_o[WrongColumn] = psum[WrongColumn] + WrongBy;
+    if (product && rows_q == at) psum_o[WrongColumn] = psum[WrongColumn] + WrongBy;
   end
 endmodule

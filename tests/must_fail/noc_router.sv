@@ -1,6 +1,10 @@
-// noc_router with a lost flit, for tests that must fail: where the simulation is told +fault=flit, the second
-// flit from within a packet of a memory node to this router's tile is lost on its way in. Where Broken is
-// set, it is the second flit from within any packet.
+// noc_router with faults, for tests that must fail (fault.sv), at the node of one tile:
+//   flit       a flit from within a packet of a memory node to the tile is lost on its way in; the second,
+//              where nothing else is told. Where Broken is set, it is one of any packet
+//   duplicate  such a flit comes in twice
+//   misroute   a packet of a memory node to the tile goes to the tile north of it
+//   credit     the input by which such a flit comes is never ready again
+//   event      a tile event of the tile is lost
 module noc_router
   import systole_pkg::*;
   import noc_pkg::*;
@@ -31,29 +35,86 @@ module noc_router
     input  logic   [ 3:0] stat_word_i,
     output logic   [31:0] stat_o
 );
-  localparam int unsigned LostFlit = 1;
+  localparam logic [5:0] EventTag = 6'h2F;  // rtl/tile/tile_requester.sv
 
-  logic broken;
-  initial broken = Broken || $test$plusargs("fault=flit") != 0;
+  logic flit, duplicate, misroute, credit, event_lost;
+  logic [31:0] at;
+  fault #(
+    .Name("flit"),
+    .At(1),
+    .Always(Broken)
+  ) u_fault_flit (
+    .on_o(flit),
+    .at_o(at)
+  );
+  fault #(
+    .Name("duplicate"),
+    .At(1),
+    .Never(Broken)
+  ) u_fault_duplicate (
+    .on_o(duplicate),
+    .at_o()
+  );
+  fault #(
+    .Name("misroute"),
+    .At(1),
+    .Never(Broken)
+  ) u_fault_misroute (
+    .on_o(misroute),
+    .at_o()
+  );
+  fault #(
+    .Name("credit"),
+    .At(1),
+    .Never(Broken)
+  ) u_fault_credit (
+    .on_o(credit),
+    .at_o()
+  );
+  fault #(
+    .Name("event"),
+    .At(1),
+    .Never(Broken)
+  ) u_fault_event (
+    .on_o(event_lost),
+    .at_o()
+  );
 
-  ports_t from_memory, valid;
-  logic [31:0] inner_flits_q;
-  logic at_tile;
+  ports_t offered, inner, head, hit, lost, valid, ready, stuck_q;
+  flit_t north, east, south, west;
+  logic is_event, event_passes;
+  logic [31:0] inner_flits_q, heads_q, events_q;
+  logic duplicated_q;
 
-  assign at_tile = X != 0;
-  assign from_memory = valid_i & ready_o & {
-    is_inner(local_i.src, local_i.dst, local_i.head, local_i.last),
-    is_inner(west_i.src, west_i.dst, west_i.head, west_i.last),
-    is_inner(south_i.src, south_i.dst, south_i.head, south_i.last),
-    is_inner(east_i.src, east_i.dst, east_i.head, east_i.last),
-    is_inner(north_i.src, north_i.dst, north_i.head, north_i.last)
-  };
-
-  function automatic logic is_inner(node_t src, node_t dst, logic head, logic last);
-    logic memory_to_tile;
-    memory_to_tile = at_tile && src.x == '0 && src.y != '0 && dst.x == 4'(X) && dst.y == 4'(Y);
-    return (Broken || memory_to_tile) && !head && !last;
+  function automatic logic to_tile(flit_t f);
+    return f.src.x == '0 && f.src.y != '0 && f.dst.x == 4'(X) && f.dst.y == 4'(Y);
   endfunction
+
+  function automatic logic is_inner(flit_t f);
+    return (Broken || to_tile(f)) && !f.head && !f.last;
+  endfunction
+
+  function automatic flit_t astray(flit_t f);
+    flit_t result;
+    result = f;
+    result.dst.y = f.dst.y - 4'd1;
+    return result;
+  endfunction
+
+  assign offered = valid_i & ready & ~stuck_q;
+  assign inner = offered &
+      {is_inner(local_i), is_inner(west_i), is_inner(south_i), is_inner(east_i), is_inner(north_i)};
+  assign head = offered & {
+    1'b0,
+    to_tile(west_i) && west_i.head,
+    to_tile(south_i) && south_i.head,
+    to_tile(east_i) && east_i.head,
+    to_tile(north_i) && north_i.head
+  };
+  assign is_event = offered[Local] && local_i.tag == EventTag && local_i.src.x == 4'(X) &&
+      local_i.src.y == 4'(Y);
+  assign event_passes = is_event && local_i.last;
+  assign hit = inner_flits_q == at ? inner : '0;
 
   noc_router_right #(
     .X(X),
@@ -62,13 +123,50 @@ module noc_router
     .NumRows(NumRows)
   ) u_right (
     .valid_i(valid),
+    .ready_o(ready),
+    .north_i(north),
+    .east_i(east),
+    .south_i(south),
+    .west_i(west),
     .*
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) inner_flits_q <= '0;
-    else if (from_memory != '0) inner_flits_q <= inner_flits_q + 32'd1;
+    if (!rst_ni) begin
+      inner_flits_q <= '0;
+      heads_q <= '0;
+      events_q <= '0;
+      duplicated_q <= 1'b0;
+      stuck_q <= '0;
+    end else begin
+      if ((inner & ready_o) != '0) inner_flits_q <= inner_flits_q + 32'd1;
+      if (head != '0) heads_q <= heads_q + 32'd1;
+      if (event_passes) events_q <= events_q + 32'd1;
+      if (duplicate && hit != '0) duplicated_q <= 1'b1;
+      if (credit) stuck_q <= stuck_q | hit;
+    end
   end
+
+  always_comb begin
+    north = north_i;
+    east = east_i;
+    south = south_i;
+    west = west_i;
+    if (misroute && heads_q == at) begin
+      if (head[North]) north = astray(north_i);
+      if (head[East]) east = astray(east_i);
+      if (head[South]) south = astray(south_i);
+      if (head[West]) west = astray(west_i);
+    end
+  end
+
+  always_comb begin
+    lost = flit ? hit : '0;
+    if (event_lost && is_event && events_q == at) lost[Local] = 1'b1;
+  end
+
+  assign valid = valid_i & ~lost & ~stuck_q;
+  assign ready_o = ready & ~stuck_q & ~(duplicate && !duplicated_q ? hit : '0);
 
   // Under the names by which the simulation reads counters and held flits.
   ports_t head_valid_q;
@@ -82,6 +180,4 @@ module noc_router
     assign flits_q = u_right.gen_out[o].flits_q;
     assign stalls_q = u_right.gen_out[o].stalls_q;
   end
-
-  assign valid = broken && inner_flits_q == LostFlit ? valid_i & ~from_memory : valid_i;
 endmodule

@@ -77,6 +77,7 @@ TEST_CASE("must_fail: without lockstep the outputs are compared, and a wrong one
           "[must_fail]") {
   app::RunOptions options = options_with("product");
   options.simulation.lockstep = false;
+  options.simulation.plusargs.push_back("+fault_at=10");  // a sum that an output hangs on
   CHECK(app::run(options) == 1);
   CHECK(report()["bit_exact"]["functional_model"] == false);
   CHECK(report()["bit_exact"]["graph_reference"] == false);

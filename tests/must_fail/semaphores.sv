@@ -1,5 +1,6 @@
-// semaphores with a lost post, for tests that must fail: where the simulation is told +fault=post, or Broken
-// is set, the second post of the matrix unit since reset is lost.
+// semaphores with a fault, for tests that must fail (fault.sv):
+//   post   a post of the matrix unit is lost; the second since reset, where nothing else is told, and where
+//          Broken is set
 module semaphores
   import systole_spec_pkg::*;
 #(
@@ -19,10 +20,16 @@ module semaphores
     output logic [NumSemaphores-1:0] nonzero_o,
     output logic [              7:0] count_o      [NumSemaphores]
 );
-  localparam int unsigned LostPost = 1;
-
   logic broken;
-  initial broken = Broken || $test$plusargs("fault=post") != 0;
+  logic [31:0] at;
+  fault #(
+    .Name("post"),
+    .At(1),
+    .Always(Broken)
+  ) u_fault_post (
+    .on_o(broken),
+    .at_o(at)
+  );
 
   logic [NumSemaphores-1:0] post_mask[NumUnits];
   logic [31:0] posts_q;
@@ -39,7 +46,7 @@ module semaphores
 
   always_comb begin
     for (int unsigned u = 0; u < NumUnits; u++) post_mask[u] = post_mask_i[u];
-    if (broken && posts_q == LostPost) post_mask[UnitMatrix] = '0;
+    if (broken && posts_q == at) post_mask[UnitMatrix] = '0;
   end
 
   // Under the name by which the report of a hang reads the counters.

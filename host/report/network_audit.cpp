@@ -1,0 +1,370 @@
+#include "host/report/network_audit.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "rtl/spec/gen/systole_commands.hpp"
+
+namespace systole::report {
+namespace {
+
+using golden::Node;
+
+// Ports as in rtl/noc/noc_pkg.sv.
+constexpr unsigned kPorts = 5;
+constexpr unsigned kLocal = 4;
+constexpr std::array<const char*, kPorts> kPortNames = {"north", "east", "south", "west", "local"};
+// For people.
+constexpr std::array<const char*, kPorts> kSides = {"the north", "the east", "the south",
+                                                    "the west", "its node"};
+constexpr unsigned kEventTag = 0x2f;  // rtl/tile/tile_requester.sv
+constexpr uint64_t kPatience = 64;    // cycles without ready that are worth a word
+
+struct Flit {
+  Node dst, src;
+  unsigned tag = 0;
+  spec::NocOp op = spec::NocOp::Read;
+  bool head = false, last = false;
+};
+
+/// The signals of a flit, in the order in which flit_at takes them.
+constexpr std::array<const char*, 8> kFlitParts = {"dst.x", "dst.y", "src.x", "src.y",
+                                                   "tag",   "op",    "head",  "last"};
+
+Flit flit_at(const WaveValues& values, std::size_t at) {
+  const auto part = [&](std::size_t i) { return static_cast<unsigned>(number(values[at + i])); };
+  return {{part(0), part(1)}, {part(2), part(3)}, part(4), static_cast<spec::NocOp>(part(5)),
+          part(6) != 0,       part(7) != 0};
+}
+
+void add_flit(std::vector<std::string>& names, const std::string& flit) {
+  for (const char* part : kFlitParts) names.push_back(flit + "." + part);
+}
+
+unsigned route(Node dst, Node here) {
+  if (dst.x > here.x) return 1;
+  if (dst.x < here.x) return 3;
+  if (dst.y > here.y) return 2;
+  if (dst.y < here.y) return 0;
+  return kLocal;
+}
+
+std::string text(Node node) { return fmt::format("({}, {})", node.x, node.y); }
+
+std::string packet_text(const Flit& head) {
+  const bool event = head.op == spec::NocOp::Write && head.tag == kEventTag;
+  return fmt::format("{} of {} to {}, tag {}{}", spec::to_string(head.op), text(head.src),
+                     text(head.dst), head.tag, event ? " (a tile event)" : "");
+}
+
+// ----------------------------------------------------------------------------------------- routers
+
+/// One router: every packet that comes in must leave by the port of its destination, flit by flit.
+class RouterAudit {
+ public:
+  RouterAudit(Node here, const char* network, std::string scope)
+      : here_(here), network_(network), scope_(std::move(scope)) {}
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> names = {scope_ + "valid_i", scope_ + "ready_o", scope_ + "valid_o",
+                                      scope_ + "ready_i", scope_ + "busy_o"};
+    for (const char* side : {"i", "o"}) {
+      for (const char* port : kPortNames) add_flit(names, scope_ + port + "_" + side);
+    }
+    return names;
+  }
+
+  void see(uint64_t cycle, const WaveValues& values, std::size_t at) {
+    const uint64_t valid_in = number(values[at]), ready_out = number(values[at + 1]);
+    const uint64_t valid_out = number(values[at + 2]), ready_in = number(values[at + 3]);
+    const bool busy = number(values[at + 4]) != 0;
+    const auto flit = [&](unsigned side, unsigned port) {
+      return flit_at(values, at + 5 + (side * kPorts + port) * kFlitParts.size());
+    };
+    // A packet that is inside when the waves begin is not looked at.
+    if (!sees_all_ && !busy && valid_in == 0) sees_all_ = true;
+    last_cycle_ = cycle;
+    busy_ = busy;
+    for (unsigned p = 0; p < kPorts; ++p) {
+      note_stall(in_stall_[p], (valid_in & ~ready_out) >> p & 1, cycle, flit(0, p));
+      note_stall(out_stall_[p], (valid_out & ~ready_in) >> p & 1, cycle, flit(1, p));
+    }
+    if (!sees_all_) return;
+    // What leaves in this cycle came in before it.
+    for (unsigned p = 0; p < kPorts; ++p) {
+      if ((valid_out & ready_in) >> p & 1) leave(p, flit(1, p), cycle);
+    }
+    for (unsigned p = 0; p < kPorts; ++p) {
+      if ((valid_in & ready_out) >> p & 1) enter(p, flit(0, p), cycle);
+    }
+  }
+
+  void finish(bool hang, std::vector<Finding>& findings) {
+    if (!busy_) {
+      for (unsigned p = 0; p < kPorts; ++p) {
+        if (inside_[p].empty() || inside_[p].front().out > 0) continue;
+        const Packet& packet = inside_[p].front();
+        if (packet.entered + 2 > last_cycle_) continue;
+        find("lost packet", packet.entered,
+             fmt::format("{} came in from {}, {} flits, and none left; the router is empty",
+                         packet_text(packet.head), kSides[p], packet.in));
+      }
+    }
+    if (hang) find_stuck();
+    findings.insert(findings.end(), findings_.begin(), findings_.end());
+  }
+
+ private:
+  struct Packet {
+    Flit head;
+    unsigned in = 0;  // flits that came, that left
+    unsigned out = 0;
+    bool complete = false;  // the last one came
+    uint64_t entered = 0;
+  };
+  struct Stall {
+    std::optional<uint64_t> since;
+    Flit flit;
+  };
+
+  static void note_stall(Stall& stall, bool stalls, uint64_t cycle, const Flit& flit) {
+    if (!stalls) {
+      stall.since.reset();
+    } else if (!stall.since) {
+      stall = {cycle, flit};
+    }
+  }
+
+  void find(const char* what, uint64_t cycle, std::string evidence) {
+    findings_.push_back(
+        {fmt::format("{}: router {}, {} network, cycle {}", what, text(here_), network_, cycle),
+         std::move(evidence), here_, cycle});
+  }
+
+  void enter(unsigned port, const Flit& flit, uint64_t cycle) {
+    if (flit.head) {
+      inside_[port].push_back({flit, 1, 0, flit.last, cycle});
+    } else if (!inside_[port].empty() && !inside_[port].back().complete) {
+      ++inside_[port].back().in;
+      inside_[port].back().complete = flit.last;
+    }
+  }
+
+  /// The input whose oldest packet this head is; that of another destination when no other fits.
+  std::optional<unsigned> input_of(const Flit& flit) const {
+    std::optional<unsigned> astray;
+    for (unsigned p = 0; p < kPorts; ++p) {
+      if (inside_[p].empty() || inside_[p].front().out > 0) continue;
+      const Flit& head = inside_[p].front().head;
+      if (!(head.src == flit.src) || head.tag != flit.tag || head.op != flit.op) continue;
+      if (head.dst == flit.dst) return p;
+      astray = p;
+    }
+    return astray;
+  }
+
+  void leave(unsigned port, const Flit& flit, uint64_t cycle) {
+    if (flit.head) begin_leaving(port, flit, cycle);
+    if (!from_[port]) return;
+    std::deque<Packet>& inside = inside_[*from_[port]];
+    if (inside.empty()) return;
+    Packet& packet = inside.front();
+    ++packet.out;
+    if (packet.out > packet.in) {
+      find("duplicated flit", cycle,
+           fmt::format("{}: {} flits came in from {}, {} left to {}", packet_text(packet.head),
+                       packet.in, kSides[*from_[port]], packet.out, kSides[port]));
+    } else if (flit.last && packet.out < packet.in) {
+      find("lost flit", cycle,
+           fmt::format("{}: {} flits came in from {}, {} left to {}", packet_text(packet.head),
+                       packet.in, kSides[*from_[port]], packet.out, kSides[port]));
+    }
+    if (!flit.last) return;
+    inside.pop_front();
+    from_[port].reset();
+  }
+
+  void begin_leaving(unsigned port, const Flit& flit, uint64_t cycle) {
+    from_[port] = input_of(flit);
+    if (!from_[port]) {
+      find("packet from nowhere", cycle,
+           fmt::format("{} left to {}, and never came in", packet_text(flit), kSides[port]));
+      return;
+    }
+    const Flit& head = inside_[*from_[port]].front().head;
+    if (port == route(head.dst, here_)) return;
+    find("misrouted packet", cycle,
+         fmt::format("{} came in from {} and left to {}{}", packet_text(head), kSides[*from_[port]],
+                     kSides[port], head.dst == flit.dst ? "" : ", for " + text(flit.dst)));
+  }
+
+  /// A port that offers and is not taken is no culprit when the router waits for another itself.
+  void find_stuck() {
+    const auto stuck = [&](const Stall& stall) {
+      return stall.since && *stall.since + kPatience <= last_cycle_;
+    };
+    if (std::any_of(out_stall_.begin(), out_stall_.end(), stuck)) {
+      if (!stuck(out_stall_[kLocal])) return;  // the next router tells
+      find("node not ready", *out_stall_[kLocal].since,
+           fmt::format("the node does not take {}", packet_text(out_stall_[kLocal].flit)));
+      return;
+    }
+    for (unsigned p = 0; p < kPorts; ++p) {
+      if (!stuck(in_stall_[p])) continue;
+      find("port not ready", *in_stall_[p].since,
+           fmt::format("what comes from {} is not taken, {}, and nothing that leaves waits",
+                       kSides[p], packet_text(in_stall_[p].flit)));
+    }
+  }
+
+  Node here_;
+  const char* network_;
+  std::string scope_;
+  bool sees_all_ = false;
+  bool busy_ = false;
+  uint64_t last_cycle_ = 0;
+  std::array<std::deque<Packet>, kPorts> inside_;     // by input
+  std::array<std::optional<unsigned>, kPorts> from_;  // by output: the input that it serves
+  std::array<Stall, kPorts> in_stall_, out_stall_;
+  std::vector<Finding> findings_;
+};
+
+// ------------------------------------------------------------------------------------ memory nodes
+
+/// Reads reach the bus in the order in which they came.
+class MemoryAudit {
+ public:
+  MemoryAudit(Node here, std::string scope) : here_(here), scope_(std::move(scope)) {}
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> names = {scope_ + "req_valid_i",
+                                      scope_ + "req_ready_o",
+                                      scope_ + "req_i.payload",
+                                      scope_ + "m_axi_arvalid_o",
+                                      scope_ + "m_axi_arready_i",
+                                      scope_ + "m_axi_araddr_o",
+                                      scope_ + "Base"};
+    add_flit(names, scope_ + "req_i");
+    return names;
+  }
+
+  void see(uint64_t cycle, const WaveValues& values, std::size_t at) {
+    const auto is = [&](std::size_t i) { return number(values[at + i]) != 0; };
+    if (is(3) && is(4)) send(number(values[at + 5]) + number(values[at + 6]), cycle);
+    if (!is(0) || !is(1)) return;
+    const Flit flit = flit_at(values, at + 7);
+    if (!flit.head || flit.op != spec::NocOp::Read) return;
+    const uint64_t address = number(values[at + 2]) & ((uint64_t{1} << spec::AddrBits) - 1);
+    waiting_.push_back({address / spec::FlitBytes * spec::FlitBytes, flit});
+  }
+
+  void finish(bool, std::vector<Finding>& findings) {
+    findings.insert(findings.end(), findings_.begin(), findings_.end());
+  }
+
+ private:
+  struct Read {
+    uint64_t address;
+    Flit flit;
+  };
+
+  void send(uint64_t address, uint64_t cycle) {
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                    [&](const Read& read) { return read.address == address; });
+    if (found == waiting_.end()) return;  // from before the waves
+    if (found != waiting_.begin() && in_order_) {
+      const Read& first = waiting_.front();
+      findings_.push_back(
+          {fmt::format("reads out of order: memory node {}, cycle {}", text(here_), cycle),
+           fmt::format("0x{:012x} ({}) reached the memory before 0x{:012x} ({}), which came first: "
+                       "each requester gets the other's data",
+                       found->address, packet_text(found->flit), first.address,
+                       packet_text(first.flit)),
+           here_, cycle});
+    }
+    in_order_ = true;
+    waiting_.erase(found);
+  }
+
+  Node here_;
+  std::string scope_;
+  bool in_order_ = false;  // one has been seen from its coming to its going
+  std::deque<Read> waiting_;
+  std::vector<Finding> findings_;
+};
+
+template <class Audit>
+void run(std::vector<Audit>& audits, const Waves& waves, bool hang,
+         std::vector<Finding>& findings) {
+  std::vector<std::string> names;
+  std::vector<std::size_t> at;
+  for (const Audit& audit : audits) {
+    at.push_back(names.size());
+    for (const std::string& name : audit.names()) names.push_back(name);
+  }
+  waves.read(names, [&](uint64_t cycle, const WaveValues& values) {
+    for (std::size_t i = 0; i < audits.size(); ++i) audits[i].see(cycle, values, at[i]);
+  });
+  for (Audit& audit : audits) audit.finish(hang, findings);
+}
+
+std::string node_scope(Node node) {
+  return fmt::format("TOP.systole_chip.gen_row[{}].gen_col[{}].", node.y, node.x);
+}
+
+}  // namespace
+
+std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves, bool hang) {
+  std::vector<RouterAudit> routers;
+  std::vector<MemoryAudit> memories;
+  for (unsigned y = 0; y < config.num_rows; ++y) {
+    for (unsigned x = 0; x < config.num_cols; ++x) {
+      const std::string scope = node_scope({x, y});
+      routers.emplace_back(Node{x, y}, "request", scope + "u_noc.u_req.");
+      routers.emplace_back(Node{x, y}, "response", scope + "u_noc.u_rsp.");
+      if (x == 0 && y > 0) memories.emplace_back(Node{x, y}, scope + "gen_mem.u_mem.u_noc_to_axi.");
+    }
+  }
+  std::vector<Finding> findings;
+  run(routers, waves, hang, findings);
+  run(memories, waves, hang, findings);
+  // A node that takes no request may be waiting for the network to take its response.
+  const auto rank = [](const Finding& f) {
+    return std::make_pair(f.title.rfind("node not ready", 0) == 0, f.cycle);
+  };
+  std::stable_sort(findings.begin(), findings.end(),
+                   [&](const Finding& a, const Finding& b) { return rank(a) < rank(b); });
+  return findings;
+}
+
+std::string scratchpad_writer(const Waves& waves, Node node, uint32_t offset, uint64_t cycle) {
+  const std::string tile = node_scope(node) + "gen_tile.u_tile.";
+  std::vector<std::string> names;
+  for (const char* name :
+       {"ld_gnt", "ld.addr", "ld.len", "vd_gnt", "vd.addr", "vd.len", "ni_gnt", "ni_we", "ni_addr"})
+    names.push_back(tile + name);
+  std::string writer;
+  const auto covers = [&](uint64_t first, uint64_t bytes) {
+    return (offset - first) % spec::ScratchpadBytes < bytes;
+  };
+  const auto say = [&](const char* unit, uint64_t first, uint64_t bytes) {
+    if (covers(first, bytes))
+      writer = fmt::format("the {} ({} bytes from 0x{:05x})", unit, bytes, first);
+  };
+  waves.read(names, [&](uint64_t now, const WaveValues& values) {
+    if (now != cycle) return;
+    const auto value = [&](std::size_t i) { return number(values[i]); };
+    if (value(0) != 0) say("Load unit", value(1), value(2));
+    if (value(3) != 0) say("Vector unit", value(4), value(5));
+    if (value(6) != 0 && value(7) != 0)
+      say("network interface", value(8) / spec::FlitBytes * spec::FlitBytes, spec::FlitBytes);
+  });
+  return writer;
+}
+
+}  // namespace systole::report

@@ -1,0 +1,33 @@
+// Holds the network and the memory nodes against their contracts, in the waves of a failure: a flit
+// that is lost or comes twice, a packet that goes astray, a port that is never ready again, reads
+// that reach a memory in the wrong order. The units behind the network only see that something is
+// wrong with what comes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/driver/device.hpp"
+#include "host/golden/machine.hpp"
+#include "host/report/waves.hpp"
+
+namespace systole::report {
+
+struct Finding {
+  std::string title;  // "lost flit: router (1, 1), response network, cycle 155206"
+  std::string evidence;
+  golden::Node node;
+  uint64_t cycle = 0;
+};
+
+/// What breaks a contract, earliest first. `hang`: ports that stay not ready to the end of the
+/// waves count too.
+std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves, bool hang);
+
+/// Who wrote a byte of a tile's scratchpad in a cycle: "the Load unit (32 bytes from 0x079c0)";
+/// empty when the waves do not tell.
+std::string scratchpad_writer(const Waves& waves, golden::Node node, uint32_t offset,
+                              uint64_t cycle);
+
+}  // namespace systole::report
