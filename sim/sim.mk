@@ -53,6 +53,8 @@ $(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_function
     rtl/spec/gen/systole_commands.hpp
 	$$(call say,VERILATE,$(1))
 	@mkdir -p $$(@D)
+	@# Parts of an earlier model that had more of them would be taken for parts of this one.
+	@rm -f $$(@D)/Vsystole_chip*.cpp
 	@tools/rtl_files.py systole_chip $(or $(5),rtl) >$$(@D)/files.f
 	$$(Q)$$(VERILATOR) $(CHIP_VERILATOR_FLAGS) $(3) $$(call mesh-of,$(2)) -f $(BUILD)/ibex.f lint.vlt \
 	  sim/public.vlt -f $$(@D)/files.f --top-module systole_chip --prefix Vsystole_chip -Mdir $$(@D)
