@@ -75,6 +75,7 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
   const std::string regs = "TOP.systole_chip.gen_row[0].gen_col[0].gen_io.u_io.u_core.u_regs";
   join_ = variable<uint16_t>(context, regs, "join_q");
   pending_ = variable<uint8_t>(context, regs, "pending_q");
+  enabled_ = variable<uint8_t>(context, regs, "enable_q");
   firmware_state_ = variable<uint8_t>(context, regs, "fw_state_q");
 }
 
@@ -211,7 +212,7 @@ ChipActivity ChipView::activity() const {
           {router.node, router.network, static_cast<LinkCounters::Port>(i), node(16), node(24)});
     }
   }
-  result.core = {*firmware_state_, *join_, *pending_};
+  result.core = {*firmware_state_, *join_, static_cast<uint32_t>(*pending_ & *enabled_)};
   return result;
 }
 

@@ -84,6 +84,7 @@ class ChipView {
   std::vector<Router> routers_;
   const uint16_t* join_;
   const uint8_t* pending_;
+  const uint8_t* enabled_;
   const uint8_t* firmware_state_;
 };
 

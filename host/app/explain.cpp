@@ -276,7 +276,8 @@ class Explainer {
     std::string text;
     if (finding_) text = fmt::format("{}\n  {}\n", finding_->title, finding_->evidence);
     if (failure_.kind == ChipFailure::Kind::Hang) {
-      const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log);
+      const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log,
+                                            run_.session && run_.session->completion_arrived());
       return text + report::explain_hang(failure_.cycle, graph);
     }
     if (!mismatch_) return text + report::explain_assertion(failure_, run_.log);

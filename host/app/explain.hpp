@@ -2,7 +2,9 @@
 // writes a folder with everything that one wants to look at.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "host/app/options.hpp"
 #include "host/compile/compiled_model.hpp"
@@ -20,6 +22,7 @@ struct FailedRun {
   const SimulationOptions& simulation;  // of the chip, identity filled in
   SimulatedChip& chip;                  // has a failure()
   const report::CommandLog& log;
+  const std::optional<Session>& session;  // none: it failed while it was made
 };
 
 /// Writes <explain folder>/<model>_cycle_<n>/:

@@ -282,8 +282,8 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     recorder.add(event);
     log.add(event);
   });
-  const FailedRun failed{options, model, batch.records, simulation, *chip, log};
   std::optional<Session> session;
+  const FailedRun failed{options, model, batch.records, simulation, *chip, log, session};
   std::vector<Record> outputs;
   try {
     session.emplace(model, *chip, session_options(options));

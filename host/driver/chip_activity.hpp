@@ -45,7 +45,7 @@ struct ChipActivity {
   struct Core {
     uint32_t firmware_state = 0;  // FW_STATE
     uint32_t join = 0;            // tiles still to end, as it counts
-    uint32_t pending = 0;         // CORE_IRQ
+    uint32_t pending = 0;         // CORE_IRQ, of those enabled
   };
 
   std::vector<Tile> tiles;

@@ -166,17 +166,25 @@ void Session::submit(const void* source) {
   device_.write32(io_register(SYSTOLE_IO_DOORBELL), ++submitted_);
 }
 
-RequestReport Session::complete(const std::string& what) {
-  const Layout layout(model_);
+/// Copies the record at the place of the completion that comes next; true when it is that one.
+bool Session::fetch_completion(void* to) const {
   const uint32_t index = completed_ % kRingEntries;
   const uint8_t phase = completed_ / kRingEntries % 2 == 0 ? 1 : 0;
   systole_completion record{};
-  const auto arrived = [&] {
-    std::memcpy(&record, device_.host_memory() + layout.completions + index * sizeof record,
-                sizeof record);
-    return record.phase == phase && record.id == completed_;
-  };
-  while (!arrived()) {
+  std::memcpy(&record, device_.host_memory() + Layout(model_).completions + index * sizeof record,
+              sizeof record);
+  std::memcpy(to, &record, sizeof record);
+  return record.phase == phase && record.id == completed_;
+}
+
+bool Session::completion_arrived() const {
+  systole_completion record{};
+  return completed_ != submitted_ && fetch_completion(&record);
+}
+
+RequestReport Session::complete(const std::string& what) {
+  systole_completion record{};
+  while (!fetch_completion(&record)) {
     if (!device_.wait_interrupt(~uint64_t{0})) throw Error("no completion", what);
     device_.write32(io_register(SYSTOLE_IO_HOST_IRQ), 2);
   }

@@ -55,6 +55,10 @@ class Session {
   void run_written();
   std::vector<Record> read_outputs();
 
+  /// Whether the completion of the request submitted longest ago lies in host memory: what a run
+  /// that hangs has not noticed.
+  bool completion_arrived() const;
+
   /// Of the last run(), a report a request.
   const std::vector<RequestReport>& reports() const { return reports_; }
 
@@ -65,6 +69,7 @@ class Session {
   void load_constants();
   void load_programs();
   void submit(const void* request);
+  bool fetch_completion(void* record) const;
   /// Waits for the completion of the request that was submitted longest ago; throws unless its
   /// status is Ok.
   RequestReport complete(const std::string& what);

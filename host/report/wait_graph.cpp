@@ -44,8 +44,12 @@ bool takes(const spec::CommandWords& words, unsigned semaphore) {
 
 class Builder {
  public:
-  Builder(const compile::CompiledModel& model, const ChipActivity& activity, const CommandLog& log)
-      : activity_(activity), log_(log), paged_(model.phases > 1) {
+  Builder(const compile::CompiledModel& model, const ChipActivity& activity, const CommandLog& log,
+          bool completion_arrived)
+      : activity_(activity),
+        log_(log),
+        paged_(model.phases > 1),
+        completion_arrived_(completion_arrived) {
     for (const compile::TileProgram& tile : model.tiles) {
       Program program{{tile.x, tile.y}, {}};
       for (unsigned u = 0; u < spec::NumUnits; ++u)
@@ -276,6 +280,13 @@ class Builder {
                                   [](const ChipActivity::Tile& tile) { return at_rest(tile); });
     if (!activity_.host_port.empty()) {
       wait("host", fmt::format("the answer to its {}", activity_.host_port), "the chip");
+    } else if (completion_arrived_) {
+      wait("host", "its interrupt", "io node");
+      note(
+          "the completion lies in host memory, and the interrupt that announces it has not come: "
+          "it "
+          "was lost in the io node (HOST_IRQ)");
+      return;
     } else {
       wait("host", "a completion", kFirmware);
     }
@@ -349,6 +360,7 @@ class Builder {
   const ChipActivity& activity_;
   const CommandLog& log_;
   bool paged_;
+  bool completion_arrived_;
   std::vector<Program> programs_;
   WaitGraph graph_;
   std::vector<std::string> finished_;  // lead to no cycle
@@ -357,8 +369,8 @@ class Builder {
 }  // namespace
 
 WaitGraph wait_graph(const compile::CompiledModel& model, const ChipActivity& activity,
-                     const CommandLog& log) {
-  return Builder(model, activity, log).build();
+                     const CommandLog& log, bool completion_arrived) {
+  return Builder(model, activity, log, completion_arrived).build();
 }
 
 std::string to_string(const WaitGraph& graph) {

@@ -24,8 +24,9 @@ struct WaitGraph {
   std::vector<std::string> evidence;  // what the counts and places say of the cause
 };
 
+/// `completion_arrived`: what the host waits for lies in its memory (Session).
 WaitGraph wait_graph(const compile::CompiledModel& model, const ChipActivity& activity,
-                     const CommandLog& log);
+                     const CommandLog& log, bool completion_arrived = false);
 
 std::string to_string(const WaitGraph& graph);
 

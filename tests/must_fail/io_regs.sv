@@ -76,10 +76,11 @@ module io_regs
 
   // Under the names by which the simulation reads them.
   logic [15:0] join_q;
-  logic [5:0] pending_q;
+  logic [5:0] pending_q, enable_q;
   logic [7:0] fw_state_q;
   assign join_q = u_right.join_q;
   assign pending_q = u_right.pending_q;
+  assign enable_q = u_right.enable_q;
   assign fw_state_q = u_right.fw_state_q;
 
   assign host_irq_o = irq && !(broken && irqs_q == at);
