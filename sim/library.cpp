@@ -24,7 +24,7 @@ extern "C" SYSTOLE_EXPORT systole::SimulatedChip* systole_create_chip(
   throw systole::Error("the library's configuration is unknown", SYSTOLE_CONFIG);
 }
 
-extern "C" SYSTOLE_EXPORT std::size_t systole_chip_interface() { return systole::kChipInterface; }
+extern "C" SYSTOLE_EXPORT std::size_t systole_chip_interface() { return SYSTOLE_CHIP_INTERFACE; }
 
 /// The kernel's library wants it; the host program runs the kernel itself.
 SYSTOLE_EXPORT int sc_main(int, char**) { return 1; }

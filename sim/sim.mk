@@ -16,9 +16,15 @@ PIC_FLAGS := -fPIC -fvisibility=hidden
 VERILATOR_ROOT ?= /usr/share/verilator
 MODEL_INCLUDE := -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
 SIM_CXXFLAGS = -std=c++17 $(OPT) $(FP_FLAGS) $(WARN_FLAGS) $(PIC_FLAGS) -I. $(MODEL_INCLUDE) \
-  -DVL_USER_STOP -DVL_USER_FATAL
+  -DVL_USER_STOP -DVL_USER_FATAL $(CHIP_INTERFACE)
 # Verilated code: the fast part runs every cycle, the slow part once.
 MODEL_CXXFLAGS := -std=c++17 $(FP_FLAGS) $(PIC_FLAGS) -DVL_USER_STOP -DVL_USER_FATAL -w
+
+# What the host and a chip's library must agree on, as one number: headers with the types that pass between them.
+CHIP_INTERFACE := -DSYSTOLE_CHIP_INTERFACE=$(shell cat host/driver/device.hpp host/driver/simulated_chip.hpp \
+  host/driver/chip_*.hpp host/golden/lockstep.hpp host/golden/machine.hpp \
+  rtl/spec/gen/systole_commands.hpp | cksum | cut -d ' ' -f 1)u
+$(OBJ)/host/driver/simulated_chip.o: CPPFLAGS += $(CHIP_INTERFACE)
 
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim

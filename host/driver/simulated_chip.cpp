@@ -21,7 +21,7 @@ std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
   if (create == nullptr)
     throw Error("not a chip library", library.string(), "systole_create_chip", dlerror());
   auto interface = reinterpret_cast<ChipInterface>(dlsym(handle, "systole_chip_interface"));
-  if (interface == nullptr || interface() != kChipInterface) {
+  if (interface == nullptr || interface() != SYSTOLE_CHIP_INTERFACE) {
     throw Error("this configuration was built from other sources", "--config " + config.name,
                 "make build-" + config.name + " again");
   }
