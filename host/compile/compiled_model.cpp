@@ -6,15 +6,18 @@
 
 namespace systole::compile {
 
-std::vector<spec::CommandWords> commands_of(const TileProgram& tile, spec::Unit unit) {
+std::vector<spec::CommandWords> commands_of(const std::vector<uint8_t>& image, std::size_t at) {
   std::vector<spec::CommandWords> commands;
-  for (std::size_t at = tile.program[static_cast<std::size_t>(unit)] - tile.local;
-       at + spec::CommandBytes <= tile.image.size(); at += spec::CommandBytes) {
+  for (; at + spec::CommandBytes <= image.size(); at += spec::CommandBytes) {
     commands.emplace_back();
-    std::memcpy(commands.back().data(), tile.image.data() + at, spec::CommandBytes);
+    std::memcpy(commands.back().data(), image.data() + at, spec::CommandBytes);
     if (spec::CommandHeader::decode(commands.back()).opcode == spec::Opcode::End) break;
   }
   return commands;
+}
+
+std::vector<spec::CommandWords> commands_of(const TileProgram& tile, spec::Unit unit) {
+  return commands_of(tile.image, tile.program[static_cast<std::size_t>(unit)] - tile.local);
 }
 
 std::string CompiledModel::digest() const {

@@ -46,7 +46,9 @@ struct TileProgram {
   std::array<std::vector<int>, 4> layer_of_command;
 };
 
-/// Commands of one unit's program, End included; of a program in pages the first one.
+/// Commands of an image from byte `at` on, up to End, which is the last of them.
+std::vector<spec::CommandWords> commands_of(const std::vector<uint8_t>& image, std::size_t at);
+/// Commands of one unit's program; of a program in pages those of the first one.
 std::vector<spec::CommandWords> commands_of(const TileProgram& tile, spec::Unit unit);
 
 /// A model input or output inside the record of one inference.

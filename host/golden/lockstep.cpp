@@ -13,20 +13,6 @@ namespace {
 
 constexpr std::size_t kNear = 8;  // elements shown on either side of a wrong one
 
-const char* kind_text(Mismatch::Kind kind) {
-  switch (kind) {
-    case Mismatch::Kind::Value:
-      return "wrong value";
-    case Mismatch::Kind::ControlFlow:
-      return "wrong command";
-    case Mismatch::Kind::Fault:
-      return "the functional model refuses this command";
-    case Mismatch::Kind::Image:
-      return "the program in the scratchpad is not the one that was loaded";
-  }
-  return "";
-}
-
 bool accumulates(const Step& step) {
   return step.header.opcode == spec::Opcode::Matmul &&
          spec::MatmulCommand::decode(step.words).init == spec::AccInit::Accumulate;
@@ -64,6 +50,20 @@ int32_t extend(uint32_t value, unsigned bytes) {
 
 }  // namespace
 
+const char* to_string(Mismatch::Kind kind) {
+  switch (kind) {
+    case Mismatch::Kind::Value:
+      return "wrong value";
+    case Mismatch::Kind::ControlFlow:
+      return "wrong command";
+    case Mismatch::Kind::Fault:
+      return "the functional model refuses this command";
+    case Mismatch::Kind::Image:
+      return "the program in the scratchpad is not the one that was loaded";
+  }
+  return "";
+}
+
 void read_chip(const ChipState& chip, Address address, void* data, std::size_t bytes) {
   if (in_scratchpad(address)) {
     const auto offset = static_cast<uint32_t>(address & ((Address{1} << spec::TileColShift) - 1));
@@ -78,7 +78,7 @@ void read_chip(const ChipState& chip, Address address, void* data, std::size_t b
 std::string Mismatch::text() const {
   const char* opcode = spec::to_string(static_cast<spec::Opcode>(words[0] & 0xff));
   std::string text =
-      fmt::format("{} at cycle {}: tile ({}, {}) {} command {} ({})", kind_text(kind), cycle,
+      fmt::format("{} at cycle {}: tile ({}, {}) {} command {} ({})", to_string(kind), cycle,
                   node.x, node.y, spec::to_string(unit), pc, opcode ? opcode : "none");
   if (kind == Kind::Value) {
     text += fmt::format(

@@ -68,6 +68,9 @@ struct Mismatch {
   std::string text() const;
 };
 
+/// "wrong value"
+const char* to_string(Mismatch::Kind kind);
+
 class LockstepJudge {
  public:
   LockstepJudge(const ChipConfig& config, std::size_t host_memory_bytes, const ChipState& chip);

@@ -31,20 +31,6 @@ std::string shape_text(const std::vector<int64_t>& numbers) {
   return fmt::format("[{}]", fmt::join(numbers, ", "));
 }
 
-const char* title(Mismatch::Kind kind) {
-  switch (kind) {
-    case Mismatch::Kind::Value:
-      return "wrong value";
-    case Mismatch::Kind::ControlFlow:
-      return "wrong command";
-    case Mismatch::Kind::Fault:
-      return "command that the functional model refuses";
-    case Mismatch::Kind::Image:
-      return "program changed in the scratchpad";
-  }
-  return "";
-}
-
 /// Two lines, wrong elements marked.
 std::string neighbourhood(const Mismatch& m) {
   std::string expected, got, mark;
@@ -167,8 +153,8 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
   const char* name = spec::to_string(opcode);
   const bool missed = begin && written && *written < *begin;  // the command never wrote it
   std::string text =
-      fmt::format("{}: tile ({}, {}) {} unit, cycle {}\n", title(m.kind), m.node.x, m.node.y,
-                  spec::to_string(m.unit), missed ? m.cycle : written.value_or(m.cycle));
+      fmt::format("{}: tile ({}, {}) {} unit, cycle {}\n", golden::to_string(m.kind), m.node.x,
+                  m.node.y, spec::to_string(m.unit), missed ? m.cycle : written.value_or(m.cycle));
   text += where_text(where);
   const bool value = m.kind == Mismatch::Kind::Value;
   if (value) text += values_text(m);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 
 namespace systole::report {
 namespace {
@@ -20,29 +19,14 @@ const uint8_t* segment_bytes(const compile::CompiledModel& model, Address addres
   return nullptr;
 }
 
-spec::CommandWords words_at(const std::vector<uint8_t>& image, std::size_t at) {
-  spec::CommandWords words;
-  std::memcpy(words.data(), image.data() + at, spec::CommandBytes);
-  return words;
-}
-
-/// Commands of the image from byte `at` on, up to End.
-std::vector<spec::CommandWords> commands_of(const std::vector<uint8_t>& image, std::size_t at) {
-  std::vector<spec::CommandWords> commands;
-  for (; at + spec::CommandBytes <= image.size(); at += spec::CommandBytes) {
-    commands.push_back(words_at(image, at));
-    if (spec::CommandHeader::decode(commands.back()).opcode == spec::Opcode::End) break;
-  }
-  return commands;
-}
-
 /// A page ends by loading the next one over itself: does that.
 std::vector<uint8_t> turn_page(const compile::CompiledModel& model,
                                const compile::TileProgram& tile,
                                const std::vector<uint8_t>& image) {
   std::vector<uint8_t> next = image;
   const auto load_unit = static_cast<std::size_t>(spec::Unit::Load);
-  for (const spec::CommandWords& words : commands_of(image, tile.program[load_unit] - tile.local)) {
+  for (const spec::CommandWords& words :
+       compile::commands_of(image, tile.program[load_unit] - tile.local)) {
     if (spec::CommandHeader::decode(words).opcode != spec::Opcode::Load) continue;
     const auto load = spec::LoadCommand::decode(words);
     if (load.local_addr < tile.local || load.local_addr + load.run > tile.local + image.size())
@@ -131,7 +115,7 @@ void ProgramMap::add_tile(const compile::CompiledModel& model, const compile::Ti
     if (phase > 0) image = turn_page(model, tile, image);
     for (std::size_t u = 0; u < spec::NumUnits; ++u) {
       Program& program = programs_[{{tile.x, tile.y}, static_cast<spec::Unit>(u)}];
-      const auto commands = commands_of(image, tile.program[u] - tile.local);
+      const auto commands = compile::commands_of(image, tile.program[u] - tile.local);
       program.commands.insert(program.commands.end(), commands.begin(), commands.end());
       program.length = commands.size();
     }

@@ -1,0 +1,146 @@
+// Who waits for whom in a chip that stands still: from what a chip says to what a reader is told.
+#include "host/report/wait_graph.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/chip/chip_bench.hpp"
+
+using namespace systole;
+using namespace systole::test;
+using Catch::Matchers::Contains;
+using report::CommandLog;
+using spec::Unit;
+
+namespace {
+
+const golden::Node kTile{1, 1};
+
+compile::CompiledModel product(bool hang = false) {
+  return product_model(std::vector<int8_t>(kDepth * kCols, 1), hang);
+}
+
+ChipActivity::Unit waiting_at(const compile::CompiledModel& model, Unit unit, uint32_t pc) {
+  ChipActivity::Unit result;
+  result.ended = false;
+  result.next_valid = true;
+  result.next_pc = pc;
+  result.next = compile::commands_of(model.tiles[0], unit)[pc];
+  return result;
+}
+
+/// The tile of the product when the post of its product was lost: all units wait.
+ChipActivity lost_post(const compile::CompiledModel& model) {
+  ChipActivity activity;
+  activity.tiles.resize(1);
+  ChipActivity::Tile& tile = activity.tiles[0];
+  tile.node = kTile;
+  tile.units = {waiting_at(model, Unit::Load, 1), waiting_at(model, Unit::Matrix, 1),
+                waiting_at(model, Unit::Vector, 0), waiting_at(model, Unit::Store, 0)};
+  activity.core.join = 1;
+  return activity;
+}
+
+void retire(CommandLog& log, Unit unit, uint32_t pc, uint64_t cycle) {
+  log.add({kTile, unit, pc, cycle - 10, false, {}});
+  log.add({kTile, unit, pc, cycle, true, {}});
+}
+
+/// What had retired by then: weights, x, the Nop that frees them, the product.
+CommandLog log_of_one_product() {
+  CommandLog log;
+  retire(log, Unit::Matrix, 0, 90);
+  retire(log, Unit::Load, 0, 100);
+  retire(log, Unit::Load, 1, 200);
+  retire(log, Unit::Matrix, 1, 300);
+  return log;
+}
+
+}  // namespace
+
+TEST_CASE("wait graph: a lost post is told by what retired, with its last command and cycle",
+          "[wait_graph]") {
+  const auto model = product();
+  const auto graph = report::wait_graph(model, lost_post(model), log_of_one_product());
+  REQUIRE(graph.evidence.size() == 1);
+  for (const char* part :
+       {"semaphore 1 of tile (1, 1)", "posted 1 times and taken 0 times",
+        "should be 1, but it is 0", "a post was lost", "Matrix command 1 (Matmul) in cycle 300"}) {
+    CHECK_THAT(graph.evidence[0], Contains(part));
+  }
+}
+
+TEST_CASE("wait graph: nothing is said of semaphores that add up", "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  activity.tiles[0].semaphores[1] = 1;
+  CHECK(report::wait_graph(model, activity, log_of_one_product()).evidence.empty());
+  activity.tiles[0].semaphores[1] = 2;
+  const auto graph = report::wait_graph(model, activity, log_of_one_product());
+  REQUIRE(graph.evidence.size() == 1);
+  CHECK_THAT(graph.evidence[0], Contains("should be 1, but it is 2: a post came twice"));
+}
+
+TEST_CASE("wait graph: debtors are the commands that would post, and the circle is found",
+          "[wait_graph]") {
+  const auto model = product();
+  const auto graph = report::wait_graph(model, lost_post(model), log_of_one_product());
+  const std::string text = to_string(graph);
+  for (const char* part :
+       {"tile (1, 1) Vector   waits for semaphore 1 for command 0 (Vector), owed by tile (1, 1) "
+        "Matrix: command 1 (Matmul)",
+        "tile (1, 1) Store    waits for semaphore 2 for command 0 (Store), owed by tile (1, 1) "
+        "Vector: command 0 (Vector)",
+        "host                 waits for a completion, owed by firmware",
+        "firmware             waits for the end of 1 tile (JOIN), owed by the tiles that run"}) {
+    CHECK_THAT(text, Contains(part));
+  }
+  REQUIRE(graph.cycle.size() > 2);
+  CHECK(graph.cycle.front() == graph.cycle.back());
+}
+
+TEST_CASE("wait graph: a semaphore that no command posts is owed by nobody", "[wait_graph]") {
+  const auto model = product(true);
+  const auto graph = report::wait_graph(model, lost_post(model), {});
+  CHECK_THAT(to_string(graph), Contains("waits for semaphore 9 for command 0 (Vector), owed by "
+                                        "nobody: no command that is still to run posts it"));
+}
+
+TEST_CASE("wait graph: a read that neither network nor memory holds was lost", "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  ChipActivity::Unit& load = activity.tiles[0].units[0];
+  load.next_valid = false;
+  load.under_way = 1, load.next_pc = 1;
+  load.reads = {spec::DramBase + 0x40};
+  activity.memories = {{"host memory", 0, 0}, {"DRAM 0", 0, 0}};
+  const auto text = [&] { return to_string(report::wait_graph(model, activity, {})); };
+  CHECK_THAT(text(), Contains("waits for the data of 1 read, the first of 0x") &&
+                         Contains("owed by DRAM 0") && Contains("was lost on the way"));
+  activity.memories[1].read_beats = 4;
+  CHECK_THAT(text(), Contains("DRAM 0 still has 4 read beats"));
+  activity.memories[1].read_beats = 0;
+  activity.held = {
+      {{1, 0}, LinkCounters::Network::Request, LinkCounters::Port::South, kTile, {0, 1}}};
+  CHECK_THAT(text(), Contains("router (1, 0) of the request network holds a packet from (1, 1) to "
+                              "(0, 1) at its South input"));
+  CHECK_THAT(text(), !Contains("was lost"));
+}
+
+TEST_CASE("wait graph: with all tiles at rest, what the io node owes is told apart",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity;
+  activity.tiles.resize(1);
+  activity.tiles[0].node = kTile;
+  const auto text = [&](bool arrived = false) {
+    return to_string(report::wait_graph(model, activity, {}, arrived));
+  };
+  CHECK_THAT(text(), Contains("it owes the completion, and has forgotten it"));
+  CHECK_THAT(text(true), Contains("its interrupt, owed by io node") && Contains("HOST_IRQ"));
+  activity.core.join = 2;
+  CHECK_THAT(text(), Contains("JOIN still counts 2: a tile event was lost"));
+  activity.core.join = 0, activity.core.pending = 2;
+  CHECK_THAT(text(), Contains("has not served its interrupts 0x2"));
+  activity.core.firmware_state = 2;
+  CHECK_THAT(text(), Contains("the firmware has met a trap"));
+}
