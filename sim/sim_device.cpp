@@ -48,6 +48,9 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
       folder_(options.checkpoint_folder),
       identity_(options.identity) {
   const KernelScope scope(kernel_.get());
+  identity_.insert(identity_.begin(), {"the chip's build", build_id()});
+  // First: a checkpoint that is refused leaves no wave file.
+  if (!options.resume.empty()) begin_resume(options);
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
   view_ = std::make_unique<ChipView>(config_, tb_->context());
   tb_->on_hang = [this] { return to_string(activity()); };
@@ -60,9 +63,7 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
     watched_ = watched_bytes();
     tb_->on_cycle = [this](uint64_t cycle) { watch(cycle); };
   }
-  identity_.insert(identity_.begin(), {"the chip's build", build_id()});
   tb_->on_checkpoint = [this] { take_checkpoint(); };
-  if (!options.resume.empty()) begin_resume(options.resume);
   if (recording_) {
     tb_->host_memory().on_write = [this](uint64_t address, unsigned bytes) {
       const uint8_t* data = tb_->host_memory().data() + address;
@@ -210,8 +211,12 @@ void SimDevice::check_accounts() {
 
 // ------------------------------------------------------------------------------------- checkpoints
 
-void SimDevice::begin_resume(const std::string& file) {
-  resumed_ = read_checkpoint(file, identity_, record_);
+void SimDevice::begin_resume(const SimulationOptions& options) {
+  resumed_ = read_checkpoint(options.resume, identity_, record_);
+  if (options.trace_to == 0 || options.trace_to > resumed_->cycle) return;
+  throw Error("the trace window lies before the checkpoint", options.resume,
+              fmt::format("a window that ends behind cycle {}", resumed_->cycle),
+              fmt::format("{}:{}", options.trace_from, options.trace_to));
 }
 
 void SimDevice::take_checkpoint() {

@@ -64,7 +64,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   void run_call(const std::function<void(HostRecord::Call&)>& call);
 
   // ---- checkpoints
-  void begin_resume(const std::string& file);
+  void begin_resume(const SimulationOptions& options);
   void take_checkpoint();
   void write_to_folder(const Checkpoint& checkpoint);
   template <class Archive>

@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -31,8 +30,7 @@ constexpr uint64_t kBehind = 200;  // and behind it
 constexpr uint64_t kReach = 1500;  // what belongs to it is in the window when it lies so near
 constexpr uint64_t kPicosecondsPerCycle = 1000;
 
-// -------------------------------------------------------------------------------------- the
-// command
+// ----------------------------------------------------------------------------------- the command
 
 /// Options that a second run has values of its own for, or must not have.
 const std::vector<std::string> kOwnOptions = {
@@ -44,6 +42,8 @@ const std::vector<std::string> kOwnOptions = {
 std::vector<std::string> shared_words(const std::vector<std::string>& words) {
   std::vector<std::string> result;
   for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool attached = words[i].size() > 2 && words[i].compare(0, 2, "-o") == 0;
+    if (attached) continue;
     const std::string name = words[i].substr(0, words[i].find('='));
     if (std::find(kOwnOptions.begin(), kOwnOptions.end(), name) == kOwnOptions.end()) {
       result.push_back(words[i]);
@@ -85,8 +85,7 @@ int run_again(const std::vector<std::string>& words, const std::string& log) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-// ---------------------------------------------------------------------------------------- the
-// waves
+// ------------------------------------------------------------------------------------- the waves
 
 uint64_t big_endian(const uint8_t* at) {
   uint64_t value = 0;
@@ -109,8 +108,7 @@ void require_waves(const std::string& file, uint64_t cycle) {
               fmt::format("{} to {}", from / kPicosecondsPerCycle, to / kPicosecondsPerCycle));
 }
 
-// ----------------------------------------------------------------------------------------- the
-// rest
+// -------------------------------------------------------------------------------------- the rest
 
 class Explainer {
  public:

@@ -58,6 +58,16 @@ void refuse_negative_numbers(int argc, const char* const* argv) {
   }
 }
 
+/// The functional model has no cycles, and runs no RTL.
+void refuse_chip_options(const po::variables_map& map) {
+  for (const char* name : {"timeline", "report", "trace", "until", "checkpoint-every", "resume",
+                           "build", "plusarg", "seed", "firmware"}) {
+    if (map.count(name) != 0 && !map[name].defaulted())
+      throw Error("the functional model has no cycles", fmt::format("--{}", name), "--device chip",
+                  "model");
+  }
+}
+
 std::string model_name(const std::vector<std::string>& positional) {
   if (positional.size() == 1) return positional[0];
   throw Error("one model is needed", "systole run", "MODEL.onnx",
@@ -151,7 +161,14 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   po::variables_map map;
   refuse_negative_numbers(argc, argv);
   try {
-    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(), map);
+    // Whole names only: an explanation finds options in the words of a command line.
+    namespace style = po::command_line_style;
+    po::store(po::command_line_parser(argc, argv)
+                  .options(all)
+                  .positional(positional)
+                  .style(style::default_style & ~style::allow_guessing)
+                  .run(),
+              map);
     po::notify(map);
   } catch (const po::error& error) {
     throw Error(fmt::format("{}; see systole run --help", error.what()), "systole run");
@@ -180,10 +197,7 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (!trace.empty()) parse_trace(trace, o.simulation);
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
-  if (o.device != "chip" && !(o.timeline.empty() && o.report.empty())) {
-    throw Error("the functional model has no cycles",
-                o.timeline.empty() ? "--report" : "--timeline", "--device chip", o.device);
-  }
+  if (o.device != "chip") refuse_chip_options(map);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)

@@ -256,6 +256,15 @@ bool tell_failure(const FailedRun& run) {
   return false;
 }
 
+/// Throws when no cycle of the run lay in the window of waves that was asked for; leaves no file.
+void require_traced(const SimulationOptions& simulation, uint64_t cycles) {
+  if (simulation.trace_to == 0 || cycles > simulation.trace_from) return;
+  std::remove(simulation.trace_file.c_str());
+  throw Error("the trace window lies outside the run",
+              fmt::format("--trace {}:{}", simulation.trace_from, simulation.trace_to),
+              fmt::format("a cycle below {}", cycles), std::to_string(simulation.trace_from));
+}
+
 void record(const RunOptions& options, report::RunRecorder& recorder, const Session& session,
             report::RunReport& report) {
   recorder.finish(report);
@@ -307,6 +316,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     if (session) record(options, recorder, *session, report);
     return {};
   }
+  require_traced(simulation, chip->cycles());
   if (chip->mismatch()) tell_failure(failed);
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = !chip->mismatch();

@@ -445,3 +445,49 @@ TEST_CASE("systole: firmware that does not come up is told from one that does", 
   check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", path},
                     {path, "did not come up"}, "chip");
 }
+
+// ------------------------------------------------------------------------------------ checkpoints
+
+TEST_CASE("systole: a checkpoint goes on to the outputs of the whole run", "[app][chip]") {
+  const std::string folder = kScratch + "checkpoints", whole = kScratch + "whole.npy",
+                    resumed = kScratch + "resumed.npy";
+  fs::remove_all(folder);
+  const std::vector<std::string> words = {"run", kModel, "-i", kImages, "--config", "tiny"};
+  REQUIRE(run_systole(joined(words, {"-o", whole, "--checkpoint-every", "50000",
+                                     "--checkpoint-folder", folder}))
+              .status == 0);
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+  REQUIRE(files.size() == 3);
+  const Outcome outcome = run_systole(joined(words, {"-o", resumed, "--resume", files[0]}));
+  CHECK(outcome.status == 0);
+  CHECK(read_text(resumed) == read_text(whole));
+  // Of another model, or cut short: refused, with no wave file.
+  const std::string waves = kScratch + "none.fst";
+  fs::remove(waves);
+  check_run_refused({kDigits + "cnn.onnx", "-i", kDigits + "cnn_images.npy", "--config", "tiny",
+                     "--resume", files[0], "--trace", "0:9000000", "--trace-file", waves},
+                    {files[0], "another run"}, "chip");
+  const std::string cut = write_file("cut.ckpt", read_text(files[0]).substr(0, 100000));
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--resume", cut}, {cut, "damaged"},
+                    "chip");
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--resume", files[0], "--trace",
+                     "1:2", "--trace-file", waves},
+                    {files[0], "trace window lies before"}, "chip");
+  CHECK_FALSE(fs::exists(waves));
+}
+
+TEST_CASE("systole: a trace window outside the run is an error and leaves no file", "[app][chip]") {
+  const std::string waves = kScratch + "outside.fst";
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--trace", "90000000:90000100",
+                     "--trace-file", waves},
+                    {"90000000:90000100", "lies outside the run"}, "chip");
+  CHECK_FALSE(fs::exists(waves));
+}
+
+TEST_CASE("systole: what only a chip can do is refused of the functional model", "[app]") {
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
+           {"--trace", "1:2"}, {"--until", "5"}, {"--checkpoint-every", "5"}, {"--resume", "x"}}) {
+    check_run_refused({kModel, "-i", kImages, option, value}, {option, "--device chip"});
+  }
+}
