@@ -14,6 +14,7 @@ Opcode opcode_of(const spec::CommandWords& words) { return static_cast<Opcode>(w
 
 template <class Command>
 Iteration block_iteration(const Command& c, uint64_t element) {
+  if (c.run == 0 || c.count0 == 0) return {};
   const uint64_t i0 = element / c.run;
   if (i0 / c.count0 >= c.count1) return {};
   return {{"i1", static_cast<int64_t>(i0 / c.count0)},
@@ -38,7 +39,7 @@ std::optional<Destination> store_reader(const spec::StoreCommand& c, uint32_t lo
 Iteration matmul_iteration(const spec::MatmulCommand& c, uint64_t element) {
   const uint64_t rows = uint64_t{c.rcount0} * c.rcount1 * c.rcount2;
   const uint64_t row = element / spec::ArrayCols;
-  if (row / rows >= c.ncount) return {};
+  if (rows == 0 || row / rows >= c.ncount) return {};
   const auto r = static_cast<int64_t>(row % rows);
   return {{"n", static_cast<int64_t>(row / rows)},
           {"r2", r / c.rcount0 / c.rcount1},

@@ -78,10 +78,11 @@ std::string values_text(const Mismatch& m) {
 std::string source_text(const Mismatch& m) {
   if (static_cast<spec::Opcode>(m.words[0] & 0xff) != spec::Opcode::Load) return "";
   const auto load = spec::LoadCommand::decode(m.words);
-  const uint64_t run = std::max<uint32_t>(load.run, 1), count0 = std::max<uint32_t>(load.count0, 1);
-  const uint64_t index0 = m.element / run % count0, index1 = m.element / run / count0;
-  const Address address = load.addr + index1 * static_cast<int64_t>(load.gstride1) +
-                          index0 * static_cast<int64_t>(load.gstride0) + m.element % run;
+  const Iteration i = iteration_of(m.words, m.element);
+  if (i.empty()) return "";
+  const auto address =
+      static_cast<Address>(static_cast<int64_t>(load.addr) + i[0].second * load.gstride1 +
+                           i[1].second * load.gstride0 + i[2].second);
   const Address dram = address - spec::DramBase;
   if (address < spec::DramBase) return row("read from", fmt::format("0x{:012x}", address));
   const uint64_t channel = dram / spec::DramChannelBytes;

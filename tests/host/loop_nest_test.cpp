@@ -164,3 +164,14 @@ TEST_CASE("loop nest: the reader of a byte is the store or the pass that takes i
   CHECK(made->address == pass.d_base + 4 * 3);
   CHECK_FALSE(reader_of_scratchpad(spec::NopCommand{}.encode(), 0x2000));
 }
+
+TEST_CASE("loop nest: a command that the chip refuses has no iterations", "[loop_nest]") {
+  CHECK(iteration_of(spec::LoadCommand{}.encode(), 0).empty());
+  CHECK(iteration_of(spec::FillCommand{}.encode(), 0).empty());
+  CHECK(iteration_of(spec::StoreCommand{}.encode(), 0).empty());
+  CHECK(iteration_of(spec::MatmulCommand{}.encode(), 0).empty());
+  CHECK(iteration_of(spec::VectorCommand{}.encode(), 0).empty());
+  CHECK(iteration_of(spec::CommandWords{}, 0).empty());
+  CHECK_FALSE(reader_of_scratchpad(spec::StoreCommand{}.encode(), 0));
+  CHECK_FALSE(reader_of_accumulator(spec::VectorCommand{}.encode(), 0, 0));
+}
