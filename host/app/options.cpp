@@ -94,7 +94,15 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("device,d", po::value(&o.device)->value_name("chip|model")->default_value(o.device),
        "the simulated RTL, or the functional model alone (fast, no cycles)")  //
       ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
-       "compute tiles to use, 0: all")                                              //
+       "compute tiles to use, 0: all")  //
+      ("optimize", po::value(&o.optimize)->value_name("GOAL")->default_value(o.optimize),
+       "latency: one input after the other, each on all tiles; throughput: as many at once as "
+       "pays; "
+       "auto: throughput where there is more than one input")  //
+      ("groups", po::value(&o.groups)->value_name("N")->default_value(0),
+       "divide the tiles into N groups, each with inputs of its own, 0: as --optimize says")  //
+      ("in-flight", po::value(&o.in_flight)->value_name("N")->default_value(0),
+       "inputs that a group works on at a time, 0: as --optimize says")             //
       ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
       ("report", po::value(&o.report)->value_name("FILE"),
        "write a page, HTML, that shows where the cycles went")  //
@@ -198,6 +206,8 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
   if (o.device != "chip") refuse_chip_options(map);
+  if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
+    throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)

@@ -208,6 +208,20 @@ std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batc
   return Session(model, device, std::move(session)).run(batch.records);
 }
 
+compile::CompileOptions compile_options(const RunOptions& options, const Batch& batch) {
+  compile::CompileOptions out;
+  out.use_tiles = options.tiles;
+  if (options.optimize == "throughput") {
+    out.inputs = std::max<std::size_t>(2, batch.records.size());
+  } else if (options.optimize == "auto") {
+    // A request ends when its last input does.
+    out.inputs = std::min<std::size_t>(batch.records.size(), options.inputs_per_request);
+  }
+  if (options.groups > 0 || options.in_flight > 0)
+    out.division = {std::max(options.groups, 1u), std::max(options.in_flight, 1u)};
+  return out;
+}
+
 /// What two runs must have in common for one to go on from a checkpoint of the other.
 std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& options,
                                                              const compile::CompiledModel& model,
@@ -335,6 +349,8 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.commit = options.commit;
   report.dram = options.simulation.dram;
   report.tiles = static_cast<unsigned>(model.tiles.size());
+  report.groups = model.division.groups;
+  report.in_flight = model.division.in_flight;
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
     report.layers.push_back(
@@ -365,7 +381,7 @@ int run(const RunOptions& options) {
   std::optional<Tensor> labels;
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
   const compile::CompiledModel model =
-      compile::compile(batch.graph, chip_config(options.config), {options.tiles, false});
+      compile::compile(batch.graph, chip_config(options.config), compile_options(options, batch));
 
   report::RunReport report = start_report(options, model, batch.records.size());
   std::vector<Record> outputs;

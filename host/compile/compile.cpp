@@ -2,6 +2,7 @@
 // its values in DRAM (or the host's records) and its work spread over all tiles.
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <set>
 
@@ -30,20 +31,36 @@ struct Needs {
   Address records = 0;
 };
 
-/// One attempt at compiling a graph with a given division of the scratchpads.
+/// Inputs [first, first + count) of those that an iteration works on.
+struct Inputs {
+  unsigned first = 0;
+  unsigned count = 1;
+};
+
+/// One attempt at compiling a graph for a group of tiles, with a given division of the scratchpads.
 class Compiler {
  public:
-  Compiler(const Graph& graph, const ChipConfig& config, unsigned tiles, Budget budget)
-      : graph_(graph), config_(config), budget_(budget), context_(config, tiles, budget) {}
+  Compiler(const Graph& graph, GlobalMemory& memory, std::vector<Place> places, Inputs inputs,
+           Budget budget)
+      : graph_(graph),
+        memory_(memory),
+        at_once_(inputs),
+        context_(memory, std::move(places), inputs.count, budget),
+        values_(inputs.count),
+        output_written_(inputs.count) {}
 
   void run();
   Needs needs() const;
-  CompiledModel result();
+  /// Adds the group's programs to the model, and what is the same for all groups.
+  void add_to(CompiledModel& model);
 
  private:
   void bind_inputs();
   void bind_outputs();
+  Buffer output_buffer(std::size_t output) const;
   void copy_outputs();
+  void begin_layer(Layer layer);
+  void begin_input(unsigned input);
   void emit(const Node& node);
 
   void operator()(const Node& node, const graph::Quantize& op);
@@ -71,14 +88,16 @@ class Compiler {
   void note_place(const Stored& value);
 
   const Graph& graph_;
-  ChipConfig config_;
-  Budget budget_;
+  GlobalMemory& memory_;
+  Inputs at_once_;
   Context context_;
   Schedule::Layout layout_;
-  std::vector<std::optional<Stored>> values_;
+  unsigned input_ = 0;  // the one whose commands are emitted, of those at once
+  std::vector<std::vector<std::optional<Stored>>> values_;  // by input
   std::vector<Binding> inputs_, outputs_;
-  std::vector<bool> output_written_;
+  std::vector<std::vector<bool>> output_written_;  // by input
   uint32_t input_record_ = 0, output_record_ = 0;
+  std::vector<MatrixShare> division_;  // of the present layer
   std::vector<Layer> layers_;
   std::vector<TensorPlace> places_;
 };
@@ -107,20 +126,23 @@ Binding bind(const graph::Value& value, uint32_t& record) {
 }
 
 void Compiler::bind_inputs() {
-  values_.resize(graph_.values.size());
-  for (const ValueId id : graph_.inputs) {
-    const graph::Value& value = graph_.value(id);
-    inputs_.push_back(bind(value, input_record_));
-    Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Input, inputs_.back().offset, nullptr};
-    values_[static_cast<std::size_t>(id)] = std::move(stored);
-  }
-  for (std::size_t id = 0; id < graph_.values.size(); ++id) {
-    const graph::Value& value = graph_.values[id];
-    if (!value.constant) continue;
-    Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
-    values_[id] = std::move(stored);
+  for (const ValueId id : graph_.inputs) inputs_.push_back(bind(graph_.value(id), input_record_));
+  for (unsigned i = 0; i < at_once_.count; ++i) {
+    values_[i].resize(graph_.values.size());
+    for (std::size_t k = 0; k < inputs_.size(); ++k) {
+      const graph::Value& value = graph_.value(graph_.inputs[k]);
+      Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
+      stored.buffer = {Buffer::Space::Input,
+                       Address{at_once_.first + i} * input_record_ + inputs_[k].offset, nullptr};
+      values_[i][static_cast<std::size_t>(graph_.inputs[k])] = std::move(stored);
+    }
+    for (std::size_t id = 0; id < graph_.values.size(); ++id) {
+      const graph::Value& value = graph_.values[id];
+      if (!value.constant) continue;
+      Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
+      stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
+      values_[i][id] = std::move(stored);
+    }
   }
 }
 
@@ -128,11 +150,17 @@ void Compiler::bind_outputs() {
   for (const ValueId id : graph_.outputs) {
     outputs_.push_back(bind(graph_.value(id), output_record_));
   }
-  output_written_.assign(outputs_.size(), false);
+  for (auto& written : output_written_) written.assign(outputs_.size(), false);
+}
+
+/// Of an output, in the record of the input that commands are emitted for.
+Buffer Compiler::output_buffer(std::size_t output) const {
+  return {Buffer::Space::Output,
+          Address{at_once_.first + input_} * output_record_ + outputs_[output].offset, nullptr};
 }
 
 const Stored& Compiler::stored(ValueId id) const {
-  const auto& value = values_[static_cast<std::size_t>(id)];
+  const auto& value = values_[input_][static_cast<std::size_t>(id)];
   if (!value) throw Error("value is used before it is computed", graph_.value(id).name);
   return *value;
 }
@@ -160,7 +188,7 @@ void Compiler::note_place(const Stored& value) {
 
 void Compiler::define(const Node& node, Stored value) {
   note_place(value);
-  values_[static_cast<std::size_t>(node.output)] = std::move(value);
+  values_[input_][static_cast<std::size_t>(node.output)] = std::move(value);
 }
 
 Stored Compiler::make_output(const Node& node, View view) {
@@ -170,12 +198,10 @@ Stored Compiler::make_output(const Node& node, View view) {
     return std::count(other.inputs.begin(), other.inputs.end(), node.output) > 0;
   });
   for (std::size_t i = 0; i < outputs_.size() && !read; ++i) {
-    if (graph_.outputs[i] != node.output || output_written_[i]) continue;
+    if (graph_.outputs[i] != node.output || output_written_[input_][i]) continue;
     if (view != View::row_major(value.shape)) continue;
-    output_written_[i] = true;
-    Stored out{value.name, value.type, value.shape, {}, std::move(view), -1};
-    out.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
-    return out;
+    output_written_[input_][i] = true;
+    return {value.name, value.type, value.shape, output_buffer(i), std::move(view), -1};
   }
   return unplaced(value.name, value.type, value.shape, std::move(view));
 }
@@ -198,19 +224,21 @@ Image Compiler::image(const Stored& value) const {
 
 void Compiler::copy_outputs() {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const Stored& from = stored(graph_.outputs[i]);
-    if (output_written_[i]) continue;
+    if (output_written_[0][i]) continue;  // of one input as of the others
     context_.node_name = "output " + outputs_[i].name;
-    layers_.push_back({outputs_[i].name, "Copy", 0, 0});
-    context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1);
-    Stored to{from.name, from.type, from.shape, {}, View::row_major(from.shape), -1};
-    to.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
-    MapOperator op;
-    op.first = &from;
-    op.output = &to;
-    op.passes = {copy_pass(from.type)};
-    emit_map(context_, op);
-    note_place(to);
+    begin_layer({outputs_[i].name, "Copy", 0, 0});
+    for (unsigned input = 0; input < at_once_.count; ++input) {
+      begin_input(input);
+      const Stored& from = stored(graph_.outputs[i]);
+      Stored to{from.name, from.type, from.shape, output_buffer(i), View::row_major(from.shape),
+                -1};
+      MapOperator op;
+      op.first = &from;
+      op.output = &to;
+      op.passes = {copy_pass(from.type)};
+      emit_map(context_, op);
+      note_place(to);
+    }
   }
 }
 
@@ -425,6 +453,7 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.division = &division_;
   matrix.output = &to;
   emit_matrix(context_, matrix);
   define(node, to);
@@ -465,6 +494,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.division = &division_;
   matrix.output = &to;
   emit_matrix(context_, matrix);
   define(node, to);
@@ -531,19 +561,31 @@ void Compiler::emit_pool_node(const Node& node, PoolOperator pool) {
 
 // ---------------------------------------------------------------------------------------- assembly
 
+void Compiler::begin_layer(Layer layer) {
+  layers_.push_back(std::move(layer));
+  division_.clear();
+}
+
+void Compiler::begin_input(unsigned input) {
+  input_ = input;
+  context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1, at_once_.first + input);
+}
+
 void Compiler::emit(const Node& node) {
   context_.node_name = graph::operator_name(node.op) + " " + node.name;
-  layers_.push_back({node.name, graph::operator_name(node.op),
-                     static_cast<uint64_t>(graph::mac_count(graph_, node)), 0});
-  context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1);
-  std::visit([&](const auto& op) { (*this)(node, op); }, node.op);
+  begin_layer({node.name, graph::operator_name(node.op),
+               static_cast<uint64_t>(graph::mac_count(graph_, node)), 0});
+  for (unsigned input = 0; input < at_once_.count; ++input) {
+    begin_input(input);
+    std::visit([&](const auto& op) { (*this)(node, op); }, node.op);
+  }
 }
 
 void Compiler::run() {
   bind_inputs();
   bind_outputs();
   // A value's memory is given back after its last reader.
-  std::vector<std::size_t> last(values_.size(), 0);
+  std::vector<std::size_t> last(graph_.values.size(), 0);
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     for (const ValueId id : graph_.nodes[i].inputs) last[static_cast<std::size_t>(id)] = i;
   }
@@ -551,12 +593,13 @@ void Compiler::run() {
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     emit(graph_.nodes[i]);
     for (const ValueId id : graph_.nodes[i].inputs) {
-      if (last[static_cast<std::size_t>(id)] == i) values_[static_cast<std::size_t>(id)].reset();
+      if (last[static_cast<std::size_t>(id)] != i) continue;
+      for (auto& values : values_) values[static_cast<std::size_t>(id)].reset();
     }
   }
   copy_outputs();
   context_.schedule.set_layer(-1);
-  context_.schedule.finish();
+  context_.finish();
   // Records step once a phase.
   const Schedule& schedule = context_.schedule;
   const unsigned phases = schedule.phases();
@@ -567,7 +610,7 @@ void Compiler::run() {
   layout_.output_step = output_record_ / phases;
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const auto bytes = static_cast<int64_t>(schedule.page_bytes(t));
-    layout_.pages.push_back(bytes == 0 ? 0 : context_.dram.allocate(bytes, "programs"));
+    layout_.pages.push_back(bytes == 0 ? 0 : memory_.dram.allocate(bytes, "programs"));
   }
 }
 
@@ -577,48 +620,109 @@ Needs Compiler::needs() const {
   needs.resident = context_.resident_used();
   needs.homes = context_.homes_used();
   needs.records = static_cast<Address>(
-      round_up(static_cast<int64_t>(context_.dram.end()), spec::WindowGranuleBytes));
+      round_up(static_cast<int64_t>(memory_.dram.end()), spec::WindowGranuleBytes));
   return needs;
 }
 
-CompiledModel Compiler::result() {
-  CompiledModel model;
-  model.config = config_;
-  model.record_base = budget_.record_base;
-  model.segments = std::move(context_.segments);
+void Compiler::add_to(CompiledModel& model) {
   model.inputs = inputs_;
   model.outputs = outputs_;
   model.input_record = input_record_;
   model.output_record = output_record_;
   model.phases = context_.schedule.phases();
   model.layers = layers_;
-  model.places = places_;
+  model.places.insert(model.places.end(), places_.begin(), places_.end());
   predict(context_.schedule, model.layers);
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     TileProgram program = context_.schedule.assemble(t, layout_);
     if (model.phases > 1) {
-      model.segments.push_back({layout_.pages[t], context_.schedule.pages(t, layout_)});
+      memory_.segments.push_back({layout_.pages[t], context_.schedule.pages(t, layout_)});
     }
     program.windows = {
         {spec::HostMemBase, spec::HostMemBytes, true, true},
-        {spec::DramBase, config_.channels() * spec::DramChannelBytes, true, true},
-        {spec::TileBase, Address{config_.num_rows} << spec::TileRowShift, true, true},
+        {spec::DramBase, model.config.channels() * spec::DramChannelBytes, true, true},
+        {spec::TileBase, Address{model.config.num_rows} << spec::TileRowShift, true, true},
     };
     model.tiles.push_back(std::move(program));
   }
-  return model;
 }
+
+/// The compute tiles in as many groups.
+std::vector<std::vector<Place>> grouped(const ChipConfig& config, unsigned tiles, unsigned groups) {
+  std::vector<std::vector<Place>> out(groups);
+  unsigned count = 0;
+  for (unsigned y = 0; y < config.num_rows; ++y) {
+    for (unsigned x = 1; x < config.num_cols && count < tiles; ++x, ++count)
+      out[count * groups / tiles].push_back({x, y});
+  }
+  return out;
+}
+
+/// One attempt for all groups.
+class Attempt {
+ public:
+  Attempt(const Graph& graph, const ChipConfig& config, unsigned tiles, Division division,
+          Budget budget)
+      : config_(config), division_(division), budget_(budget), memory_(config) {
+    Inputs inputs{0, division.in_flight};
+    for (auto& places : grouped(config, tiles, division.groups)) {
+      groups_.emplace_back(graph, memory_, std::move(places), inputs, budget);
+      groups_.back().run();
+      inputs.first += inputs.count;
+    }
+  }
+
+  Needs needs() const {
+    Needs most;
+    for (const Compiler& group : groups_) {
+      const Needs needs = group.needs();
+      most.program = std::max(most.program, needs.program);
+      most.resident = std::max(most.resident, needs.resident);
+      most.homes = std::max(most.homes, needs.homes);
+      most.records = std::max(most.records, needs.records);
+    }
+    return most;
+  }
+
+  CompiledModel result() {
+    CompiledModel model;
+    model.config = config_;
+    model.record_base = budget_.record_base;
+    model.division = division_;
+    model.inputs_at_once = division_.groups * division_.in_flight;
+    for (Compiler& group : groups_) group.add_to(model);
+    model.segments = std::move(memory_.segments);
+    return model;
+  }
+
+ private:
+  const ChipConfig& config_;
+  Division division_;
+  Budget budget_;
+  GlobalMemory memory_;
+  std::deque<Compiler> groups_;
+};
 
 /// Programs that are longer are cut into pages.
 constexpr uint32_t kMaxProgram = 96 * 1024;
 constexpr unsigned kPageCommands = 240;
 
+constexpr unsigned kMaxInFlight = 8;
+
+/// Predicted cycles from input to input.
+uint64_t spacing(const CompiledModel& model) {
+  uint64_t cycles = 0;
+  for (const Layer& layer : model.layers) cycles += layer.predicted_cycles;
+  return cycles / model.inputs_at_once;
+}
+
 /// How much of a scratchpad commands and constants take is known only afterwards: tries with little
 /// for commands, then with what that would have needed; and with less and less for constants. None
 /// when nothing fits.
 std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& config,
-                                     const CompileOptions& options, unsigned tiles, double price,
-                                     unsigned page_commands, std::string& failure) {
+                                     const CompileOptions& options, unsigned tiles,
+                                     Division division, double price, unsigned page_commands,
+                                     std::string& failure) {
   for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
     Budget budget;
     budget.program = 8 * 1024;
@@ -629,14 +733,13 @@ std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& confi
     if (options.records_in_dram) budget.record_base = spec::DramBase;
     try {
       for (int round = 0; round < 10; ++round) {
-        Compiler compiler(graph, config, tiles, budget);
-        compiler.run();
-        const Needs needs = compiler.needs();
+        Attempt attempt(graph, config, tiles, division, budget);
+        const Needs needs = attempt.needs();
         const bool fits = needs.program <= budget.program &&
                           (!options.records_in_dram || needs.records <= budget.record_base);
         const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
         if (page_commands == 0 && exact && needs.program > kMaxProgram) return std::nullopt;
-        if (fits && (exact || round >= 5)) return compiler.result();
+        if (fits && (exact || round >= 5)) return attempt.result();
         // Constants first: what they leave free changes the rest. Then a little more than needed
         // for commands, since less memory for data may mean more of them.
         if (exact && needs.program > budget.program) budget.program = needs.program + 512;
@@ -654,34 +757,68 @@ std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& confi
 
 }  // namespace
 
-CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
-  const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
+namespace {
+
+/// The best of what weights may cost, by prediction: divisions of the work by rows keep all weights
+/// in every tile, divisions by channels a part of them. None when nothing fits.
+std::optional<CompiledModel> compile(const Graph& graph, const ChipConfig& config,
+                                     const CompileOptions& options, unsigned tiles,
+                                     Division division, unsigned page_commands,
+                                     std::string& failure) {
+  std::optional<CompiledModel> best;
+  for (const double price : {0.0, 0.01, 0.04}) {
+    auto model = attempt(graph, config, options, tiles, division, price, page_commands, failure);
+    if (model && (!best || spacing(*model) < spacing(*best))) best = std::move(model);
+    if (tiles == division.groups) break;
+  }
+  return best;
+}
+
+/// Ways to spread a stream of inputs over the tiles.
+std::vector<Division> divisions(const CompileOptions& options, unsigned tiles) {
+  if (options.division) return {*options.division};
+  if (options.inputs <= 1 || options.page_commands > 0) return {{1, 1}};
+  std::vector<Division> all;
+  for (unsigned groups = 1; groups <= tiles; ++groups) {
+    if (tiles % groups != 0 || groups > options.inputs) continue;
+    for (const unsigned in_flight : {1u, 2u}) {
+      if (groups * in_flight <= options.inputs) all.push_back({groups, in_flight});
+    }
+  }
+  return all;
+}
+
+void check(const CompileOptions& options, const ChipConfig& config, unsigned tiles) {
   if (tiles > config.tiles()) {
     throw Error("not so many compute tiles", "configuration " + config.name,
                 "at most " + std::to_string(config.tiles()), std::to_string(tiles));
   }
-  // Divisions of the work by rows keep all weights in every tile, divisions by channels a part of
-  // them: the prediction decides. Pages only where nothing else fits.
-  std::optional<CompiledModel> best;
-  uint64_t best_cycles = 0;
-  std::string failure;
-  std::vector<unsigned> page_commands = {options.page_commands};
-  if (options.page_commands == 0) page_commands.push_back(kPageCommands);
-  for (const unsigned page : page_commands) {
-    for (const double price : {0.0, 0.01, 0.04}) {
-      std::optional<CompiledModel> model =
-          attempt(graph, config, options, tiles, price, page, failure);
-      if (!model) continue;
-      uint64_t cycles = 0;
-      for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;
-      if (!best || cycles < best_cycles) {
-        best = std::move(model);
-        best_cycles = cycles;
-      }
-      if (tiles == 1) break;
-    }
-    if (best) break;
+  if (!options.division) return;
+  const auto [groups, in_flight] = *options.division;
+  if (groups == 0 || tiles % groups != 0) {
+    throw Error("tiles can't be divided into groups", "groups",
+                "a divisor of " + std::to_string(tiles), std::to_string(groups));
   }
+  if (in_flight == 0 || in_flight > kMaxInFlight) {
+    throw Error("so many inputs can't be in flight", "inputs in flight",
+                "1 to " + std::to_string(kMaxInFlight), std::to_string(in_flight));
+  }
+}
+
+}  // namespace
+
+CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
+  const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
+  check(options, config, tiles);
+  std::optional<CompiledModel> best;
+  std::string failure;
+  for (const Division division : divisions(options, tiles)) {
+    auto model = compile(graph, config, options, tiles, division, options.page_commands, failure);
+    if (model && (!best || spacing(*model) < spacing(*best))) best = std::move(model);
+  }
+  // Pages only where nothing else fits.
+  if (!best && options.page_commands == 0 && !options.division)
+    best = compile(graph, config, options, tiles, {1, 1}, kPageCommands, failure);
   if (best) return std::move(*best);
   throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
 }

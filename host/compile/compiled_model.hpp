@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ struct TileProgram {
   /// For each unit, for each phase, for each command of its program: index into
   /// CompiledModel::layers, or -1.
   std::array<std::vector<int>, 4> layer_of_command;
+  /// The same: which of the inputs that an iteration works on.
+  std::array<std::vector<unsigned>, 4> input_of_command;
 };
 
 /// Commands of an image from byte `at` on, up to End, which is the last of them.
@@ -67,10 +70,17 @@ struct Layer {
   uint64_t predicted_cycles = 0;
 };
 
+/// How inputs are spread over the tiles.
+struct Division {
+  unsigned groups = 1;     // tiles work in so many groups of equal size, each on inputs of its own
+  unsigned in_flight = 1;  // a group works on so many inputs at a time, operator by operator
+};
+
 /// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
-/// of the first output record. An input takes `phases` iterations of the programs' loop: a launch
-/// of n inputs is one of n * phases, with steps of input_record / phases and output_record /
-/// phases.
+/// of the first output record. The programs work on `inputs_at_once` inputs, neighbours in memory,
+/// which take `phases` iterations of their loop: a launch of n times so many is one of n * phases,
+/// with steps of inputs_at_once * input_record / phases, and output_record likewise. One of the two
+/// numbers is 1.
 struct CompiledModel {
   ChipConfig config;
   /// HostMemBase, or an address in DRAM behind all that the programs use there.
@@ -82,6 +92,8 @@ struct CompiledModel {
   uint32_t input_record = 0;
   uint32_t output_record = 0;
   unsigned phases = 1;
+  unsigned inputs_at_once = 1;
+  Division division;
   std::vector<Layer> layers;
   std::vector<TensorPlace> places;  // of the layers' outputs
 
@@ -93,6 +105,9 @@ struct CompileOptions {
   unsigned use_tiles = 0;        // compute tiles that take part, 0: all
   bool records_in_dram = false;  // input and output records lie in DRAM, not in host memory
   unsigned page_commands = 0;    // cut programs into pages of about so many commands, 0: if need be
+  /// Inputs that will come in a stream: with more than one, throughput counts, else latency.
+  std::size_t inputs = 1;
+  std::optional<Division> division;  // none: as `inputs` suggests
 };
 
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot

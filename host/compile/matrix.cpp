@@ -19,11 +19,7 @@ constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kSlabParts = 2;  // of a large slab, loaded one by one
 
-/// Which part of the output a tile makes: rows of all images [g0, g1), blocks of channels [b0, b1).
-struct Share {
-  int64_t g0 = 0, g1 = 0, b0 = 0, b1 = 0;
-  bool empty() const { return g0 >= g1 || b0 >= b1; }
-};
+using Share = MatrixShare;
 
 /// How a tile walks its share.
 struct Tiling {
@@ -424,8 +420,7 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   const Address source = packed_[key];
   Held held;
   held.source = source + static_cast<Address>(scales);
-  if (const uint32_t at = context_.reserve_resident(tile, scales + weights)) {
-    context_.load_resident(tile, source, at, scales + weights);
+  if (const uint32_t at = context_.resident(tile, source, scales + weights)) {
     held.bias = at;
     held.weights = at + static_cast<uint32_t>(scales);
   } else {
@@ -804,7 +799,9 @@ void MatrixEmitter::emit() {
   plan();
   split_weights();
   steps_ = plan_.steps * parts_;
-  partition();
+  if (op_.division != nullptr) shares_ = *op_.division;
+  if (shares_.empty()) partition();
+  if (op_.division != nullptr) *op_.division = shares_;
   held_.resize(context_.tiles());
   in_place_ = reads_in_place();
   std::vector<const Stored*> inputs = {op_.in.stored};

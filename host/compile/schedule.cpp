@@ -67,6 +67,7 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   Command command;
   command.words = words;
   command.layer = layer_;
+  command.input = input_;
   command.access = access_of(words);
 
   // The last command of each unit that must have retired, as a count.
@@ -161,6 +162,7 @@ void Schedule::arrive() {
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
+    first.input = input_;
     for (const unsigned u : {kVector, kMatrix, kLoad}) {
       const std::size_t count = tile.units[u].size();
       if (count > tile.known[kStore][u]) depend(tile, kStore, first, u, count);
@@ -193,6 +195,7 @@ void Schedule::await() {
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
+    first.input = input_;
     depend(tile, kLoad, first, kStore, tile.units[kStore].size());
     first.known = tile.known[kLoad];
     tile.units[kLoad].push_back(std::move(first));
@@ -626,6 +629,7 @@ TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
       for (const Command& command : program) {
         if (phase == 0) append(command);
         out.layer_of_command[u].push_back(command.layer);
+        out.input_of_command[u].push_back(command.input);
       }
     }
   }

@@ -54,8 +54,12 @@ class Schedule {
   unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
   Place place(unsigned tile) const { return tiles_[tile].place; }
 
-  /// Commands emitted from here on belong to this layer (index into CompiledModel::layers).
-  void set_layer(int layer) { layer_ = layer; }
+  /// Commands emitted from here on belong to this layer (index into CompiledModel::layers), of this
+  /// input among those that an iteration works on.
+  void set_layer(int layer, unsigned input = 0) {
+    layer_ = layer;
+    input_ = input;
+  }
 
   template <typename Command>
   void emit(unsigned tile, spec::Unit unit, const Command& command) {
@@ -114,6 +118,7 @@ class Schedule {
     uint16_t post = 0;
     unsigned posted = 0;  // bit v: a command of unit v takes a token of this one
     int layer = -1;
+    unsigned input = 0;
   };
 
   struct Tile {
@@ -162,6 +167,7 @@ class Schedule {
 
   std::vector<Tile> tiles_;
   int layer_ = -1;
+  unsigned input_ = 0;
   unsigned barrier_ = 0;  // which semaphore the next one uses
   bool arrived_ = false;
   std::array<std::size_t, spec::NumUnits> page_limit_{};  // commands of a unit; 0: no pages

@@ -57,8 +57,13 @@ struct Session::Layout {
     records = at;
     inputs = model.record_base == spec::HostMemBase ? records : 0;
   }
+  /// Records are there for whole iterations: where inputs end before, the programs work on what
+  /// lies there, and nobody reads their results.
+  static std::size_t records_of(const compile::CompiledModel& model, std::size_t count) {
+    return (count + model.inputs_at_once - 1) / model.inputs_at_once * model.inputs_at_once;
+  }
   std::size_t outputs(const compile::CompiledModel& model, std::size_t count) const {
-    return inputs + aligned(count * model.input_record);
+    return inputs + aligned(records_of(model, count) * model.input_record);
   }
 
   std::size_t completions = 0;
@@ -72,7 +77,8 @@ std::size_t Session::host_memory_bytes(const compile::CompiledModel& model, std:
   const Layout layout(model);
   std::size_t bytes = layout.records;
   if (layout.inputs != 0)
-    bytes = layout.outputs(model, inputs) + aligned(inputs * model.output_record);
+    bytes = layout.outputs(model, inputs) +
+            aligned(Layout::records_of(model, inputs) * model.output_record);
   return std::max<std::size_t>(aligned(bytes), 1 << 16);
 }
 
@@ -256,15 +262,16 @@ uint32_t Session::submit_run(std::size_t next, std::size_t count) {
   const Layout layout(model_);
   systole_request request{};
   request.kind = SYSTOLE_REQUEST_KIND_RUN;
-  const auto inputs =
-      static_cast<uint32_t>(std::min<std::size_t>(options_.inputs_per_request, count - next));
-  request.inputs = inputs * model_.phases;
+  const std::size_t most = Layout::records_of(model_, options_.inputs_per_request);
+  const auto inputs = static_cast<uint32_t>(std::min<std::size_t>(most, count - next));
+  const std::size_t iterations = Layout::records_of(model_, inputs) / model_.inputs_at_once;
+  request.inputs = static_cast<uint32_t>(iterations * model_.phases);
   request.timeout = options_.timeout_cycles;
   request.param[0] = static_cast<uint32_t>(layout.inputs + next * model_.input_record);
   request.param[1] =
       static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
-  request.step[0] = model_.input_record / model_.phases;
-  request.step[1] = model_.output_record / model_.phases;
+  request.step[0] = model_.input_record * model_.inputs_at_once / model_.phases;
+  request.step[1] = model_.output_record * model_.inputs_at_once / model_.phases;
   submit(&request);
   return inputs;
 }

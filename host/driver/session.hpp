@@ -19,6 +19,7 @@ using Record = std::vector<Tensor>;
 struct SessionOptions {
   /// Image of the control core: by default the one that `make firmware` builds.
   std::string firmware = built_file("firmware/firmware.bin");
+  /// Rounded up to what the programs work on at once.
   unsigned inputs_per_request = 32;
   uint32_t timeout_cycles = 0;  // of one Run request, counted by the firmware; 0: 2^32-1
   /// Called when inputs have been completed: (done, all).

@@ -40,7 +40,8 @@ void ExecutionTracker::retire(const CommandEvent& event, Unit& unit,
   execution.pc = event.pc;
   execution.header = spec::CommandHeader::decode(program.words(phase, event.pc));
   execution.layer = program.layer(phase, event.pc);
-  execution.input = unit.inputs + unit.iteration / map_.phases();
+  execution.input = (unit.rounds + unit.iteration / map_.phases()) * map_.inputs_at_once() +
+                    program.input(phase, event.pc);
   execution.end = event.cycle;
   if (execution.internal()) {
     fill_internal(unit, event, execution);
@@ -81,7 +82,7 @@ void ExecutionTracker::step(Unit& unit, const Execution& execution,
                             const ProgramMap::Program& program) const {
   if (execution.pc == program.loop) ++unit.iteration;
   if (execution.header.opcode != spec::Opcode::End) return;
-  unit.inputs += unit.iteration / map_.phases();
+  unit.rounds += unit.iteration / map_.phases();
   unit.iteration = 0;
   unit.fresh = true;
 }

@@ -56,7 +56,7 @@ class ExecutionTracker {
   struct Unit {
     std::deque<Begun> under_way;
     uint64_t iteration = 0;  // of this launch
-    uint64_t inputs = 0;     // of the launches before
+    uint64_t rounds = 0;     // of phases() iterations, of the launches before
     bool fresh = true;       // nothing has retired in this launch
     uint64_t last_end = 0;
     std::optional<StateCounts> last_states;

@@ -24,31 +24,32 @@ uint32_t body_of(const compile::TileProgram& tile, std::size_t unit) {
 }  // namespace
 
 LayerCycles::LayerCycles(const compile::CompiledModel& model)
-    : phases_(model.phases), spans_(model.layers.size()) {
+    : phases_(model.phases), inputs_at_once_(model.inputs_at_once), spans_(model.layers.size()) {
   for (const compile::TileProgram& tile : model.tiles) {
     for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
-      units_[{tile.x, tile.y, unit}] = {tile.layer_of_command[unit], body_of(tile, unit)};
+      UnitLayers& layers = units_[{tile.x, tile.y, unit}];
+      layers = {tile.layer_of_command[unit], tile.input_of_command[unit], body_of(tile, unit)};
+      layers.inputs.resize(layers.layers.size(), 0);
     }
   }
 }
 
-int LayerCycles::layer_of(const CommandEvent& event, std::size_t phase) const {
-  const auto found =
-      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
-  if (found == units_.end()) return -1;
-  const UnitLayers& unit = found->second;
-  const std::size_t length = unit.layers.size() / phases_;
-  if (event.pc < unit.body || event.pc >= length) return -1;
-  return unit.layers[phase * length + event.pc];
-}
-
 void LayerCycles::add(const CommandEvent& event) {
   auto& counts = count_[{event.node.x, event.node.y, static_cast<unsigned>(event.unit), event.pc}];
-  const std::size_t iteration = event.retired ? counts.second++ : counts.first++;
-  const std::size_t input = iteration / phases_;
-  const int layer = layer_of(event, iteration % phases_);
-  if (layer < 0) return;
-  std::vector<Span>& spans = spans_[static_cast<std::size_t>(layer)];
+  add(event, event.retired ? counts.second++ : counts.first++);
+}
+
+void LayerCycles::add(const CommandEvent& event, std::size_t iteration) {
+  const auto found =
+      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
+  if (found == units_.end()) return;
+  const UnitLayers& unit = found->second;
+  const std::size_t length = unit.layers.size() / phases_;
+  if (event.pc < unit.body || event.pc >= length) return;
+  const std::size_t at = iteration % phases_ * length + event.pc;
+  if (unit.layers[at] < 0) return;
+  const std::size_t input = iteration / phases_ * inputs_at_once_ + unit.inputs[at];
+  std::vector<Span>& spans = spans_[static_cast<std::size_t>(unit.layers[at])];
   if (spans.size() <= input) spans.resize(input + 1);
   Span& span = spans[input];
   if (event.retired) {

@@ -28,13 +28,16 @@ class LayerCycles {
     uint64_t begin = ~uint64_t{0};
     uint64_t end = 0;
   };
-  int layer_of(const CommandEvent& event, std::size_t phase) const;
+  /// Adds the event to the span of its layer and input.
+  void add(const CommandEvent& event, std::size_t iteration);
 
   struct UnitLayers {
-    std::vector<int> layers;  // by phase, by command
-    uint32_t body = 0;        // first command of the loop
+    std::vector<int> layers;       // by phase, by command
+    std::vector<unsigned> inputs;  // the same
+    uint32_t body = 0;             // first command of the loop
   };
-  std::size_t phases_;  // iterations of an input
+  std::size_t phases_;          // iterations of an input
+  std::size_t inputs_at_once_;  // of an iteration
   std::map<std::tuple<unsigned, unsigned, std::size_t>, UnitLayers> units_;  // by x, y, unit
   /// How often a command of (x, y, unit, pc) has begun, retired: the number of the iteration that
   /// it works on.

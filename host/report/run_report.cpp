@@ -92,8 +92,21 @@ bool RunReport::agrees() const {
   return matches_model.value_or(true) && matches_reference.value_or(true);
 }
 
+namespace {
+
+/// "4 tiles", "4 tiles in 2 groups, 2 inputs in flight in each".
+std::string division(const RunReport& r) {
+  std::string text = fmt::format("{} tiles", r.tiles);
+  if (r.groups > 1) text += fmt::format(" in {} groups", r.groups);
+  if (r.in_flight > 1)
+    text += fmt::format(", {} inputs in flight{}", r.in_flight, r.groups > 1 ? " in each" : "");
+  return text;
+}
+
+}  // namespace
+
 std::string table(const RunReport& r) {
-  std::string text = fmt::format("{} on {} ({}, {} tiles)\n", r.model, r.device, r.config, r.tiles);
+  std::string text = fmt::format("{} on {} ({}, {})\n", r.model, r.device, r.config, division(r));
   if (!r.layers.empty() && r.chip_cycles != 0) text += layer_table(r);
   text += row("inputs", fmt::format("{}", r.inputs));
   if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
@@ -120,6 +133,8 @@ std::string json(const RunReport& r) {
   j["device"] = r.device;
   j["config"] = r.config;
   j["tiles"] = r.tiles;
+  j["groups"] = r.groups;
+  j["in_flight"] = r.in_flight;
   j["inputs"] = r.inputs;
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;

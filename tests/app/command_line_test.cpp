@@ -171,8 +171,9 @@ TEST_CASE("systole: a run on the chip tells where its cycles went", "[app][chip]
   const std::string images = write_npy("few.npy", first_images(5));
   const std::string page = kScratch + "run.html", timeline = kScratch + "timeline.json";
   const std::string json = kScratch + "run.json";
-  const Outcome run = run_systole({"run", kModel, "-i", images, "--config", "tiny", "--json", json,
-                                   "--report", page, "--timeline", timeline, "--requests-of", "2"});
+  const Outcome run =
+      run_systole({"run", kModel, "-i", images, "--config", "tiny", "--json", json, "--report",
+                   page, "--timeline", timeline, "--optimize", "latency", "--requests-of", "2"});
   CAPTURE(run.err);
   REQUIRE(run.status == 0);
   CHECK_THAT(run.out, Contains("predicted") && Contains("bound by") && Contains("busy"));
@@ -483,6 +484,30 @@ TEST_CASE("systole: a trace window outside the run is an error and leaves no fil
                      "--trace-file", waves},
                     {"90000000:90000100", "lies outside the run"}, "chip");
   CHECK_FALSE(fs::exists(waves));
+}
+
+TEST_CASE("inputs worked on at once give what they give one by one", "[app]") {
+  const std::string images = write_npy("ten.npy", first_images(10));  // the last iteration is short
+  const auto scores = [&](const std::string& name, const std::vector<std::string>& division) {
+    const Outcome outcome =
+        run_systole(joined({"run", kModel, "--input", images, "--device", "model", "--output",
+                            kScratch + name, "--json", kScratch + name + ".json"},
+                           division));
+    CHECK(outcome.status == 0);
+    return npy::load(kScratch + name);
+  };
+  const Tensor expected = scores("one.npy", {"--optimize", "latency"});
+  CHECK(scores("groups.npy", {"--groups", "4"}) == expected);
+  CHECK(scores("flight.npy", {"--groups", "2", "--in-flight", "3"}) == expected);
+  const auto json = nlohmann::json::parse(read_text(kScratch + "flight.npy.json"));
+  CHECK(json["groups"] == 2);
+  CHECK(json["in_flight"] == 3);
+}
+
+TEST_CASE("divisions that can't be are refused", "[app]") {
+  check_run_refused({kModel, "--input", kImages, "--groups", "3"}, {"groups", "divisor of 4", "3"});
+  check_run_refused({kModel, "--input", kImages, "--in-flight", "9"}, {"in flight", "1 to 8", "9"});
+  check_run_refused({kModel, "--input", kImages, "--optimize", "cost"}, {"--optimize", "cost"});
 }
 
 TEST_CASE("systole: what only a chip can do is refused of the functional model", "[app]") {

@@ -330,6 +330,16 @@ class RandomGraph {
   Rng& rng_;
 };
 
+/// A random division of so many tiles.
+compile::Division random_division(unsigned tiles, Rng& rng) {
+  compile::Division division;
+  do {
+    division.groups = static_cast<unsigned>(uniform(rng, 1, tiles));
+  } while (tiles % division.groups != 0);
+  division.in_flight = static_cast<unsigned>(uniform(rng, 1, 3));
+  return division;
+}
+
 /// Checks the graph on a random chip, with one to three records.
 void check(RandomGraph& random, Rng& rng) {
   const char* const names[] = {"tiny", "small", "small", "medium"};
@@ -338,7 +348,9 @@ void check(RandomGraph& random, Rng& rng) {
   std::vector<graph::Tensors> records;
   for (int64_t i = uniform(rng, 1, 3); i > 0; --i) records.push_back(random.record());
   const unsigned page = one_in(rng, 4) ? static_cast<unsigned>(uniform(rng, 40, 120)) : 0;
-  test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page);
+  std::optional<compile::Division> division;
+  if (page == 0 && one_in(rng, 2)) division = random_division(tiles, rng);
+  test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page, division);
 }
 
 Shape random_image(Rng& rng) {
@@ -560,7 +572,7 @@ TEST_CASE("what cannot be compiled is an error that names the place", "[compile]
   g.output(g.global_pool(g.input(DataType::S8, {1, 1, 300, 300})));
   CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny")),
                     Catch::Contains("node1") && Catch::Contains("65793"));
-  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0}),
+  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0, 1, {}}),
                     Catch::Contains("compute tiles") && Catch::Contains("at most 2"));
   CHECK_THROWS_WITH(chip_config("huge"), Catch::Contains("huge") && Catch::Contains("small"));
 }

@@ -38,7 +38,7 @@ compile::CompiledModel digits(const std::string& name, const std::string& config
   const std::string folder = "tests/models/digits/";
   const onnx::Model model = onnx::load(folder + name + ".onnx");
   const Batch batch = make_batch(model, {{"image", npy::load(folder + name + "_images.npy")}});
-  return compile::compile(batch.graph, chip_config(config), {0, false, page_commands});
+  return compile::compile(batch.graph, chip_config(config), {0, false, page_commands, 1, {}});
 }
 
 RunReport report_of(const compile::CompiledModel& model, uint64_t inputs) {
