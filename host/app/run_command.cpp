@@ -281,7 +281,8 @@ void require_traced(const SimulationOptions& simulation, uint64_t cycles) {
 
 void record(const RunOptions& options, report::RunRecorder& recorder, const Session& session,
             report::RunReport& report) {
-  recorder.finish(report);
+  const uint64_t launch = session.reports().empty() ? 0 : session.reports().front().start;
+  recorder.finish(launch, report);
   if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
 }
 

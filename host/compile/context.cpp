@@ -23,6 +23,7 @@ Context::Context(GlobalMemory& memory, std::vector<Place> places, unsigned in_fl
   if (homes_end > end) throw Error(kNoRoom, "compiler");
   working_bytes_ = end - homes_end;
   resident_next_.assign(tiles(), resident_begin_);
+  halves_.assign(tiles(), 0);
   home_memory_.assign(tiles(), Scratchpad(homes_begin_, homes_end));
   scratchpads_.assign(tiles(), Scratchpad(homes_end, end));
 }
@@ -37,9 +38,9 @@ void Context::begin(const std::vector<const Stored*>& inputs,
     arrive();
   }
   if (prefetch) prefetch();
-  if (needed < awaited_) return;
-  await();
-  if (in_flight_ > 1) arrive();  // for the operators of the other inputs
+  if (needed >= awaited_) await();
+  // For the operator of the input before this one.
+  if (in_flight_ > 1 && awaited_ == arrivals_ && operators_ - 1 > arrived_behind_) arrive();
 }
 
 void Context::barrier() {
@@ -51,6 +52,7 @@ void Context::barrier() {
 void Context::arrive() {
   schedule.arrive();
   ++arrivals_;
+  arrived_behind_ = operators_ - 1;
   // What nobody uses any more is free behind this barrier.
   for (auto& home : homes_) {
     if (home.use_count() == 1) released_.push_back(std::move(home));

@@ -127,6 +127,9 @@ class Context {
   int64_t resident_room() const;
   uint32_t homes_used() const;
 
+  /// The half of the accumulators that a tile's next sums go to.
+  unsigned next_half(unsigned tile) { return halves_[tile]++ % 2; }
+
   // ---- commands
   void load(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
             std::vector<BlockLevel> levels);
@@ -167,9 +170,11 @@ class Context {
   uint32_t resident_begin_ = 0;
   uint32_t resident_end_ = 0;
   int64_t working_bytes_ = 0;
-  int arrivals_ = 0;  // barriers that the tiles have arrived at
-  int awaited_ = 0;   // and passed; one less at most
-  int operators_ = 0;
+  int arrivals_ = 0;              // barriers that the tiles have arrived at
+  int awaited_ = 0;               // and passed; one less at most
+  int operators_ = 0;             // begun
+  int arrived_behind_ = 0;        // so many of them had been emitted at the last arrival
+  std::vector<unsigned> halves_;  // of the accumulators, by tile: how often one was begun
 };
 
 /// Items [first, second) of `count` for part `part` of `parts`, as even as possible.

@@ -129,7 +129,6 @@ class MatrixEmitter {
   bool biased_ = true;     // some bias is not 0
   bool uniform_ = false;   // all channels have one multiplier
   bool in_place_ = false;  // every tile has all the input that it needs
-  unsigned half_ = 0;
 };
 
 // A pointwise convolution sees no rows: its pixels are one long column.
@@ -646,7 +645,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
                               int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
                               int64_t width, const Slab& slab, uint32_t out, int64_t out_channels) {
   const Held& held = held_[tile];
-  const int64_t acc = (half_++ % 2) * kHalf;
+  const int64_t acc = context_.next_half(tile) * kHalf;
   const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
   bool first = true;
   const bool pieces = tiling.stream && tiling.steps < steps_;
@@ -758,7 +757,6 @@ void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Tiling tiling = !exchange_.groups.empty()
                             ? tiling_
                             : choose_tiling(share, memory_for(tile), held.weights != 0);
-  half_ = 0;
   if (!exchange_.groups.empty()) send_group(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;

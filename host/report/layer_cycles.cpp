@@ -74,4 +74,29 @@ std::vector<double> LayerCycles::mean() const {
   return result;
 }
 
+StreamCycles LayerCycles::stream() const {
+  std::vector<Span> inputs;
+  for (const std::vector<Span>& spans : spans_) {
+    inputs.resize(std::max(inputs.size(), spans.size()));
+    for (std::size_t i = 0; i < spans.size(); ++i) {
+      inputs[i].begin = std::min(inputs[i].begin, spans[i].begin);
+      inputs[i].end = std::max(inputs[i].end, spans[i].end);
+    }
+  }
+  StreamCycles result;
+  if (inputs.empty()) return result;
+  uint64_t last = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    last = std::max(last, inputs[i].end);
+    if (i < inputs_at_once_) result.first_completed = last;
+    result.latency += static_cast<double>(inputs[i].end - std::min(inputs[i].begin, inputs[i].end));
+  }
+  result.latency /= static_cast<double>(inputs.size());
+  if (inputs.size() > inputs_at_once_) {
+    result.spacing = static_cast<double>(last - result.first_completed) /
+                     static_cast<double>(inputs.size() - inputs_at_once_);
+  }
+  return result;
+}
+
 }  // namespace systole::report

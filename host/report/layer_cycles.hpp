@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -10,6 +11,15 @@
 #include "host/driver/simulated_chip.hpp"
 
 namespace systole::report {
+
+/// Cycles of the inputs of a stream. Those that an iteration works on at once count as one step.
+struct StreamCycles {
+  /// From completion to completion: the last step's end less the first one's, by the inputs
+  /// between; none when there was one step only.
+  std::optional<double> spacing;
+  double latency = 0;            // mean, from an input's first command to its last retirement
+  uint64_t first_completed = 0;  // cycle in which the last of the first step's inputs was done
+};
 
 /// A layer's cycles of one input run from the begin of its first command to the retirement of its
 /// last one, over all tiles; layers may overlap. Feed it every event; commands that belong to no
@@ -22,6 +32,8 @@ class LayerCycles {
 
   /// Mean over the inputs seen, a number a layer; 0 for a layer that ran no command.
   std::vector<double> mean() const;
+  /// Of the inputs of a stream, from the begin of an input's first command to its last retirement.
+  StreamCycles stream() const;
 
  private:
   struct Span {

@@ -38,9 +38,13 @@ void RunRecorder::take(const Execution& execution) {
 
 void RunRecorder::loaded() { start_ = chip_.counters(); }
 
-void RunRecorder::finish(RunReport& report) const {
+void RunRecorder::finish(uint64_t launch, RunReport& report) const {
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
+  const StreamCycles stream = cycles_.stream();
+  report.input_spacing = stream.spacing;
+  report.input_latency = stream.latency;
+  report.cold_latency = stream.first_completed - std::min(stream.first_completed, launch);
   const std::vector<double> means = cycles_.mean();
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     LayerReport& layer = report.layers[i];

@@ -32,8 +32,9 @@ class RunRecorder {
   void add(const CommandEvent& event);
   /// The counters of the run count from here on: constants and programs have been loaded.
   void loaded();
-  /// Fills in what the chip's counters and events tell: layers, counters.
-  void finish(RunReport& report) const;
+  /// Fills in what the chip's counters and events tell: layers, counters. `launch`: cycle of the
+  /// first launch.
+  void finish(uint64_t launch, RunReport& report) const;
   /// What --timeline writes.
   void write_timeline(const std::string& path, const std::vector<RequestReport>& requests);
 

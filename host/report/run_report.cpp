@@ -115,6 +115,11 @@ std::string table(const RunReport& r) {
   if (r.chip_cycles != 0) {
     text += row("chip cycles",
                 fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()));
+    text += row("cycles from input to input",
+                r.input_spacing ? fmt::format("{:.0f}", *r.input_spacing) : "-");
+    text +=
+        row("latency of an input", fmt::format("{:.0f} cycles; {} with the weights' way from DRAM",
+                                               r.input_latency, r.cold_latency));
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
@@ -139,6 +144,9 @@ std::string json(const RunReport& r) {
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;
   j["cycles_per_input"] = r.cycles_per_input();
+  if (r.input_spacing) j["input_spacing"] = *r.input_spacing;
+  j["input_latency"] = r.input_latency;
+  j["cold_latency"] = r.cold_latency;
   j["mac"] = r.mac * r.inputs;
   j["utilization"] = r.utilization();
   j["sim_cycles_per_s"] = r.sim_cycles_per_s;

@@ -51,7 +51,10 @@ struct RunReport {
   std::optional<bool> matches_model;      // against the functional model
   std::optional<bool> matches_reference;  // against the graph reference
   uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
-  uint64_t mac = 0;                       // of one input
+  std::optional<double> input_spacing;    // cycles from completion to completion, in a stream
+  double input_latency = 0;   // mean, from an input's first command to its last retirement
+  uint64_t cold_latency = 0;  // of the first inputs, from the launch on: weights are loaded
+  uint64_t mac = 0;           // of one input
   double sim_cycles_per_s = 0;
   double wall_s = 0;
   uint64_t core_awake_cycles = 0;

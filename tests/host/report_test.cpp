@@ -14,6 +14,7 @@
 #include "host/report/counters.hpp"
 #include "host/report/executions.hpp"
 #include "host/report/html.hpp"
+#include "host/report/layer_cycles.hpp"
 #include "host/report/output_file.hpp"
 #include "host/report/run_recorder.hpp"
 #include "host/report/svg.hpp"
@@ -81,7 +82,7 @@ struct ToyRun {
                 {static_cast<uint32_t>(inputs), second, chip.cycles(), 20}};
     report = report_of(model, 2 * inputs);
     report.chip_cycles = chip.cycles() - start;
-    recorder.finish(report);
+    recorder.finish(start, report);
   }
 
   Json timeline() {
@@ -476,6 +477,34 @@ TEST_CASE("page: a run that says little makes a page without what is missing", "
   report.matches_model = false;
   const std::string page = html(report);
   CHECK_THAT(page, Contains("class=\"bad\"") && !Contains("Roofline") && !Contains("nan"));
+}
+
+TEST_CASE("stream: a step's inputs end together, and the first step is no spacing", "[report]") {
+  // One unit that works on two inputs at once, a command for each, in three iterations.
+  compile::CompiledModel model;
+  model.layers = {{"a", "Conv", 0, 0}};
+  model.inputs_at_once = 2;
+  model.tiles.emplace_back();
+  model.tiles[0].x = 1;
+  model.tiles[0].layer_of_command[0] = {0, 0, -1};
+  model.tiles[0].input_of_command[0] = {0, 1, 0};
+  LayerCycles cycles(model);
+  const auto run = [&](uint32_t pc, uint64_t begin, uint64_t end) {
+    cycles.add({{1, 0}, spec::Unit::Load, pc, begin, false, {}});
+    cycles.add({{1, 0}, spec::Unit::Load, pc, end, true, {}});
+  };
+  run(0, 1000, 1100);
+  CHECK_FALSE(cycles.stream().spacing);
+  run(1, 1100, 1250);
+  CHECK_FALSE(cycles.stream().spacing);
+  run(0, 1300, 1400);
+  run(1, 1400, 1550);
+  run(0, 1600, 1700);
+  run(1, 1700, 1870);
+  const StreamCycles stream = cycles.stream();
+  CHECK(stream.first_completed == 1250);
+  CHECK(stream.spacing == Approx((1870 - 1250) / 4.0));
+  CHECK(stream.latency == Approx((100 + 150 + 100 + 150 + 100 + 170) / 6.0));
 }
 
 TEST_CASE("page: the DRAM ceiling is what the timing gives", "[report]") {
