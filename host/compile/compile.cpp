@@ -723,7 +723,7 @@ std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& confi
                                      const CompileOptions& options, unsigned tiles,
                                      Division division, double price, unsigned page_commands,
                                      std::string& failure) {
-  for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
+  for (const uint32_t limit : {144u, 96u, 64u, 32u, 12u, 0u}) {
     Budget budget;
     budget.program = 8 * 1024;
     budget.resident = limit * 1024;
@@ -766,7 +766,7 @@ std::optional<CompiledModel> compile(const Graph& graph, const ChipConfig& confi
                                      Division division, unsigned page_commands,
                                      std::string& failure) {
   std::optional<CompiledModel> best;
-  for (const double price : {0.0, 0.01, 0.04}) {
+  for (const double price : {0.0, 0.01, 0.04, 0.2}) {
     auto model = attempt(graph, config, options, tiles, division, price, page_commands, failure);
     if (model && (!best || spacing(*model) < spacing(*best))) best = std::move(model);
     if (tiles == division.groups) break;

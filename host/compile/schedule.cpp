@@ -68,7 +68,7 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   command.words = words;
   command.layer = layer_;
   command.input = input_;
-  command.access = access_of(words);
+  command.access = access_of(words, scratchpad_base(tile.place));
 
   // The last command of each unit that must have retired, as a count.
   Clock needs{};

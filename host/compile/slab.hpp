@@ -32,6 +32,8 @@ struct Slab {
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
                uint8_t pad, int64_t slack, int64_t parts = 1);
 
+/// Whether all that load_slab() loads lies in the tile's own piece of the image.
+bool is_held(unsigned tile, const Image& image, const SlabShape& shape);
 /// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out.
 bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape);
 /// That slab. No memory of its own.
