@@ -18,12 +18,11 @@ unsigned pair_semaphore(unsigned from, unsigned to) {
   if (from == to) return 12;
   return from * 3 + (to > from ? to - 1 : to);
 }
-/// Barriers: all-to-all alternates between the first two, since a tile may be one barrier ahead of
-/// another, and ends a body with the third; a tree gathers with the first and releases with the
-/// second.
+/// Barriers: few tiles meet in two rounds with the first two; more gather over a tree with the
+/// first and are released with the second. Few tiles end a body all-to-all with the third.
 constexpr unsigned kBarrier[3] = {13, 14, 15};
 
-/// Up to this many tiles meet all-to-all, more over a tree.
+/// Up to this many tiles are few.
 constexpr unsigned kMaxAllToAll = 4;
 constexpr unsigned kTreeArity = 4;
 
@@ -168,19 +167,36 @@ void Schedule::arrive() {
       if (count > tile.known[kStore][u]) depend(tile, kStore, first, u, count);
     }
     first.known = tile.known[kStore];
-    tile.units[kStore].push_back(std::move(first));
     if (tiles() <= kMaxAllToAll) {
-      for (unsigned other = 0; other < tiles(); ++other) {
-        if (other != t) post_to(t, spec::Unit::Store, other, kBarrier[barrier_]);
-      }
+      meet(t, std::move(first));
       continue;
     }
+    tile.units[kStore].push_back(std::move(first));
     for (unsigned child = t * kTreeArity + 1;
          child <= t * kTreeArity + kTreeArity && child < tiles(); ++child) {
       nop(t, spec::Unit::Store, 1u << kBarrier[0]);
     }
     if (t > 0) post_to(t, spec::Unit::Store, (t - 1) / kTreeArity, kBarrier[0]);
+    tile.arrived = tile.units[kStore].size();
   }
+}
+
+/// The rounds of a barrier of few tiles: each tells the next one that it is there, then the next
+/// but one that it and the one before it are (Hensgen, Finkel, Manber, "Two algorithms for barrier
+/// synchronization", 1988). A post of a round always comes from the same tile, so it may be early.
+void Schedule::meet(unsigned index, Command first) {
+  Tile& tile = tiles_[index];
+  const auto post = [&](Command& command, unsigned distance, unsigned round) {
+    const auto words = remote_post((index + distance) % tiles(), kBarrier[round]).encode();
+    for (std::size_t i = 0; i < words.size(); ++i) command.words[i] |= words[i];
+  };
+  if (tiles() > 1) post(first, 1, 0);
+  tile.units[kStore].push_back(std::move(first));
+  if (tiles() > 2) {
+    nop(index, spec::Unit::Store, 1u << kBarrier[0]);
+    post(tile.units[kStore].back(), 2, 1);
+  }
+  tile.arrived = tile.units[kStore].size();
 }
 
 void Schedule::await() {
@@ -189,21 +205,17 @@ void Schedule::await() {
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
     make_room(t, kLoad);
-    if (tile.known[kLoad][kStore] == tile.units[kStore].size()) {
-      nop(t, spec::Unit::Store, 0);  // a page was turned: something to wait for
-    }
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
     first.input = input_;
-    depend(tile, kLoad, first, kStore, tile.units[kStore].size());
+    // Unless a page was turned since.
+    if (tile.known[kLoad][kStore] < tile.arrived) depend(tile, kLoad, first, kStore, tile.arrived);
     first.known = tile.known[kLoad];
+    if (tiles() > 1 && tiles() <= kMaxAllToAll)
+      first.wait |= static_cast<uint16_t>(1u << kBarrier[tiles() > 2 ? 1 : 0]);
     tile.units[kLoad].push_back(std::move(first));
-    if (tiles() <= kMaxAllToAll) {
-      for (unsigned other = 1; other < tiles(); ++other) {
-        nop(t, spec::Unit::Load, 1u << kBarrier[barrier_]);
-      }
-    } else {
+    if (tiles() > kMaxAllToAll) {
       if (t > 0) nop(t, spec::Unit::Load, 1u << kBarrier[1]);
       for (unsigned child = t * kTreeArity + 1;
            child <= t * kTreeArity + kTreeArity && child < tiles(); ++child) {
@@ -212,7 +224,6 @@ void Schedule::await() {
     }
     for (const unsigned u : {kMatrix, kVector, kStore}) tile.released[u] = tile.units[kLoad].size();
   }
-  barrier_ = 1 - barrier_ % 2;
 }
 
 void Schedule::finish() {
@@ -220,7 +231,6 @@ void Schedule::finish() {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
   }
   if (phases_ == 1) return;  // the barrier between bodies comes with assembly
-  barrier_ = 2;
   arrive();
   await();
   for (const Tile& tile : tiles_) {

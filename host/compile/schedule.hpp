@@ -129,6 +129,7 @@ class Schedule {
     std::array<Clock, spec::NumUnits> known{};
     // Load commands (count) that the unit's next command must see retired: the last await().
     std::array<std::size_t, spec::NumUnits> released{};
+    std::size_t arrived = 0;  // store commands up to the last arrive()
     // tokens[u][v]: tokens of unit u taken by unit v so far, as the command index taking each.
     std::array<std::array<std::vector<std::size_t>, spec::NumUnits>, spec::NumUnits> tokens;
     // First command of every page, by unit.
@@ -139,6 +140,7 @@ class Schedule {
   void depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count);
   void nop(unsigned tile, spec::Unit unit, uint16_t wait);
   void post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore);
+  void meet(unsigned tile, Command first);
   void make_room(unsigned tile, unsigned unit);
   void turn_page(unsigned tile);
   std::size_t page_length(const Tile& tile, unsigned unit, unsigned phase) const;
@@ -168,7 +170,6 @@ class Schedule {
   std::vector<Tile> tiles_;
   int layer_ = -1;
   unsigned input_ = 0;
-  unsigned barrier_ = 0;  // which semaphore the next one uses
   bool arrived_ = false;
   std::array<std::size_t, spec::NumUnits> page_limit_{};  // commands of a unit; 0: no pages
   unsigned phases_ = 1;
