@@ -104,6 +104,9 @@ class Field {
 
 Json options_json(const FailureRecord& r) {
   return {{"tiles", r.tiles},
+          {"optimize", r.optimize},
+          {"groups", r.groups},
+          {"in_flight", r.in_flight},
           {"dram", r.dram},
           {"lockstep", r.lockstep},
           {"requests_of", r.inputs_per_request},
@@ -115,6 +118,9 @@ Json options_json(const FailureRecord& r) {
 
 void read_options(const Field& options, FailureRecord& r) {
   r.tiles = options["tiles"].number<unsigned>();
+  r.optimize = options["optimize"].text();
+  r.groups = options["groups"].number<unsigned>();
+  r.in_flight = options["in_flight"].number<unsigned>();
   r.dram = options["dram"].text();
   r.lockstep = options["lockstep"].flag();
   r.inputs_per_request = options["requests_of"].number<unsigned>(1);

@@ -35,6 +35,9 @@ struct FailureRecord {
 
   // Options that shape the run, as `systole run` takes them.
   unsigned tiles = 0;
+  std::string optimize;
+  unsigned groups = 0;
+  unsigned in_flight = 0;
   std::string dram;
   bool lockstep = true;
   unsigned inputs_per_request = 1;

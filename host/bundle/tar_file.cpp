@@ -20,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kManifest = "MANIFEST.sha256";
 const std::string kWanted = "a whole bundle, as systole explain --bundle writes it";
 constexpr std::size_t kPart = 1 << 16;
 constexpr std::size_t kNameBytes = 100;

@@ -12,6 +12,9 @@
 
 namespace systole::bundle {
 
+/// The last file of an archive: a line for each other one, as `sha256sum` writes and checks them.
+constexpr const char* kManifest = "MANIFEST.sha256";
+
 /// What goes into an archive: a text, or what a file holds when its path is not empty.
 struct Member {
   std::string name;  // "run.json", "inputs/0_images.npy"
@@ -29,10 +32,9 @@ struct Limits {
 /// '.' become '_', a '.' at the beginning too; of a long word the last 100 are kept.
 std::string plain_name(const std::string& text);
 
-/// Writes the members, and behind them MANIFEST.sha256: a line each, as `sha256sum` writes and
-/// checks them. The same members are the same bytes: the archive holds no times and no owners.
-/// `path` is there whole or not at all. Throws Error when it cannot be written, a file cannot be
-/// read, or the limits are passed.
+/// Writes the members, and behind them the manifest. The same members are the same bytes: the
+/// archive holds no times and no owners. `path` is there whole or not at all. Throws Error when it
+/// cannot be written, a file cannot be read, or the limits are passed.
 void write_tar(const std::string& path, const std::string& folder,
                const std::vector<Member>& members, const Limits& limits = {});
 

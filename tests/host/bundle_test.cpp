@@ -342,6 +342,9 @@ FailureRecord some_record() {
   r.build_id = "0123";
   r.identity = {{"configuration", "tiny"}, {"--seed", "7"}};
   r.tiles = 1;
+  r.optimize = "latency";
+  r.groups = 2;
+  r.in_flight = 3;
   r.dram = "hbm2e";
   r.lockstep = false;
   r.inputs_per_request = 4;
