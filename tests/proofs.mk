@@ -8,7 +8,7 @@ CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
 test-app: test-app_command_line
-test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery
+test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery test-must_fail_bundle
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
 
@@ -53,10 +53,13 @@ $(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT)
 $(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ -Wno-UNUSEDSIGNAL -Wno-PINCONNECTEMPTY,,tests/must_fail $(FAULTY_DIR) rtl))
 # Runs are short: the compiler's time counts.
 $(BUILD)/tiny-faults/Vsystole_chip__ALL.a: private OPT := -O1 -march=native
-MUST_FAIL_TESTS := must_fail_chip must_fail_run must_fail_gallery
+MUST_FAIL_TESTS := must_fail_chip must_fail_run must_fail_gallery must_fail_bundle
 $(MUST_FAIL_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny-faults/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
-$(BUILD)/test/must_fail_gallery/test: | $(BUILD)/systole $(BUILD)/must_fail/forgetful/firmware.bin
+$(BUILD)/test/must_fail_gallery/test $(BUILD)/test/must_fail_bundle/test: | $(BUILD)/systole \
+  $(BUILD)/must_fail/forgetful/firmware.bin
+# Where the faults are not.
+$(BUILD)/test/must_fail_bundle/test: | build-tiny
 
 # Firmware with a fault: the completion of one request, number 2, is forgotten.
 FORGETFUL := $(BUILD)/must_fail/forgetful

@@ -13,8 +13,11 @@
 #include <fstream>
 #include <iterator>
 
+#include "host/app/record.hpp"
+#include "host/bundle/bundle.hpp"
 #include "host/command/error.hpp"
 #include "host/command/loop_nest.hpp"
+#include "host/command/shell_word.hpp"
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
 #include "host/report/wait_graph.hpp"
@@ -36,7 +39,7 @@ constexpr uint64_t kPicosecondsPerCycle = 1000;
 const std::vector<std::string> kOwnOptions = {
     "--resume", "--trace",  "--trace-file", "--checkpoint-every", "--checkpoint-folder",
     "--json",   "--output", "-o",           "--explain",          "--explain-folder",
-    "--until",  "--report", "--timeline",   "--on-mismatch"};
+    "--until",  "--report", "--timeline",   "--on-mismatch",      "--bundle"};
 
 /// The words of a command line without those options and their values.
 std::vector<std::string> shared_words(const std::vector<std::string>& words) {
@@ -52,16 +55,6 @@ std::vector<std::string> shared_words(const std::vector<std::string>& words) {
     }
   }
   return result;
-}
-
-std::string quoted(const std::string& word) {
-  const bool plain = word.find_first_not_of(
-                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                         "0123456789_-+=./:,@%") == std::string::npos;
-  if (plain && !word.empty()) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 /// Runs this program again with other words; what it prints goes to `log`. Returns its status.
@@ -118,7 +111,7 @@ class Explainer {
                           fs::path(run.options.model).stem().string(), failure_.cycle);
   }
 
-  void explain() {
+  std::string explain() {
     const auto start = std::chrono::steady_clock::now();
     make_folder();
     try {
@@ -135,6 +128,7 @@ class Explainer {
     print();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     fmt::print(stderr, "  explained in {:.2f} s\n", took.count());
+    return folder_;
   }
 
  private:
@@ -329,13 +323,16 @@ class Explainer {
                                                   to_, repeat_command()));
     report::WaveView view;
     view.dump_file = "waves.fst";
-    view.title = fmt::format("{}: cycle {}", run_.options.model, cursor());
+    view.title =
+        fmt::format("{}: cycle {}", fs::path(run_.options.model).filename().string(), cursor());
     view.cycle = cursor();
     const report::Place place = looked_at();
     view.node = *place.node;
     view.unit = place.unit;
     if (mismatch_) view.lane = lane();
     write("waves.gtkw", report::gtkw(view));
+    write("commands.txt", run_.trace.text());
+    write_record();
     write("repeat.sh", "#!/bin/sh\n# The same failure again, with the same waves.\ncd " +
                            quoted(fs::current_path().string()) + " && exec " + repeat_command() +
                            "\n");
@@ -344,11 +341,24 @@ class Explainer {
                     fs::perm_options::add);
   }
 
+  void write_record() const {
+    bundle::FailureRecord record = record_of(run_);
+    record.checkpoint = checkpoint_;
+    record.waves_from = from_;
+    record.waves_to = to_;
+    record.repeat = words(true);
+    record.repeat.insert(record.repeat.begin(), "systole");
+    write(bundle::kRecord, bundle::to_json(record));
+  }
+
   void print() const {
     fmt::print(stderr,
                "{}  explained  {}\n  look       (cd {} && gtkwave waves.fst waves.gtkw)\n"
-               "  repeat     {}\n",
-               text(), file("explanation.txt"), quoted(folder_), file("repeat.sh"));
+               "  repeat     {}\n"
+               "  share      {} explain --bundle {}.tar.gz {}\n",
+               text(), file("explanation.txt"), quoted(folder_), file("repeat.sh"),
+               quoted(fs::proximate(fs::read_symlink("/proc/self/exe")).string()),
+               quoted(fs::path(folder_).filename().string()), quoted(folder_));
   }
 
   const FailedRun& run_;
@@ -365,6 +375,6 @@ class Explainer {
 
 }  // namespace
 
-void explain(const FailedRun& run) { Explainer(run).explain(); }
+std::string explain(const FailedRun& run) { return Explainer(run).explain(); }
 
 }  // namespace systole::app

@@ -123,11 +123,17 @@ class SimulatedChip : public Device {
 std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
                                                    const SimulationOptions& options);
 
+/// The build ID of that library: the same sources and compiler give the same. A checkpoint belongs
+/// to one (SimulationOptions::resume). Throws Error as load_simulated_chip() does.
+std::string chip_build_id(const ChipConfig& config);
+
 /// A library made from other headers has another number (`systole_chip_interface`), and is not
 /// used: sim/sim.mk sums the headers up.
 using ChipInterface = std::size_t (*)();
 
 /// What a configuration's library exports as `systole_create_chip`; throws Error.
 using CreateChip = SimulatedChip* (*)(const SimulationOptions& options);
+/// And as `systole_chip_build_id`.
+using ChipBuildId = const char* (*)();
 
 }  // namespace systole

@@ -37,6 +37,7 @@ void ExecutionTracker::retire(const CommandEvent& event, Unit& unit,
   Execution execution;
   execution.id = next_id_++;
   execution.where = {event.node, event.unit};
+  execution.phase = phase;
   execution.pc = event.pc;
   execution.header = spec::CommandHeader::decode(program.words(phase, event.pc));
   execution.layer = program.layer(phase, event.pc);

@@ -19,6 +19,7 @@ namespace systole::report {
 struct Execution {
   std::size_t id = 0;  // counts retirements
   UnitId where;
+  std::size_t phase = 0;
   uint32_t pc = 0;
   spec::CommandHeader header;
   int layer = -1;

@@ -11,6 +11,7 @@ RunRecorder::RunRecorder(const compile::CompiledModel& model, SimulatedChip& chi
                          const RecorderOptions& options)
     : chip_(chip),
       map_(model),
+      trace_(map_),
       cycles_(model),
       states_(map_),
       timeline_(options.timeline ? std::make_unique<Timeline>(map_) : nullptr),
@@ -33,6 +34,7 @@ void RunRecorder::add(const CommandEvent& event) {
 void RunRecorder::take(const Execution& execution) {
   const std::optional<unsigned> semaphore = flows_.add(execution);
   states_.add(execution, semaphore);
+  trace_.add(execution);
   if (timeline_) timeline_->add(execution, semaphore);
 }
 

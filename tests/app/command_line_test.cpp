@@ -136,6 +136,14 @@ TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
   }
   CHECK_THAT(run_help.out, Contains("Exit status"));
 
+  for (const std::string command : {"explain", "replay"}) {
+    CHECK_THAT(help.out, Contains("systole " + command + " --help"));
+    const Outcome of_command = run_systole({command, "--help"});
+    CHECK(of_command.status == 0);
+    CHECK(of_command.err.empty());
+    CHECK_THAT(of_command.out, StartsWith("usage: systole " + command) && Contains("xit status"));
+  }
+
   const Outcome version = run_systole({"--version"});
   CHECK(version.status == 0);
   CHECK_THAT(version.out, StartsWith("systole "));
@@ -224,12 +232,37 @@ TEST_CASE("systole: an output that exists is replaced, and kept when the run is 
 // command
 
 TEST_CASE("systole: commands that are none are refused", "[app]") {
-  check_refused({}, {"no command", "run, --version or --help"});
-  check_refused({"walk"}, {"unknown command", "run, --version or --help", "walk"});
+  check_refused({}, {"no command", "run, explain, replay, --version or --help"});
+  check_refused({"walk"}, {"unknown command", "run, explain, replay, --version or --help", "walk"});
   check_refused({"run"}, {"one model is needed", "none"});
   check_refused({"run", kModel, kModel}, {"one model is needed", "2 files"});
   check_refused({"run", kModel, "--frobnicate"}, {"--frobnicate", "systole run --help"});
   check_refused({"run", kModel, "--json"}, {"--json", "systole run --help"});
+}
+
+TEST_CASE("systole: bundles and explanations that are none are refused", "[app]") {
+  check_refused({"replay"}, {"one bundle is needed", "BUNDLE.tar.gz", "none"});
+  check_refused({"replay", kModel, kModel}, {"one bundle is needed", "2 files"});
+  check_refused({"replay", kModel, "--until", "5"}, {"--until", "systole replay --help"});
+  check_refused({"replay", kModel}, {kModel, "not a bundle"});
+  check_refused({"explain", kDigits, kDigits}, {"one folder is needed", "2 files"});
+  check_refused({"explain", kDigits}, {"not an explanation", kDigits, "run.json"});
+  check_refused({"explain", "no/such"}, {"not an explanation", "no/such"});
+  check_refused({"explain", "--bundle"}, {"--bundle", "systole explain --help"});
+  check_refused({"explain", "--bundle", kScratch + "x.tar.gz", kDigits},
+                {"not an explanation", kDigits});
+  CHECK_FALSE(fs::exists(kScratch + "x.tar.gz"));
+}
+
+TEST_CASE("systole: a run that packs its failure must explain it, on a chip", "[app]") {
+  const std::string bundle = kScratch + "refused.tar.gz";
+  check_run_refused({kModel, "-i", kImages, "--bundle", bundle},
+                    {"--bundle", "no cycles", "--device chip"});
+  check_run_refused({kModel, "-i", kImages, "--bundle", bundle, "--explain", "off"},
+                    {"--bundle", "expected --explain on, got off"}, "chip");
+  check_run_refused({kModel, "-i", kImages, "--bundle", "no/such/b.tar.gz"},
+                    {"no/such/b.tar.gz", "cannot be written"}, "chip");
+  CHECK_FALSE(fs::exists(bundle));
 }
 
 TEST_CASE("systole: option values that mean nothing are refused", "[app]") {

@@ -11,6 +11,7 @@
 #include "host/command/error.hpp"
 #include "host/driver/batch.hpp"
 #include "host/import/npy.hpp"
+#include "host/report/command_trace.hpp"
 #include "host/report/counters.hpp"
 #include "host/report/executions.hpp"
 #include "host/report/html.hpp"
@@ -545,4 +546,42 @@ TEST_CASE("output file: without a commit the old one stays, and nothing else", "
   CHECK(read() == "new");
   CHECK(std::distance(fs::directory_iterator(kScratch + "files"), {}) == 1);
   CHECK_THROWS_WITH(OutputFile("no/such/x.json"), Contains("no/such/x.json"));
+}
+
+TEST_CASE("trace: a trace holds the commands that retired last, in their order", "[report]") {
+  const ToyRun run(digits("mlp", "tiny"));
+  const ProgramMap map(run.model);
+  CommandTrace few(map, 3), all(map, 1000000);
+  std::vector<Execution> executions;
+  ExecutionTracker tracker(map, [&](const Execution& execution) {
+    executions.push_back(execution);
+    few.add(execution);
+    all.add(execution);
+  });
+  ToyChip chip(run.model);
+  chip.observe([&](const CommandEvent& event) { tracker.add(event); });
+  REQUIRE(chip.run(2));
+  REQUIRE(executions.size() > 3);
+
+  const auto lines_of = [](const CommandTrace& trace) {
+    std::istringstream text(trace.text());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);) lines.push_back(line);
+    return lines;
+  };
+  const auto lines = lines_of(all), last = lines_of(few);
+  REQUIRE(lines.size() == executions.size() + 1);
+  REQUIRE(last.size() == 5);
+  CHECK(last[0] == lines[0]);
+  CHECK(last[1] == fmt::format("... {} commands before", executions.size() - 3));
+  CHECK(std::equal(last.begin() + 2, last.end(), lines.end() - 3));
+  for (std::size_t i = 0; i < executions.size(); ++i) {
+    const Execution& e = executions[i];
+    CHECK_THAT(lines[i + 1],
+               Contains(fmt::format("{:>10} {:>10}  ({}, {})", e.begin, e.end, e.where.node.x,
+                                    e.where.node.y)) &&
+                   Contains(lower(spec::to_string(e.where.unit))) &&
+                   Contains(fmt::format("{:>5}  {}", e.pc, spec::to_string(e.header.opcode)),
+                            Catch::CaseSensitive::No));
+  }
 }
