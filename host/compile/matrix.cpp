@@ -59,12 +59,12 @@ class MatrixEmitter {
 
  private:
   void flatten();
-  void plan();
+  void plan(int64_t pixels);
   void split_weights();
   void partition();
   void place_output();
   std::vector<uint8_t> pack(const Share& share) const;
-  void choose_channels();
+  void plan_shares();
   int64_t first_channel(int64_t block) const;
   std::pair<int64_t, int64_t> channels_of(const Share& share) const;
   SlabShape slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
@@ -157,23 +157,25 @@ std::pair<int64_t, int64_t> MatrixEmitter::channels_of(const Share& share) const
   return {first_channel(share.b0), std::min(first_channel(share.b1 - 1) + window_, op_.in.c)};
 }
 
-/// Of a grouped convolution that tiles divide by channels, each tile loads its own ones only, if
-/// they are as many as the others'.
-void MatrixEmitter::choose_channels() {
-  int64_t pixel = 0;
+/// Plans again, now that the shares are known. Of a grouped convolution that tiles divide by
+/// channels, each tile loads its own ones only, if they are as many as the others'.
+void MatrixEmitter::plan_shares() {
+  int64_t pixel = 0, pixels = 0;
+  bool alike = true;
   for (const Share& share : shares_) {
     if (share.empty()) continue;
     const auto [c0, c1] = channels_of(share);
-    if (pixel != 0 && c1 - c0 != pixel) return;
+    alike = alike && (pixel == 0 || c1 - c0 == pixel);
     pixel = c1 - c0;
+    pixels = std::max(pixels, (share.g1 - share.g0) * op_.out.w);
   }
-  if (pixel == pixel_) return;
-  pixel_ = pixel;
-  plan();
+  if (alike) pixel_ = pixel;
+  plan(pixels);
   steps_ = plan_.steps * parts_;
 }
 
-void MatrixEmitter::plan() {
+/// `pixels`: of the output, that a tile makes.
+void MatrixEmitter::plan(int64_t pixels) {
   blocks_ = divide_up(op_.out.c, kColumns);
   in_group_ = op_.in.c / op_.group;
   out_group_ = op_.out.c / op_.group;
@@ -203,8 +205,7 @@ void MatrixEmitter::plan() {
   shape.channels = window_;
   shape.row_stride = op_.dh * span_ * pixel_;
   shape.column_stride = op_.dw * pixel_;
-  const int64_t pixels = op_.out.n * op_.out.h * op_.out.w;
-  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels / context_.tiles(), 1, kHalf));
+  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
 }
 
 void MatrixEmitter::split_weights() {
@@ -823,13 +824,13 @@ void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
   flatten();
   pixel_ = op_.in.c;
-  plan();
+  plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
   split_weights();
   steps_ = plan_.steps * parts_;
   if (op_.division != nullptr) shares_ = *op_.division;
   if (shares_.empty()) partition();
   if (op_.division != nullptr) *op_.division = shares_;
-  choose_channels();
+  plan_shares();
   held_.resize(context_.tiles());
   in_place_ = all_slabs(lies_in_place);
   std::vector<const Stored*> inputs = {op_.in.stored};
