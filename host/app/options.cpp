@@ -126,8 +126,10 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("groups", po::value(&o.groups)->value_name("N")->default_value(0),
        "divide the tiles into N groups, each with inputs of its own, 0: as --optimize says")  //
       ("in-flight", po::value(&o.in_flight)->value_name("N")->default_value(0),
-       "inputs that a group works on at a time, 0: as --optimize says")             //
-      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
+       "inputs that a group works on at a time, 0: as --optimize says")  //
+      ("stages", po::value(&o.stages)->value_name("N")->default_value(0),
+       "cut the network into N stages, each a tile's of every group, 0: as --optimize says")  //
+      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")            //
       ("report", po::value(&o.report)->value_name("FILE"),
        "write a page, HTML, that shows where the cycles went")  //
       ("timeline", po::value(&o.timeline)->value_name("FILE"),

@@ -30,6 +30,7 @@ struct RunOptions {
   std::string optimize = "auto";
   unsigned groups = 0;     // of tiles; 0: chosen
   unsigned in_flight = 0;  // inputs of a group; 0: chosen
+  unsigned stages = 0;     // of a group; 0: chosen
   uint64_t sample_cycles = 1000;
   unsigned inputs_per_request = 32;
   uint32_t timeout_cycles = 0;

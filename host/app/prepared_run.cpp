@@ -45,8 +45,10 @@ compile::CompileOptions compile_options(const RunOptions& options, const Batch& 
     // A request ends when its last input does.
     out.inputs = std::min<std::size_t>(batch.records.size(), options.inputs_per_request);
   }
-  if (options.groups > 0 || options.in_flight > 0)
-    out.division = {std::max(options.groups, 1u), std::max(options.in_flight, 1u)};
+  if (options.groups > 0 || options.in_flight > 0 || options.stages > 0) {
+    out.division = {std::max(options.groups, 1u), std::max(options.in_flight, 1u),
+                    std::max(options.stages, 1u)};
+  }
   return out;
 }
 

@@ -36,6 +36,7 @@ bundle::FailureRecord record_of(const FailedRun& run) {
   record.optimize = run.options.optimize;
   record.groups = run.options.groups;
   record.in_flight = run.options.in_flight;
+  record.stages = run.options.stages;
   record.dram = simulation.dram;
   record.lockstep = simulation.lockstep;
   record.inputs_per_request = run.options.inputs_per_request;

@@ -277,6 +277,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.groups = model.division.groups;
   report.in_flight = model.division.in_flight;
+  report.stages = model.division.stages;
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
     report.layers.push_back(

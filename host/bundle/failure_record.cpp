@@ -107,6 +107,7 @@ Json options_json(const FailureRecord& r) {
           {"optimize", r.optimize},
           {"groups", r.groups},
           {"in_flight", r.in_flight},
+          {"stages", r.stages},
           {"dram", r.dram},
           {"lockstep", r.lockstep},
           {"requests_of", r.inputs_per_request},
@@ -121,6 +122,7 @@ void read_options(const Field& options, FailureRecord& r) {
   r.optimize = options["optimize"].text();
   r.groups = options["groups"].number<unsigned>();
   r.in_flight = options["in_flight"].number<unsigned>();
+  r.stages = options["stages"].number<unsigned>();
   r.dram = options["dram"].text();
   r.lockstep = options["lockstep"].flag();
   r.inputs_per_request = options["requests_of"].number<unsigned>(1);

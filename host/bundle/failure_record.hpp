@@ -38,6 +38,7 @@ struct FailureRecord {
   std::string optimize;
   unsigned groups = 0;
   unsigned in_flight = 0;
+  unsigned stages = 0;
   std::string dram;
   bool lockstep = true;
   unsigned inputs_per_request = 1;

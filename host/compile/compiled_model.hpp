@@ -45,8 +45,9 @@ struct TileProgram {
   /// For each unit, for each phase, for each command of its program: index into
   /// CompiledModel::layers, or -1.
   std::array<std::vector<int>, 4> layer_of_command;
-  /// The same: which of the inputs that an iteration works on.
-  std::array<std::vector<unsigned>, 4> input_of_command;
+  /// The same: which input, counted from the first one that comes in with the iteration; negative
+  /// for one that came in before.
+  std::array<std::vector<int>, 4> input_of_command;
 };
 
 /// Commands of an image from byte `at` on, up to End, which is the last of them.
@@ -74,13 +75,17 @@ struct Layer {
 struct Division {
   unsigned groups = 1;     // tiles work in so many groups of equal size, each on inputs of its own
   unsigned in_flight = 1;  // a group works on so many inputs at a time, operator by operator
+  /// Or the network is cut into so many stages, each of them a tile's of every group: the tiles
+  /// work on as many inputs that follow one another. Two inputs go through a stage in an iteration.
+  unsigned stages = 1;
 };
 
 /// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
 /// of the first output record. The programs work on `inputs_at_once` inputs, neighbours in memory,
 /// which take `phases` iterations of their loop: a launch of n times so many is one of n * phases,
 /// with steps of inputs_at_once * input_record / phases, and output_record likewise. One of the two
-/// numbers is 1.
+/// numbers is 1. With stages, an input is done `lag` iterations after it came in: a launch has so
+/// many more, and the output records begin with so many times inputs_at_once that mean nothing.
 struct CompiledModel {
   ChipConfig config;
   /// HostMemBase, or an address in DRAM behind all that the programs use there.
@@ -93,6 +98,7 @@ struct CompiledModel {
   uint32_t output_record = 0;
   unsigned phases = 1;
   unsigned inputs_at_once = 1;
+  unsigned lag = 0;
   Division division;
   std::vector<Layer> layers;
   std::vector<TensorPlace> places;  // of the layers' outputs

@@ -8,8 +8,9 @@
 
 namespace systole::compile {
 
-Context::Context(GlobalMemory& memory, std::vector<Place> places, unsigned in_flight, Budget budget)
-    : schedule(std::move(places), budget.page_commands),
+Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
+                 unsigned in_flight, Budget budget)
+    : schedule(places, std::move(team), budget.page_commands),
       memory_(memory),
       record_base_(budget.record_base),
       in_flight_(in_flight) {
@@ -49,8 +50,20 @@ void Context::barrier() {
   await();
 }
 
+void Context::meet_team() {
+  if (awaited_ < arrivals_) await();
+  note_arrival();
+  schedule.meet_team();
+  ++awaited_;
+  released_.clear();
+}
+
 void Context::arrive() {
   schedule.arrive();
+  note_arrival();
+}
+
+void Context::note_arrival() {
   ++arrivals_;
   arrived_behind_ = operators_ - 1;
   // What nobody uses any more is free behind this barrier.

@@ -75,12 +75,13 @@ struct Budget {
   double weight_price = 0;
 };
 
-/// One group of tiles, which works on inputs of its own.
+/// Tiles that share the work on operators.
 class Context {
  public:
-  /// `in_flight`: inputs that are emitted operator by operator, one behind the other. `memory` must
-  /// outlive the context.
-  Context(GlobalMemory& memory, std::vector<Place> places, unsigned in_flight, Budget budget);
+  /// `team`: the tiles that are launched together, `places` among them. `in_flight`: inputs that
+  /// are emitted operator by operator, one behind the other. `memory` must outlive the context.
+  Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
+          unsigned in_flight, Budget budget);
 
   unsigned tiles() const { return schedule.tiles(); }
   /// Bytes of each scratchpad for data that comes and goes.
@@ -95,6 +96,8 @@ class Context {
   void begin(const std::vector<const Stored*>& inputs, const std::function<void()>& prefetch = {});
   /// A barrier whatever was written.
   void barrier();
+  /// A barrier of the whole team.
+  void meet_team();
   /// The number of the barrier behind what is emitted now; values of it can be read by all tiles
   /// when that one is passed.
   int epoch() const { return arrivals_; }
@@ -147,6 +150,7 @@ class Context {
 
  private:
   void arrive();
+  void note_arrival();
   void await();
   template <typename Command>
   void transfer_home(unsigned tile, spec::Unit unit, const Home& home, int64_t offset,

@@ -57,13 +57,29 @@ struct Session::Layout {
     records = at;
     inputs = model.record_base == spec::HostMemBase ? records : 0;
   }
+  /// Iterations of one request, as the programs count them when they have no pages.
+  static std::size_t iterations(const compile::CompiledModel& model, std::size_t count) {
+    return (count + model.inputs_at_once - 1) / model.inputs_at_once + model.lag;
+  }
+  /// Output records of a request that come before those of its inputs.
+  static std::size_t lead(const compile::CompiledModel& model) {
+    return std::size_t{model.lag} * model.inputs_at_once;
+  }
   /// Records are there for whole iterations: where inputs end before, the programs work on what
   /// lies there, and nobody reads their results.
-  static std::size_t records_of(const compile::CompiledModel& model, std::size_t count) {
-    return (count + model.inputs_at_once - 1) / model.inputs_at_once * model.inputs_at_once;
-  }
   std::size_t outputs(const compile::CompiledModel& model, std::size_t count) const {
-    return inputs + aligned(records_of(model, count) * model.input_record);
+    return inputs + aligned((count + model.inputs_at_once + lead(model)) * model.input_record);
+  }
+  /// Each request has a lead of its own.
+  std::size_t end(const compile::CompiledModel& model, std::size_t count) const {
+    const std::size_t leads = count / model.inputs_at_once + 1;
+    return outputs(model, count) +
+           aligned((count + model.inputs_at_once + leads * lead(model)) * model.output_record);
+  }
+  /// Of the output record of input `index`, in the request of number `request`.
+  std::size_t output(const compile::CompiledModel& model, std::size_t count, std::size_t request,
+                     std::size_t index) const {
+    return outputs(model, count) + (index + request * lead(model)) * model.output_record;
   }
 
   std::size_t completions = 0;
@@ -76,9 +92,7 @@ struct Session::Layout {
 std::size_t Session::host_memory_bytes(const compile::CompiledModel& model, std::size_t inputs) {
   const Layout layout(model);
   std::size_t bytes = layout.records;
-  if (layout.inputs != 0)
-    bytes = layout.outputs(model, inputs) +
-            aligned(Layout::records_of(model, inputs) * model.output_record);
+  if (layout.inputs != 0) bytes = layout.end(model, inputs);
   return std::max<std::size_t>(aligned(bytes), 1 << 16);
 }
 
@@ -239,8 +253,9 @@ bool Session::in_host_memory() const { return model_.record_base == spec::HostMe
 std::vector<Record> Session::read_records(std::size_t count) {
   const Layout layout(model_);
   std::vector<Record> outputs(count);
-  std::size_t from = layout.outputs(model_, count);
-  for (Record& record : outputs) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Record& record = outputs[i];
+    const std::size_t from = layout.output(model_, count, i / request_inputs() + 1, i);
     for (const compile::Binding& binding : model_.outputs) {
       Tensor tensor(binding.type, binding.shape);
       std::vector<uint8_t>& bytes = tensor.bytes();
@@ -251,9 +266,14 @@ std::vector<Record> Session::read_records(std::size_t count) {
       }
       record.push_back(std::move(tensor));
     }
-    from += model_.output_record;
   }
   return outputs;
+}
+
+/// Inputs of a request: what the options say, in whole iterations.
+std::size_t Session::request_inputs() const {
+  const std::size_t at_once = model_.inputs_at_once;
+  return (options_.inputs_per_request + at_once - 1) / at_once * at_once;
 }
 
 /// Submits a Run of up to inputs_per_request of the `count` records in host memory, from record
@@ -262,14 +282,12 @@ uint32_t Session::submit_run(std::size_t next, std::size_t count) {
   const Layout layout(model_);
   systole_request request{};
   request.kind = SYSTOLE_REQUEST_KIND_RUN;
-  const std::size_t most = Layout::records_of(model_, options_.inputs_per_request);
-  const auto inputs = static_cast<uint32_t>(std::min<std::size_t>(most, count - next));
-  const std::size_t iterations = Layout::records_of(model_, inputs) / model_.inputs_at_once;
-  request.inputs = static_cast<uint32_t>(iterations * model_.phases);
+  const auto inputs = static_cast<uint32_t>(std::min<std::size_t>(request_inputs(), count - next));
+  request.inputs = static_cast<uint32_t>(Layout::iterations(model_, inputs) * model_.phases);
   request.timeout = options_.timeout_cycles;
   request.param[0] = static_cast<uint32_t>(layout.inputs + next * model_.input_record);
   request.param[1] =
-      static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
+      static_cast<uint32_t>(layout.output(model_, count, next / request_inputs(), next));
   request.step[0] = model_.input_record * model_.inputs_at_once / model_.phases;
   request.step[1] = model_.output_record * model_.inputs_at_once / model_.phases;
   submit(&request);

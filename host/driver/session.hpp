@@ -76,6 +76,7 @@ class Session {
   RequestReport complete(const std::string& what);
   void write_records(const std::vector<Record>& inputs, std::size_t first, std::size_t count);
   bool in_host_memory() const;
+  std::size_t request_inputs() const;
   uint32_t submit_run(std::size_t next, std::size_t count);
   void run_batch(std::size_t first, std::size_t count, std::size_t all);
   std::vector<Record> read_records(std::size_t count);

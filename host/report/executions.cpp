@@ -41,8 +41,9 @@ void ExecutionTracker::retire(const CommandEvent& event, Unit& unit,
   execution.pc = event.pc;
   execution.header = spec::CommandHeader::decode(program.words(phase, event.pc));
   execution.layer = program.layer(phase, event.pc);
-  execution.input = (unit.rounds + unit.iteration / map_.phases()) * map_.inputs_at_once() +
-                    program.input(phase, event.pc);
+  const auto rounds = static_cast<int64_t>(unit.rounds + unit.iteration / map_.phases());
+  execution.input =
+      rounds * static_cast<int64_t>(map_.inputs_at_once()) + program.input(phase, event.pc);
   execution.end = event.cycle;
   if (execution.internal()) {
     fill_internal(unit, event, execution);
@@ -83,7 +84,7 @@ void ExecutionTracker::step(Unit& unit, const Execution& execution,
                             const ProgramMap::Program& program) const {
   if (execution.pc == program.loop) ++unit.iteration;
   if (execution.header.opcode != spec::Opcode::End) return;
-  unit.rounds += unit.iteration / map_.phases();
+  unit.rounds += unit.iteration / map_.phases() - map_.lag();
   unit.iteration = 0;
   unit.fresh = true;
 }

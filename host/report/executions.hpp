@@ -23,7 +23,7 @@ struct Execution {
   uint32_t pc = 0;
   spec::CommandHeader header;
   int layer = -1;
-  uint64_t input = 0;    // which inference since the recording began
+  int64_t input = 0;     // which inference since the recording began; negative: before the first
   uint64_t taken = 0;    // cycle in which the unit took the command, perhaps before `begin`
   uint64_t begin = 0;    // from when on it is the oldest command of its unit
   uint64_t end = 0;      // its retirement

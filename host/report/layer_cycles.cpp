@@ -1,54 +1,67 @@
 #include "host/report/layer_cycles.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "rtl/spec/gen/systole_commands.hpp"
 
 namespace systole::report {
 namespace {
 
-/// The first command of a unit's body: where its Loop leads; 0 without one.
-uint32_t body_of(const compile::TileProgram& tile, std::size_t unit) {
-  for (std::size_t at = tile.program[unit] - tile.local;
-       at + spec::CommandBytes <= tile.image.size(); at += spec::CommandBytes) {
-    spec::CommandWords words;
-    std::memcpy(words.data(), tile.image.data() + at, spec::CommandBytes);
-    const auto opcode = spec::CommandHeader::decode(words).opcode;
-    if (opcode == spec::Opcode::Loop) return spec::LoopCommand::decode(words).target;
-    if (opcode == spec::Opcode::End) break;
+/// Where a unit's Loop stands, and where it leads; none without one.
+std::optional<std::pair<uint32_t, uint32_t>> loop_of(const compile::TileProgram& tile,
+                                                     std::size_t unit) {
+  const auto commands = compile::commands_of(tile, static_cast<spec::Unit>(unit));
+  for (uint32_t pc = 0; pc < commands.size(); ++pc) {
+    if (spec::CommandHeader::decode(commands[pc]).opcode == spec::Opcode::Loop)
+      return std::make_pair(pc, uint32_t{spec::LoopCommand::decode(commands[pc]).target});
   }
-  return 0;
+  return std::nullopt;
 }
 
 }  // namespace
 
 LayerCycles::LayerCycles(const compile::CompiledModel& model)
-    : phases_(model.phases), inputs_at_once_(model.inputs_at_once), spans_(model.layers.size()) {
+    : phases_(model.phases),
+      inputs_at_once_(model.inputs_at_once),
+      lag_(model.lag),
+      spans_(model.layers.size()) {
   for (const compile::TileProgram& tile : model.tiles) {
     for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
-      UnitLayers& layers = units_[{tile.x, tile.y, unit}];
-      layers = {tile.layer_of_command[unit], tile.input_of_command[unit], body_of(tile, unit)};
+      UnitLayers layers;
+      layers.layers = tile.layer_of_command[unit];
+      layers.inputs = tile.input_of_command[unit];
       layers.inputs.resize(layers.layers.size(), 0);
+      layers.counts.resize(layers.layers.size() / phases_);
+      layers.loop = static_cast<uint32_t>(layers.counts.size());
+      if (const auto loop = loop_of(tile, unit)) std::tie(layers.loop, layers.body) = *loop;
+      units_[{tile.x, tile.y, unit}] = std::move(layers);
     }
   }
 }
 
 void LayerCycles::add(const CommandEvent& event) {
-  auto& counts = count_[{event.node.x, event.node.y, static_cast<unsigned>(event.unit), event.pc}];
-  add(event, event.retired ? counts.second++ : counts.first++);
-}
-
-void LayerCycles::add(const CommandEvent& event, std::size_t iteration) {
   const auto found =
       units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
-  if (found == units_.end()) return;
-  const UnitLayers& unit = found->second;
-  const std::size_t length = unit.layers.size() / phases_;
-  if (event.pc < unit.body || event.pc >= length) return;
-  const std::size_t at = iteration % phases_ * length + event.pc;
+  if (found == units_.end() || event.pc >= found->second.counts.size()) return;
+  UnitLayers& unit = found->second;
+  // The end of a launch: of its iterations, the last ones brought no input.
+  if (event.retired && event.pc + 1 == unit.counts.size() && unit.loop < unit.counts.size()) {
+    unit.rounds += unit.counts[unit.loop].second / phases_ - lag_;
+    std::fill(unit.counts.begin(), unit.counts.end(), std::make_pair(0, 0));
+    return;
+  }
+  auto& counts = unit.counts[event.pc];
+  add(event, unit, event.retired ? counts.second++ : counts.first++);
+}
+
+void LayerCycles::add(const CommandEvent& event, const UnitLayers& unit, std::size_t iteration) {
+  if (event.pc < unit.body) return;
+  const std::size_t at = iteration % phases_ * unit.counts.size() + event.pc;
   if (unit.layers[at] < 0) return;
-  const std::size_t input = iteration / phases_ * inputs_at_once_ + unit.inputs[at];
+  const auto round = static_cast<int64_t>(unit.rounds + iteration / phases_);
+  const int64_t number = round * static_cast<int64_t>(inputs_at_once_) + unit.inputs[at];
+  if (number < 0) return;
+  const auto input = static_cast<std::size_t>(number);
   std::vector<Span>& spans = spans_[static_cast<std::size_t>(unit.layers[at])];
   if (spans.size() <= input) spans.resize(input + 1);
   Span& span = spans[input];
@@ -59,22 +72,22 @@ void LayerCycles::add(const CommandEvent& event, std::size_t iteration) {
   }
 }
 
-std::vector<double> LayerCycles::mean() const {
+std::vector<double> LayerCycles::mean(std::size_t inputs) const {
   std::vector<double> result;
   for (const std::vector<Span>& spans : spans_) {
     double sum = 0;
-    std::size_t inputs = 0;
-    for (const Span& span : spans) {
-      if (span.end < span.begin) continue;
-      sum += static_cast<double>(span.end - span.begin);
-      ++inputs;
+    std::size_t ran = 0;
+    for (std::size_t i = 0; i < std::min(inputs, spans.size()); ++i) {
+      if (spans[i].end < spans[i].begin) continue;
+      sum += static_cast<double>(spans[i].end - spans[i].begin);
+      ++ran;
     }
-    result.push_back(inputs == 0 ? 0 : sum / static_cast<double>(inputs));
+    result.push_back(ran == 0 ? 0 : sum / static_cast<double>(ran));
   }
   return result;
 }
 
-StreamCycles LayerCycles::stream() const {
+StreamCycles LayerCycles::stream(std::size_t count) const {
   std::vector<Span> inputs;
   for (const std::vector<Span>& spans : spans_) {
     inputs.resize(std::max(inputs.size(), spans.size()));
@@ -83,6 +96,7 @@ StreamCycles LayerCycles::stream() const {
       inputs[i].end = std::max(inputs[i].end, spans[i].end);
     }
   }
+  inputs.resize(std::min(inputs.size(), count));
   StreamCycles result;
   if (inputs.empty()) return result;
   uint64_t last = 0;

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "host/compile/compiled_model.hpp"
@@ -30,32 +31,33 @@ class LayerCycles {
 
   void add(const CommandEvent& event);
 
-  /// Mean over the inputs seen, a number a layer; 0 for a layer that ran no command.
-  std::vector<double> mean() const;
+  /// Mean over the first `inputs`, a number a layer; 0 for a layer that ran no command.
+  std::vector<double> mean(std::size_t inputs) const;
   /// Of the inputs of a stream, from the begin of an input's first command to its last retirement.
-  StreamCycles stream() const;
+  StreamCycles stream(std::size_t inputs) const;
 
  private:
   struct Span {
     uint64_t begin = ~uint64_t{0};
     uint64_t end = 0;
   };
-  /// Adds the event to the span of its layer and input.
-  void add(const CommandEvent& event, std::size_t iteration);
-
   struct UnitLayers {
-    std::vector<int> layers;       // by phase, by command
-    std::vector<unsigned> inputs;  // the same
-    uint32_t body = 0;             // first command of the loop
+    std::vector<int> layers;  // by phase, by command
+    std::vector<int> inputs;  // the same
+    uint32_t body = 0;        // first command of the loop
+    uint32_t loop = 0;        // and its last
+    std::size_t rounds = 0;   // of phases_ iterations, of the launches before
+    /// How often a command has begun, retired: the number of the iteration that it works on.
+    std::vector<std::pair<std::size_t, std::size_t>> counts;
   };
+  /// Adds the event to the span of its layer and input.
+  void add(const CommandEvent& event, const UnitLayers& unit, std::size_t iteration);
+
   std::size_t phases_;          // iterations of an input
   std::size_t inputs_at_once_;  // of an iteration
+  std::size_t lag_;             // iterations of a launch behind its last input
   std::map<std::tuple<unsigned, unsigned, std::size_t>, UnitLayers> units_;  // by x, y, unit
-  /// How often a command of (x, y, unit, pc) has begun, retired: the number of the iteration that
-  /// it works on.
-  std::map<std::tuple<unsigned, unsigned, unsigned, uint32_t>, std::pair<std::size_t, std::size_t>>
-      count_;
-  std::vector<std::vector<Span>> spans_;  // by layer, by input
+  std::vector<std::vector<Span>> spans_;                                     // by layer, by input
 };
 
 }  // namespace systole::report

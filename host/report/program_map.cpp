@@ -100,7 +100,10 @@ int ProgramMap::Program::layer(std::size_t phase, uint32_t pc) const {
 }
 
 ProgramMap::ProgramMap(const compile::CompiledModel& model)
-    : phases_(model.phases), inputs_at_once_(model.inputs_at_once), traffic_(model.layers.size()) {
+    : phases_(model.phases),
+      inputs_at_once_(model.inputs_at_once),
+      lag_(model.lag),
+      traffic_(model.layers.size()) {
   for (const compile::Layer& layer : model.layers) names_.push_back(short_name(layer.name));
   for (const compile::TileProgram& tile : model.tiles) add_tile(model, tile);
   for (const auto& [unit, program] : programs_) {

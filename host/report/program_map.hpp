@@ -48,14 +48,14 @@ class ProgramMap {
     uint32_t loop = 0;                         // its Loop command; == length without one
     std::vector<spec::CommandWords> commands;  // [phase * length + pc]
     std::vector<int> layers;                   // the same; -1: of no layer
-    std::vector<unsigned> inputs;              // which of the inputs of an iteration
+    std::vector<int> inputs;                   // see TileProgram::input_of_command
 
     const spec::CommandWords& words(std::size_t phase, uint32_t pc) const {
       return commands[phase * length + pc];
     }
     /// Commands before the loop (weights, once a launch) and behind it belong to none.
     int layer(std::size_t phase, uint32_t pc) const;
-    unsigned input(std::size_t phase, uint32_t pc) const { return inputs[phase * length + pc]; }
+    int input(std::size_t phase, uint32_t pc) const { return inputs[phase * length + pc]; }
   };
 
   explicit ProgramMap(const compile::CompiledModel& model);
@@ -63,6 +63,7 @@ class ProgramMap {
   std::size_t phases() const { return phases_; }
   /// Inputs that `phases` iterations work on.
   std::size_t inputs_at_once() const { return inputs_at_once_; }
+  std::size_t lag() const { return lag_; }
   std::size_t num_layers() const { return traffic_.size(); }
   const std::string& layer_name(int layer) const { return names_[static_cast<std::size_t>(layer)]; }
   const std::map<UnitId, Program>& programs() const { return programs_; }
@@ -84,6 +85,7 @@ class ProgramMap {
 
   std::size_t phases_;
   std::size_t inputs_at_once_;
+  std::size_t lag_;
   std::vector<std::string> names_;
   std::map<UnitId, Program> programs_;
   std::map<std::tuple<unsigned, unsigned, unsigned>, std::vector<UnitId>> posters_;  // x, y, sem.

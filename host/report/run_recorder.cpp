@@ -43,11 +43,11 @@ void RunRecorder::loaded() { start_ = chip_.counters(); }
 void RunRecorder::finish(uint64_t launch, RunReport& report) const {
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
-  const StreamCycles stream = cycles_.stream();
+  const StreamCycles stream = cycles_.stream(report.inputs);
   report.input_spacing = stream.spacing;
   report.input_latency = stream.latency;
   report.cold_latency = stream.first_completed - std::min(stream.first_completed, launch);
-  const std::vector<double> means = cycles_.mean();
+  const std::vector<double> means = cycles_.mean(report.inputs);
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     LayerReport& layer = report.layers[i];
     layer.cycles = means[i];

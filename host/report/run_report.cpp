@@ -98,6 +98,7 @@ namespace {
 std::string division(const RunReport& r) {
   std::string text = fmt::format("{} tiles", r.tiles);
   if (r.groups > 1) text += fmt::format(" in {} groups", r.groups);
+  if (r.stages > 1) text += fmt::format(", a stage of the network each");
   if (r.in_flight > 1)
     text += fmt::format(", {} inputs in flight{}", r.in_flight, r.groups > 1 ? " in each" : "");
   return text;
@@ -140,6 +141,7 @@ std::string json(const RunReport& r) {
   j["tiles"] = r.tiles;
   j["groups"] = r.groups;
   j["in_flight"] = r.in_flight;
+  j["stages"] = r.stages;
   j["inputs"] = r.inputs;
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;

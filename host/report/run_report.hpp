@@ -45,6 +45,7 @@ struct RunReport {
   unsigned tiles = 0;
   unsigned groups = 1;          // that the tiles are divided into, each with inputs of its own
   unsigned in_flight = 1;       // inputs that a group works on at a time
+  unsigned stages = 1;          // of the network, each a tile's of every group
   unsigned cols = 0, rows = 0;  // of the mesh
   uint64_t inputs = 0;
   std::optional<double> accuracy;         // of the labels given, 0..1

@@ -336,8 +336,29 @@ compile::Division random_division(unsigned tiles, Rng& rng) {
   do {
     division.groups = static_cast<unsigned>(uniform(rng, 1, tiles));
   } while (tiles % division.groups != 0);
-  division.in_flight = static_cast<unsigned>(uniform(rng, 1, 3));
+  const unsigned stages = tiles / division.groups;
+  if (stages > 1 && stages <= 4 && one_in(rng, 2)) {
+    division.stages = stages;
+  } else {
+    division.in_flight = static_cast<unsigned>(uniform(rng, 1, 3));
+  }
   return division;
+}
+
+/// Few random graphs have places where they can be cut into as many stages.
+bool can_be_compiled(const graph::Graph& graph, const ChipConfig& config, unsigned tiles,
+                     const compile::Division& division) {
+  if (division.stages == 1) return true;
+  compile::CompileOptions options;
+  options.use_tiles = tiles;
+  options.division = division;
+  try {
+    compile::compile(graph, config, options);
+    return true;
+  } catch (const Error& error) {
+    REQUIRE_THAT(error.what(), Catch::Contains("can't be cut"));
+    return false;
+  }
 }
 
 /// Checks the graph on a random chip, with one to three records.
@@ -350,6 +371,7 @@ void check(RandomGraph& random, Rng& rng) {
   const unsigned page = one_in(rng, 4) ? static_cast<unsigned>(uniform(rng, 40, 120)) : 0;
   std::optional<compile::Division> division;
   if (page == 0 && one_in(rng, 2)) division = random_division(tiles, rng);
+  if (division && !can_be_compiled(random.graph, config, tiles, *division)) division.reset();
   test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page, division);
 }
 

@@ -18,8 +18,8 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
                                                 const std::vector<graph::Tensors>& records,
                                                 uint64_t seed = 0) {
   const std::size_t at_once = model.inputs_at_once;
-  const std::size_t iterations = (records.size() + at_once - 1) / at_once;
-  const std::size_t places = iterations * at_once;
+  const std::size_t iterations = (records.size() + at_once - 1) / at_once + model.lag;
+  const std::size_t places = (iterations + model.lag) * at_once;
   const std::size_t out_at = 4096 + model.input_record * places;
   golden::FunctionalModel chip(model.config, out_at + model.output_record * places + 4096);
   for (const compile::Segment& segment : model.segments) {
@@ -82,8 +82,9 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
     graph::Tensors outputs;
     for (const compile::Binding& output : model.outputs) {
       Tensor tensor(output.type, output.shape);
-      std::memcpy(tensor.bytes().data(), host + out_at + r * model.output_record + output.offset,
-                  output.bytes);
+      const std::size_t place = r + model.lag * at_once;
+      std::memcpy(tensor.bytes().data(),
+                  host + out_at + place * model.output_record + output.offset, output.bytes);
       outputs[output.name] = std::move(tensor);
     }
     results.push_back(std::move(outputs));

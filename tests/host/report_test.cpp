@@ -495,14 +495,14 @@ TEST_CASE("stream: a step's inputs end together, and the first step is no spacin
     cycles.add({{1, 0}, spec::Unit::Load, pc, end, true, {}});
   };
   run(0, 1000, 1100);
-  CHECK_FALSE(cycles.stream().spacing);
+  CHECK_FALSE(cycles.stream(9).spacing);
   run(1, 1100, 1250);
-  CHECK_FALSE(cycles.stream().spacing);
+  CHECK_FALSE(cycles.stream(9).spacing);
   run(0, 1300, 1400);
   run(1, 1400, 1550);
   run(0, 1600, 1700);
   run(1, 1700, 1870);
-  const StreamCycles stream = cycles.stream();
+  const StreamCycles stream = cycles.stream(9);
   CHECK(stream.first_completed == 1250);
   CHECK(stream.spacing == Approx((1870 - 1250) / 4.0));
   CHECK(stream.latency == Approx((100 + 150 + 100 + 150 + 100 + 170) / 6.0));
