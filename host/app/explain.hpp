@@ -21,7 +21,9 @@ struct FailedRun {
   const compile::CompiledModel& model;
   const std::vector<Record>& records;
   const SimulationOptions& simulation;  // of the chip, identity filled in
-  SimulatedChip& chip;                  // has a failure()
+  SimulatedChip& chip;
+  const ChipFailure& failure;                    // the chip's, or what a completion said
+  const std::optional<RequestFailure>& request;  // of such a completion
   const report::CommandLog& log;
   const report::CommandTrace& trace;
   const std::optional<Session>& session;  // none: it failed while it was made

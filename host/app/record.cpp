@@ -48,7 +48,7 @@ bundle::FailureRecord record_of(const FailedRun& run) {
   record.model = recorded(run.options.model);
   record.inputs = recorded_inputs(run);
   record.firmware = recorded(session_options(run.options).firmware);
-  record.failure = *run.chip.failure();
+  record.failure = run.failure;
   return record;
 }
 

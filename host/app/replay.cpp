@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 
+#include "host/app/failure.hpp"
 #include "host/app/prepared_run.hpp"
 #include "host/app/run_command.hpp"
 #include "host/app/unpacked_folder.hpp"
@@ -95,9 +96,11 @@ void require_same(const ReplayOptions& options, const FailureRecord& record, con
 /// On to the end of the waves, and of a hang until the watchdog has seen it.
 uint64_t last_cycle(const FailureRecord& record) {
   const bool hang = record.failure.kind == ChipFailure::Kind::Hang;
-  const uint64_t patience = hang ? record.watchdog_cycles : 0;
-  const uint64_t end = record.failure.cycle + 2 + patience;
-  return end < patience ? 0 : std::max(record.waves_to, end);
+  // A chip that is busy is given more time (sim/chip_tb.cpp).
+  constexpr uint64_t kPatience = 10;
+  if (hang && record.watchdog_cycles > ~uint64_t{0} / kPatience / 2) return 0;
+  const uint64_t patience = hang ? kPatience * record.watchdog_cycles : 0;
+  return std::max(record.waves_to, record.failure.cycle + 2 + patience);
 }
 
 /// The recorded run from the checkpoint on, with waves. Returns what ended it.
@@ -116,8 +119,10 @@ std::optional<ChipFailure> run_again(const FailureRecord& record, const RunOptio
   const auto chip = load_simulated_chip(chip_build(run, prepared.model.config), simulation);
   try {
     Session(prepared.model, *chip, session_options(run)).run(records);
-  } catch (const Error&) {
-    if (!chip->failure() && chip->cycles() < simulation.until) throw;
+  } catch (const Error& error) {
+    const auto failure = failure_of(error, *chip);
+    if (failure || chip->cycles() >= simulation.until) return failure;
+    throw;
   }
   return chip->failure();
 }

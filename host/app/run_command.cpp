@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "host/app/explain.hpp"
+#include "host/app/failure.hpp"
 #include "host/app/prepared_run.hpp"
 #include "host/app/show.hpp"
 #include "host/command/error.hpp"
@@ -229,8 +230,11 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     log.add(event);
   });
   std::optional<Session> session;
-  const FailedRun failed{options, model, batch.records,    simulation,
-                         *chip,   log,   recorder.trace(), session};
+  std::optional<RequestFailure> request;
+  const auto tell = [&] {
+    return tell_failure({options, run.model, run.batch.records, simulation, *chip, *failure,
+                         request, log, recorder.trace(), session});
+  };
   std::vector<Record> outputs;
   try {
     session.emplace(model, *chip, session_options(options));
@@ -241,12 +245,11 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     report.sim_cycles_per_s =
         static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
     report.chip_cycles = session->reports().back().end - session->reports().front().start;
-    for (const RequestReport& request : session->reports())
-      report.core_awake_cycles += request.awake;
+    for (const RequestReport& done : session->reports()) report.core_awake_cycles += done.awake;
   } catch (const Error& error) {
-    failure = chip->failure();
+    failure = failure_of(error, *chip, &request);
     if (!failure) throw;
-    const bool explained = tell_failure(failed);
+    const bool explained = tell();
     if (!chip->mismatch()) {
       if (explained) throw Error(error.problem(), error.where());
       throw;
@@ -257,7 +260,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
   }
   require_traced(simulation, chip->cycles());
   failure = chip->failure();
-  if (chip->mismatch()) tell_failure(failed);
+  if (chip->mismatch() && failure) tell();
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = !chip->mismatch();
   record(options, recorder, *session, report);

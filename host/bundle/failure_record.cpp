@@ -17,7 +17,8 @@ constexpr unsigned kVersion = 1;
 
 using Kind = ChipFailure::Kind;
 constexpr std::pair<Kind, const char*> kKinds[] = {
-    {Kind::Mismatch, "mismatch"}, {Kind::Assertion, "assertion"}, {Kind::Hang, "hang"}};
+    {Kind::Mismatch, "mismatch"}, {Kind::Assertion, "assertion"}, {Kind::Hang, "hang"},
+    {Kind::Refusal, "refusal"},   {Kind::Request, "request"},     {Kind::Boot, "boot"}};
 
 Json file_json(const RecordedFile& file) {
   return {{"path", file.path}, {"bytes", file.digest.bytes}, {"sha256", file.digest.sha256}};

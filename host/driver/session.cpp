@@ -33,6 +33,8 @@ std::vector<uint8_t> read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+const char* name_of(const char* name) { return name == nullptr ? "unknown" : name; }
+
 void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
   if (tensor.type() != binding.type || tensor.shape() != binding.shape) {
     throw Error("wrong input", "input " + binding.name,
@@ -42,6 +44,19 @@ void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
 }
 
 }  // namespace
+
+std::string RequestFailure::text() const {
+  const char* name = spec::to_string(status);
+  std::string text = "status ";
+  text += name == nullptr ? fmt::format("{}: no such status", static_cast<unsigned>(status)) : name;
+  if (status == spec::Status::Timeout && node.x != 0) {
+    text += fmt::format(", tile ({}, {}) has not ended", node.x, node.y);
+  } else if (status == spec::Status::TileFault || status == spec::Status::BadProgram) {
+    text += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", node.x, node.y,
+                        name_of(spec::to_string(unit)), pc, name_of(spec::to_string(fault)), info);
+  }
+  return text;
+}
 
 /// Offsets in host memory: rings, then the tile table and images, then the records of a batch,
 /// unless these lie in DRAM: then `inputs` counts from the model's record base.
@@ -130,10 +145,10 @@ void Session::boot() {
     state = device_.read32(io_register(SYSTOLE_IO_FW_STATE));
   } while (state == SYSTOLE_FW_STATE_NOT_BOOTED && device_.cycles() < deadline);
   if (state != SYSTOLE_FW_STATE_READY) {
-    throw Error("the firmware did not come up", options_.firmware,
-                fmt::format("ready in {} cycles", kBootCycles),
-                fmt::format("state {}, panic word 0x{:08x}", state,
-                            device_.read32(io_register(SYSTOLE_IO_FW_PANIC))));
+    throw FirmwareError("the firmware did not come up", options_.firmware,
+                        fmt::format("ready in {} cycles", kBootCycles),
+                        fmt::format("state {}, panic word 0x{:08x}", state,
+                                    device_.read32(io_register(SYSTOLE_IO_FW_PANIC))));
   }
 }
 
@@ -202,6 +217,13 @@ bool Session::completion_arrived() const {
   return completed_ != submitted_ && fetch_completion(&record);
 }
 
+std::optional<uint32_t> Session::stray_completion() const {
+  systole_completion record{};
+  if (completed_ == submitted_ || fetch_completion(&record)) return std::nullopt;
+  const uint8_t phase = completed_ / kRingEntries % 2 == 0 ? 1 : 0;
+  return record.phase == phase ? std::optional<uint32_t>(record.id) : std::nullopt;
+}
+
 RequestReport Session::complete(const std::string& what) {
   systole_completion record{};
   while (!fetch_completion(&record)) {
@@ -212,16 +234,17 @@ RequestReport Session::complete(const std::string& what) {
   if (record.status == SYSTOLE_STATUS_OK) {
     return {0, record.start, record.end, record.awake};
   }
-  const auto status = static_cast<spec::Status>(record.status);
-  std::string reason = fmt::format("status {}", spec::to_string(status));
-  if (status == spec::Status::Timeout && record.x != 0) {
-    reason += fmt::format(", tile ({}, {}) has not ended", record.x, record.y);
-  } else if (status == spec::Status::TileFault || status == spec::Status::BadProgram) {
-    reason += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", record.x, record.y,
-                          spec::to_string(static_cast<spec::Unit>(record.unit)), record.pc,
-                          spec::to_string(static_cast<spec::Fault>(record.fault)), record.info);
-  }
-  throw Error("the chip reports a failure", what, "", reason);
+  RequestFailure failure;
+  failure.what = what;
+  failure.status = static_cast<spec::Status>(record.status);
+  failure.node = {record.x, record.y};
+  failure.unit = static_cast<spec::Unit>(record.unit);
+  failure.pc = record.pc;
+  failure.fault = static_cast<spec::Fault>(record.fault);
+  failure.info = record.info;
+  failure.start = record.start;
+  failure.end = record.end;
+  throw RequestError(std::move(failure));
 }
 
 void Session::write_records(const std::vector<Record>& inputs, std::size_t first,

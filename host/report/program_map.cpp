@@ -99,6 +99,11 @@ int ProgramMap::Program::layer(std::size_t phase, uint32_t pc) const {
   return pc < body || pc > loop || pc >= length ? -1 : layers[phase * length + pc];
 }
 
+uint64_t ProgramMap::Program::runs(std::size_t phase, uint32_t pc, uint64_t runs_of_place) const {
+  if (pc < body || pc > loop) return phase == 0 ? runs_of_place : 0;  // once a launch
+  return (runs_of_place + phases() - 1 - phase) / phases();
+}
+
 ProgramMap::ProgramMap(const compile::CompiledModel& model)
     : phases_(model.phases),
       inputs_at_once_(model.inputs_at_once),

@@ -53,6 +53,12 @@ class ProgramMap {
     const spec::CommandWords& words(std::size_t phase, uint32_t pc) const {
       return commands[phase * length + pc];
     }
+    std::size_t phases() const { return length == 0 ? 1 : commands.size() / length; }
+    /// The page that is in place when the loop has been gone around so often, over all launches.
+    std::size_t phase_after(uint64_t loops) const { return loops % phases(); }
+    /// How often a command of a page has run, when the one at its place has, in all pages, so
+    /// often.
+    uint64_t runs(std::size_t phase, uint32_t pc, uint64_t runs_of_place) const;
     /// Commands before the loop (weights, once a launch) and behind it belong to none.
     int layer(std::size_t phase, uint32_t pc) const;
     int input(std::size_t phase, uint32_t pc) const { return inputs[phase * length + pc]; }
