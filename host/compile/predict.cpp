@@ -24,10 +24,11 @@ uint64_t matmul_cycles(const spec::MatmulCommand& c) {
   return steps * std::max<uint64_t>(rows, 8) + 8;
 }
 
+bool is_word(spec::Vtype type) { return type == spec::Vtype::S32 || type == spec::Vtype::F32; }
+
 uint64_t vector_cycles(const spec::VectorCommand& c) {
   const uint64_t outer = uint64_t{c.count0} * c.count1 * c.count2 * c.count3;
-  const bool wide =
-      c.a_type == spec::Vtype::F32 || c.b_type == spec::Vtype::F32 || c.d_type == spec::Vtype::F32;
+  const bool wide = is_word(c.a_type) || is_word(c.b_type) || is_word(c.d_type);
   return outer * c.wcount0 * c.wcount1 * (wide ? 2 : 1);
 }
 
