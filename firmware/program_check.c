@@ -201,10 +201,11 @@ static bool check_tensor(const struct view* v, uint32_t type, uint32_t base_word
 // Move keeps the 32 bits of a: nothing else is done to them, and their type stays.
 static bool check_move(const uint32_t* w) {
   const uint32_t a = systole_vector_a_type(w), d = systole_vector_d_type(w);
-  if (systole_vector_act(w) != SYSTOLE_VACT_NONE) return false;
-  if (systole_vector_reduce(w) != SYSTOLE_VREDUCE_NONE) return false;
-  if (a == SYSTOLE_VTYPE_F32) return d == SYSTOLE_VTYPE_F32;
-  return (a == SYSTOLE_VTYPE_S32 || a == SYSTOLE_VTYPE_ACC) && d == SYSTOLE_VTYPE_S32;
+  const bool integers = a == SYSTOLE_VTYPE_S32 || a == SYSTOLE_VTYPE_ACC;
+  return systole_vector_act(w) == SYSTOLE_VACT_NONE &&
+         systole_vector_reduce(w) == SYSTOLE_VREDUCE_NONE &&
+         ((integers && d == SYSTOLE_VTYPE_S32) ||
+          (a == SYSTOLE_VTYPE_F32 && d == SYSTOLE_VTYPE_F32));
 }
 
 static bool check_vector_types(const uint32_t* w) {
