@@ -29,9 +29,14 @@ std::string known_inputs(const onnx::Model& model) {
 }  // namespace
 
 std::string operator_name(const Operator& op) {
-  static const char* const names[] = {
-      "Quantize", "Dequantize",   "Requantize",         "QConv",   "QGemm",    "QMatMul", "QAdd",
-      "QMaxPool", "QAveragePool", "QGlobalAveragePool", "Reshape", "Transpose"};
+  static const char* const names[] = {"Quantize",     "Dequantize",
+                                      "Requantize",   "QConv",
+                                      "QGemm",        "QMatMul",
+                                      "QAdd",         "Unary",
+                                      "Binary",       "Softmax",
+                                      "RowMean",      "QMaxPool",
+                                      "QAveragePool", "QGlobalAveragePool",
+                                      "Reshape",      "Transpose"};
   static_assert(std::size(names) == std::variant_size_v<Operator>);
   return names[op.index()];
 }
