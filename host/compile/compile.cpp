@@ -595,7 +595,7 @@ void Compiler::operator()(const Node& node, const graph::QAveragePool& op) {
   PoolOperator pool;
   pool.kind = PoolOperator::Kind::Average;
   pool.window = op.window;
-  pool.count_include_pad = op.count_include_pad;
+  pool.counted = op.counted;
   pool.rounding = op.rounding;
   if (graph_.value(node.inputs[0]).type != DataType::F32) {
     pool.pad = byte_pattern(op.x.zero_point);

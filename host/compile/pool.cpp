@@ -140,7 +140,7 @@ void PoolEmitter::flat_pass(unsigned tile, spec::VectorCommand c, uint32_t from,
 /// Divides sums by the number of elements of their windows: a pass for each rectangle of one count.
 void PoolEmitter::divide_by_counts(unsigned tile, const Piece& piece, uint32_t sums) {
   const auto count = [&](int64_t y, int64_t x) {
-    return graph::average_divisor(op_.window, op_.count_include_pad, op_.in.h, op_.in.w, y, x);
+    return graph::average_divisor(op_.window, op_.counted, op_.in.h, op_.in.w, y, x);
   };
   const auto same_row = [&](int64_t y, int64_t other) {
     for (int64_t x = piece.x0; x < piece.x1; ++x) {

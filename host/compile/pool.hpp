@@ -13,7 +13,7 @@ struct PoolOperator {
   Stored* output = nullptr;  // of `out`, placed here
   graph::Window window;
   uint32_t pad = 0;  // four bytes of what padding holds: something that changes nothing
-  bool count_include_pad = false;
+  graph::Counted counted = graph::Counted::Inside;
   graph::Rounding rounding = graph::Rounding::AfterOffset;
   graph::QuantParams x, y;
   graph::Clamp clamp;

@@ -416,7 +416,7 @@ class Executor {
       // Padding counts as +0.
       if (inside < op.window.kernel[0] * op.window.kernel[1]) sum = binary32::add(sum, 0.0f);
       const int64_t count =
-          graph::average_divisor(op.window, op.count_include_pad, shape[2], shape[3], oh, ow);
+          graph::average_divisor(op.window, op.counted, shape[2], shape[3], oh, ow);
       if (output.type() == DataType::F32) {
         output.data<float>()[i] = average(sum, count);
       } else {

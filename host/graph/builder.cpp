@@ -520,6 +520,7 @@ ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
     average->y = out.y;
     average->clamp = clamp;
     average->rounding = rounding;
+    if (fused && average->counted == Counted::Padded) average->counted = Counted::Window;
     if (fused && covers(average->window, graph_.value(pending.inputs[0]).shape)) {
       op = QGlobalAveragePool{average->x, out.y, clamp};
     }

@@ -210,10 +210,14 @@ struct QMaxPool {
 };
 
 // inputs: x [N, C, H, W]. output: [N, C, OH, OW]. Either may be f32. arith: average_pool().
+// Which elements of a window an average counts: those in the input; those in the padding too; all,
+// also where ceil_mode makes the window reach past the padding.
+enum class Counted { Inside, Padded, Window };
+
 // The divisor of an output is average_divisor() below.
 struct QAveragePool {
   Window window;
-  bool count_include_pad = false;
+  Counted counted = Counted::Inside;
   QuantParams x, y;
   Rounding rounding = Rounding::AfterOffset;
   Clamp clamp;
@@ -259,10 +263,8 @@ struct Graph {
 std::string operator_name(const Operator& op);
 // Multiply-accumulates of a node: what its loop nest needs, padding included; 0 if it has none.
 int64_t mac_count(const Graph& graph, const Node& node);
-// What output (oh, ow) of an average pool divides by: the elements of the window that lie in the
-// input, at least 1, or with count_include_pad the whole window, also where ceil_mode makes it
-// reach past the padding (as the judge has it).
-int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
+// What output (oh, ow) of an average pool divides by: the elements that count, at least 1.
+int64_t average_divisor(const Window& window, Counted counted, int64_t height, int64_t width,
                         int64_t oh, int64_t ow);
 // One line a node, for people.
 std::string describe(const Graph& graph);

@@ -142,7 +142,9 @@ Expression Builder::make_image_average_pool(const onnx::Node& node, Operand x,
   const Shape& shape = graph_.value(x.value).shape;
   QAveragePool op;
   op.window = placed.window;
-  op.count_include_pad = integer(node, "count_include_pad", 0) != 0;
+  if (integer(node, "count_include_pad", 0) != 0) {
+    op.counted = model_.opset < 19 ? Counted::Window : Counted::Padded;
+  }
   op.x = x.params;
   const Shape out{shape[0], shape[1], placed.height, placed.width};
   element_count(out, where(node));

@@ -288,7 +288,7 @@ class RandomGraph {
     const Shape s = shape(x);
     graph::QAveragePool op;
     op.window = window(s[2], s[3], 4, false);
-    op.count_include_pad = one_in(rng_, 2);
+    op.counted = static_cast<graph::Counted>(uniform(rng_, 0, 2));
     op.rounding = one_in(rng_, 2) ? graph::Rounding::AfterOffset : graph::Rounding::BeforeOffset;
     if (type(x) != DataType::F32) op.x = params(type(x));
     const DataType t = any_type();
