@@ -1,5 +1,7 @@
 #include "host/compile/elementwise.hpp"
 
+#include <limits>
+
 #include "host/golden/arith.hpp"
 #include "host/golden/real.hpp"
 
@@ -119,13 +121,32 @@ constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole 
 
 float sign_of(BinaryFunction function) { return function == BinaryFunction::Sub ? -1.0f : 1.0f; }
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+/// Added before rounding, less makes it a floor: for multiples of 1/256, and quotients of codes,
+/// which come no nearer to a whole number than 1/255 unless they are one.
+constexpr float kToFloor = -0.5f + 1.0f / 512.0f;
+
+/// `at` * s + offset, rounded to a whole number.
+void round_to(Passes& passes, Slot to, Slot at, float s, float offset) {
+  passes.fma(to, at, s, offset);
+  passes.fma(to, to, 1.0f, kMagic);
+  passes.fma(to, to, 1.0f, -kMagic);
+}
+
+/// T0 without its fraction.
+void truncate(Passes& passes) {
+  passes.clip(Slot::T1, Slot::T0, 0.0f, kInfinity);
+  round_to(passes, Slot::T1, Slot::T1, 1.0f, kToFloor);
+  passes.clip(Slot::T2, Slot::T0, -kInfinity, 0.0f);
+  round_to(passes, Slot::T2, Slot::T2, 1.0f, -kToFloor);
+  passes.sum(Slot::T0, Slot::T1, 1.0f, Slot::T2, 1.0f);
+}
+
 /// The whole numbers of T0 modulo 256, all steps exact.
 void wrap(Passes& passes, DataType type) {
-  // floor((x + 128) / 256), or floor(x / 256), by rounding: nothing comes near a half.
-  const float offset = (type == DataType::S8 ? 0.0f : -0.5f) + 1.0f / 512.0f;
-  passes.fma(Slot::T1, Slot::T0, 1.0f / 256.0f, offset);
-  passes.fma(Slot::T1, Slot::T1, 1.0f, kMagic);
-  passes.fma(Slot::T1, Slot::T1, 1.0f, -kMagic);
+  // floor((x + 128) / 256), or floor(x / 256).
+  const float offset = kToFloor + (type == DataType::S8 ? 0.5f : 0.0f);
+  round_to(passes, Slot::T1, Slot::T0, 1.0f / 256.0f, offset);
   passes.sum(Slot::T0, Slot::T0, 1.0f, Slot::T1, -256.0f);
 }
 
@@ -177,6 +198,9 @@ std::vector<MapPass> wrapping_passes(const graph::Binary& op, DataType type) {
   load_codes(passes, 0, 0);
   if (op.function == BinaryFunction::Mul) {
     passes.mul(Slot::T0, Slot::T0, Slot::T1);
+  } else if (op.function == BinaryFunction::Div) {
+    passes.divide(Slot::T0);
+    truncate(passes);
   } else {
     passes.sum(Slot::T0, Slot::T0, 1.0f, Slot::T1, sign_of(op.function));
   }

@@ -337,15 +337,25 @@ class Executor {
     });
   }
 
+  // Division towards zero; by zero it gives 0.
+  static int32_t whole(graph::BinaryFunction function, int32_t a, int32_t b) {
+    switch (function) {
+      case graph::BinaryFunction::Add:
+        return a + b;
+      case graph::BinaryFunction::Sub:
+        return a - b;
+      case graph::BinaryFunction::Mul:
+        return a * b;
+      default:
+        return b == 0 ? 0 : a / b;
+    }
+  }
+
   void wrap_codes(const graph::Binary& op, const Node& node, Tensor& output) const {
     const auto a = integers(input(node, 0));
     const auto b = integers(input(node, 1));
     for_each_pair(node, output.shape(), [&](int64_t i, size_t at_a, size_t at_b) {
-      const int32_t x = a[at_a], y = b[at_b];
-      put(output, i,
-          op.function == graph::BinaryFunction::Add   ? x + y
-          : op.function == graph::BinaryFunction::Sub ? x - y
-                                                      : x * y);
+      put(output, i, whole(op.function, a[at_a], b[at_b]));
     });
   }
 

@@ -5,9 +5,9 @@
 //                 power-of-two scales, quantized)
 //   clip, leaky_relu, hard_sigmoid, hard_swish, add, subtract      equal
 //   divide        equal, for a divisor that is not zero
-//   sigmoid       at most one step of the scale; float: |x|/2 + 2 units in the last place
+//   sigmoid       at most one step of the scale; float: 1.25 |x| + 2 units in the last place
 //   tanh          at most one step of the scale; float: 5 units in the last place
-//   softmax       at most one step of the scale; float: |x - max|/2 + 3 units in the last place
+//   softmax       at most one step of the scale; float: 1.25 |x - max| + 3 units in the last place
 //   row_mean      it adds in an order of its own: the last bits of the sum may differ
 #pragma once
 

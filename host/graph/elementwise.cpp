@@ -61,9 +61,8 @@ bool Builder::wrapping_binary(const onnx::Node& node, BinaryFunction function) {
   }
   const Value& a = graph_.value(inputs[0]);
   const Value& b = graph_.value(inputs[1]);
-  if (a.type != b.type || function == BinaryFunction::Div) {
-    throw Error("integers of these types are not supported", where(node),
-                "Add, Sub or Mul of int8 or of uint8",
+  if (a.type != b.type) {
+    throw Error("integers of these types are not supported", where(node), "int8 or uint8, both",
                 fmt::format("{} and {}", to_string(a.type), to_string(b.type)));
   }
   Binary op;

@@ -179,8 +179,9 @@ enum class BinaryFunction { Add, Sub, Mul, Div };
 
 // inputs: a, b, shapes broadcast as numpy does; either may be constant, each may be f32, s8 or u8,
 // and so may the output. arith: quantize(apply(dequantize(a), dequantize(b))); AfterOffset is for a
-// Mul of one integer type throughout, multiply(). Sums that the judge fuses are QAdd. `wraps`: Add,
-// Sub and Mul of s8 or u8 as numbers, modulo 256, without parameters.
+// Mul of one integer type throughout, multiply(). Sums that the judge fuses are QAdd. `wraps`: s8
+// or u8 as numbers, modulo 256, without parameters; a quotient without its fraction, 0 for a
+// divisor 0.
 struct Binary {
   BinaryFunction function = BinaryFunction::Add;
   QuantParams a, b, y;
@@ -209,11 +210,11 @@ struct QMaxPool {
   Window window;
 };
 
-// inputs: x [N, C, H, W]. output: [N, C, OH, OW]. Either may be f32. arith: average_pool().
 // Which elements of a window an average counts: those in the input; those in the padding too; all,
 // also where ceil_mode makes the window reach past the padding.
 enum class Counted { Inside, Padded, Window };
 
+// inputs: x [N, C, H, W]. output: [N, C, OH, OW]. Either may be f32. arith: average_pool().
 // The divisor of an output is average_divisor() below.
 struct QAveragePool {
   Window window;

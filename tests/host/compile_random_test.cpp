@@ -255,7 +255,7 @@ class RandomGraph {
     graph::Binary op;
     op.function = function;
     const bool codes = type(a) == type(b) && type(a) != DataType::F32;
-    if (codes && function != graph::BinaryFunction::Div && one_in(rng_, 4)) {
+    if (codes && one_in(rng_, 4)) {
       op.wraps = true;
       return add(op, {a, b}, type(a), std::move(out));
     }
@@ -321,11 +321,15 @@ class RandomGraph {
     graph.values[static_cast<std::size_t>(id)].constant = random_tensor(t, s);
     return id;
   }
-  graph::ValueId transpose(graph::ValueId x) {
+  /// At most so many along the first axis, unless it stays: each image has commands of its own.
+  graph::ValueId transpose(graph::ValueId x, int64_t most_images = 1 << 30) {
     graph::Transpose op;
     const Shape s = shape(x);
     for (std::size_t i = 0; i < s.size(); ++i) op.perm.push_back(static_cast<int64_t>(i));
-    std::shuffle(op.perm.begin(), op.perm.end(), rng_);
+    do {
+      std::shuffle(op.perm.begin(), op.perm.end(), rng_);
+    } while (!op.perm.empty() && op.perm[0] != 0 &&
+             s[static_cast<std::size_t>(op.perm[0])] > most_images);
     Shape out;
     for (const int64_t p : op.perm) out.push_back(s[static_cast<std::size_t>(p)]);
     return add(op, {x}, type(x), out);
@@ -356,7 +360,7 @@ class RandomGraph {
       case 4:
         return add_values(x, x, s);
       case 5:
-        return transpose(x);
+        return transpose(x, 10);
       case 6:
         return reshape(x, {s[0], s[1] * s[2], s[3], 1});
       default:

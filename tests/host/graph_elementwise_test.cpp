@@ -206,6 +206,35 @@ TEST_CASE("pools take floats, and volumes", "[graph]") {
   CHECK(volume.value(volume.outputs[0]).shape == Shape{1, 2, 3, 3, 6});
 }
 
+TEST_CASE("padding counts in an average as the judge's kernel for it counts", "[graph]") {
+  const std::map<std::string, onnx::Attribute> attributes{{"kernel_shape", Ints{3}},
+                                                          {"pads", Ints{1, 0}},
+                                                          {"strides", Ints{2}},
+                                                          {"ceil_mode", int64_t{1}},
+                                                          {"count_include_pad", int64_t{1}}};
+  const auto counted = [](const graph::Graph& graph) {
+    for (const graph::Node& node : graph.nodes) {
+      if (const auto* pool = std::get_if<graph::QAveragePool>(&node.op)) return pool->counted;
+    }
+    return graph::Counted::Inside;
+  };
+  const Shape shape{1, 1, 5};
+  CHECK(counted(of_floats("AveragePool", shape, attributes)) == graph::Counted::Window);
+  CHECK(counted(of_floats("AveragePool", shape, attributes, 19)) == graph::Counted::Padded);
+  CHECK(counted(of_codes("AveragePool", shape, attributes)) == graph::Counted::Window);
+  graph::Window window;
+  window.kernel = {1, 3};
+  window.stride = {1, 2};
+  window.pads = {0, 1, 0, 0};
+  const auto divisor = [&](graph::Counted counted, int64_t out) {
+    return graph::average_divisor(window, counted, 1, 5, 0, out);
+  };
+  CHECK(divisor(graph::Counted::Inside, 0) == 2);
+  CHECK(divisor(graph::Counted::Padded, 0) == 3);
+  CHECK(divisor(graph::Counted::Padded, 2) == 2);
+  CHECK(divisor(graph::Counted::Window, 2) == 3);
+}
+
 TEST_CASE("QOperator forms are the same operators", "[graph]") {
   ModelBuilder b;
   b.input("x", DataType::U8, {2, 3});
