@@ -12,11 +12,13 @@
 #include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
+#include "host/compile/elementwise.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
 #include "host/compile/pool.hpp"
 #include "host/compile/predict.hpp"
+#include "host/compile/rows.hpp"
 #include "host/golden/arith.hpp"
 
 namespace systole::compile {
@@ -97,6 +99,10 @@ class Compiler {
   void operator()(const Node& node, const graph::QGemm& op);
   void operator()(const Node& node, const graph::QMatMul& op);
   void operator()(const Node& node, const graph::QAdd& op);
+  void operator()(const Node& node, const graph::Unary& op);
+  void operator()(const Node& node, const graph::Binary& op);
+  void operator()(const Node& node, const graph::Softmax& op);
+  void operator()(const Node& node, const graph::RowMean& op);
   void operator()(const Node& node, const graph::QMaxPool& op);
   void operator()(const Node& node, const graph::QAveragePool& op);
   void operator()(const Node& node, const graph::QGlobalAveragePool& op);
@@ -104,6 +110,8 @@ class Compiler {
   void operator()(const Node& node, const graph::Transpose& op);
 
   void emit_pool_node(const Node& node, PoolOperator pool);
+  void emit_rows(const Node& node, RowOperator rows);
+  BinaryOperand operand_of(const graph::Binary& op, ValueId id, graph::QuantParams params) const;
   const Stored& stored(ValueId id) const;
   /// The value under another layout, moved there when it has a different one.
   Stored with_view(const Stored& from, const View& view);
@@ -319,14 +327,6 @@ void Compiler::copy_outputs() {
 
 // ----------------------------------------------------------------------------- element by element
 
-spec::VectorCommand division(float scale) {
-  spec::VectorCommand c;
-  c.op = spec::Vop::Div;
-  c.s = float_bits(scale);
-  c.t = float_bits(golden::quotient(1.0f, scale));
-  return c;
-}
-
 /// The value as element-wise operators with parameters by channel take it: channels along one axis.
 Stored Compiler::by_channel(const Stored& from, std::size_t parameters, int64_t axis) {
   const bool apart = parameters > 1 && from.view.dims()[static_cast<std::size_t>(axis)].size() > 1;
@@ -351,12 +351,11 @@ void Compiler::operator()(const Node& node, const graph::Quantize& op) {
     map.channel_axis = op.axis;
     pass.s = op.scale;
     for (const float scale : op.scale) pass.t.push_back(golden::quotient(1.0f, scale));
-    pass.to_temporary = true;
-    pass.temporary = spec::Vtype::S32;
+    map.temporary = spec::Vtype::S32;
+    pass.to = Slot::T0;
     set_codes(pass.command, 0, {0, 0});
     MapPass offset;
-    offset.a = MapPass::Operand::Temporary;
-    offset.temporary = spec::Vtype::S32;
+    offset.a = Slot::T0;
     offset.command.op = spec::Vop::Fma;
     offset.command.s = float_bits(1.0f);
     for (const int32_t zp : op.zero_point) offset.c.push_back(static_cast<float>(zp));
@@ -386,11 +385,11 @@ void Compiler::operator()(const Node& node, const graph::Dequantize& op) {
     // q - zp of the channel first: exact in binary32.
     map.channel_axis = op.axis;
     MapPass offset;
-    offset.to_temporary = true;
+    offset.to = Slot::T0;
     offset.command.op = spec::Vop::Fma;
     offset.command.s = float_bits(1.0f);
     for (const int32_t zp : op.zero_point) offset.c.push_back(static_cast<float>(-zp));
-    pass.a = MapPass::Operand::Temporary;
+    pass.a = Slot::T0;
     pass.s = op.scale;
     map.passes = {offset, pass};
   }
@@ -410,12 +409,12 @@ void Compiler::operator()(const Node& node, const graph::Requantize& op) {
     map.passes = {pass};
   } else {
     MapPass real;
-    real.to_temporary = true;
+    real.to = Slot::T0;
     real.command.op = spec::Vop::Mul;
     real.command.a_zp = static_cast<int16_t>(op.x.zero_point);
     real.command.s = float_bits(op.x.scale);
     MapPass codes;
-    codes.a = MapPass::Operand::Temporary;
+    codes.a = Slot::T0;
     codes.command = division(op.y.scale);
     set_codes(codes.command, op.y.zero_point, op.clamp);
     map.passes = {real, codes};
@@ -441,7 +440,7 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
   if (op.rounding == graph::Rounding::AfterOffset) {
     const golden::AddCoefficients k = golden::add_coefficients(op.a, op.b, op.y);
     MapPass pass;
-    pass.b = MapPass::Operand::Second;
+    pass.b = Slot::Second;
     pass.command.op = spec::Vop::Fma;
     pass.command.s = float_bits(k.ra);
     pass.command.t = float_bits(k.rb);
@@ -450,26 +449,94 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
     map.passes = {pass};
   } else {
     MapPass first;
-    first.to_temporary = true;
+    first.to = Slot::T0;
     first.command.op = spec::Vop::Mul;
     first.command.a_zp = static_cast<int16_t>(op.a.zero_point);
     first.command.s = float_bits(op.a.scale);
     MapPass sum;  // fma(a, 1, fma(b, sb, -0)): b's product rounded, then the sum
-    sum.a = MapPass::Operand::Temporary;
-    sum.b = MapPass::Operand::Second;
-    sum.to_temporary = true;
+    sum.a = Slot::T0;
+    sum.b = Slot::Second;
+    sum.to = Slot::T0;
     sum.command.op = spec::Vop::Fma;
     sum.command.b_zp = static_cast<int16_t>(op.b.zero_point);
     sum.command.s = float_bits(1.0f);
     sum.command.t = float_bits(op.b.scale);
     sum.command.c = float_bits(-0.0f);
     MapPass codes;
-    codes.a = MapPass::Operand::Temporary;
+    codes.a = Slot::T0;
     codes.command = division(op.y.scale);
     set_codes(codes.command, op.y.zero_point, op.clamp);
     map.passes = {first, sum, codes};
   }
   emit_map(context_, map);
+  define(node, to);
+}
+
+void Compiler::operator()(const Node& node, const graph::Unary& op) {
+  const Stored& from = stored(node.inputs[0]);
+  Stored to = make_output(node, from.view);
+  MapOperator map;
+  map.first = &from;
+  map.output = &to;
+  map.passes = passes_of(op, from.type, to.type);
+  emit_map(context_, map);
+  define(node, to);
+}
+
+/// A sum or product takes a single constant from its command.
+BinaryOperand Compiler::operand_of(const graph::Binary& op, ValueId id,
+                                   graph::QuantParams params) const {
+  const graph::Value& value = graph_.value(id);
+  BinaryOperand operand{value.type, std::nullopt};
+  const bool takes = op.function != graph::BinaryFunction::Div && !op.wraps &&
+                     op.rounding == graph::Rounding::BeforeOffset;
+  if (!takes || !value.constant || value.constant->size() != 1) return operand;
+  operand.value = value.type == DataType::F32
+                      ? *value.constant->data<float>()
+                      : golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
+                                           params.scale, params.zero_point);
+  return operand;
+}
+
+void Compiler::operator()(const Node& node, const graph::Binary& op) {
+  const graph::Value& value = graph_.output_of(node);
+  BinaryOperand kind_a = operand_of(op, node.inputs[0], op.a);
+  const BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
+  if (kind_b.value) kind_a.value.reset();
+  Stored a = stored(node.inputs[0]);
+  Stored b = stored(node.inputs[1]);
+  // The output lies as an operand of its shape does.
+  const Stored& like = a.shape == value.shape && !kind_a.value ? a : b;
+  const View view = like.shape == value.shape ? like.view : View::row_major(value.shape);
+  a = with_view(a, a.shape == value.shape ? view : View::row_major(a.shape));
+  b = with_view(b, b.shape == value.shape ? view : View::row_major(b.shape));
+  Stored to = make_output(node, view);
+  MapOperator map;
+  map.first = kind_a.value ? &b : &a;
+  map.second = kind_a.value || kind_b.value ? nullptr : &b;
+  map.output = &to;
+  map.passes = passes_of(op, kind_a, kind_b, to.type);
+  emit_map(context_, map);
+  define(node, to);
+}
+
+// -------------------------------------------------------------------------------------------- rows
+
+void Compiler::operator()(const Node& node, const graph::Softmax& op) {
+  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp});
+}
+
+void Compiler::operator()(const Node& node, const graph::RowMean& op) {
+  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp});
+}
+
+void Compiler::emit_rows(const Node& node, RowOperator rows) {
+  const Stored& x = stored(node.inputs[0]);
+  const Stored in = with_view(x, View::row_major(x.shape));
+  Stored to = make_output(node, View::row_major(graph_.output_of(node).shape));
+  rows.in = &in;
+  rows.output = &to;
+  emit_row_operator(context_, rows);
   define(node, to);
 }
 
@@ -593,8 +660,9 @@ void Compiler::operator()(const Node& node, const graph::QMaxPool& op) {
   const int32_t lowest = value.type == DataType::S8 ? -128 : 0;
   PoolOperator pool;
   pool.window = op.window;
-  pool.pad = lowest;
-  pool.clamp = {lowest, lowest + 255};
+  pool.pad = value.type == DataType::F32 ? float_bits(-std::numeric_limits<float>::infinity())
+                                         : byte_pattern(lowest);
+  if (value.type != DataType::F32) pool.clamp = {lowest, lowest + 255};
   emit_pool_node(node, pool);
 }
 
@@ -602,10 +670,12 @@ void Compiler::operator()(const Node& node, const graph::QAveragePool& op) {
   PoolOperator pool;
   pool.kind = PoolOperator::Kind::Average;
   pool.window = op.window;
-  pool.pad = op.x.zero_point;
-  pool.count_include_pad = op.count_include_pad;
+  pool.counted = op.counted;
   pool.rounding = op.rounding;
-  pool.x = op.x;
+  if (graph_.value(node.inputs[0]).type != DataType::F32) {
+    pool.pad = byte_pattern(op.x.zero_point);
+    pool.x = op.x;
+  }
   pool.y = op.y;
   pool.clamp = op.clamp;
   emit_pool_node(node, pool);
@@ -618,7 +688,7 @@ void Compiler::operator()(const Node& node, const graph::QGlobalAveragePool& op)
   pool.window.kernel = {x.shape[2], x.shape[3]};
   pool.x = op.x;
   pool.y = op.y;
-  pool.pad = op.x.zero_point;
+  pool.pad = byte_pattern(op.x.zero_point);
   pool.clamp = op.clamp;
   emit_pool_node(node, pool);
 }

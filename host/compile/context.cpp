@@ -362,11 +362,11 @@ void Context::store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_
                                std::move(levels));
 }
 
-void Context::fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, int64_t count,
+void Context::fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count,
                    int64_t stride) {
   if (run <= 0 || count <= 0) return;
   spec::FillCommand command;
-  command.value = value * 0x01010101u;
+  command.value = pattern;
   command.local_addr = local;
   command.run = static_cast<uint32_t>(run);
   command.count0 = static_cast<uint32_t>(count);
@@ -378,6 +378,8 @@ void Context::fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, in
 std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts) {
   return {count * part / parts, count * (part + 1) / parts};
 }
+
+uint32_t byte_pattern(int32_t byte) { return static_cast<uint8_t>(byte) * 0x01010101u; }
 
 spec::Vtype vector_type(DataType type) {
   switch (type) {

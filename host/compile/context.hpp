@@ -138,8 +138,8 @@ class Context {
             std::vector<BlockLevel> levels);
   void store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
              std::vector<BlockLevel> levels);
-  /// Writes `value` over runs of `run` bytes.
-  void fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, int64_t count = 1,
+  /// Writes `pattern` over runs of `run` bytes.
+  void fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count = 1,
             int64_t stride = 0);
 
   /// No barrier is left open; ends the programs.
@@ -184,6 +184,8 @@ class Context {
 /// Items [first, second) of `count` for part `part` of `parts`, as even as possible.
 std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts);
 
+/// A byte four times.
+uint32_t byte_pattern(int32_t byte);
 spec::Vtype vector_type(DataType type);
 uint32_t float_bits(float value);
 /// What a command does to its results: rounds them to codes, or clips binary32 numbers.

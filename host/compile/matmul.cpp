@@ -96,7 +96,7 @@ MatmulEmitter::Held MatmulEmitter::hold(unsigned tile) {
   if (!a_zero_.empty()) {
     held.row = context_.scratch_at_end(tile, static_cast<int64_t>(a_zero_.size()) * 64);
     for (std::size_t i = 0; i < a_zero_.size(); ++i) {
-      context_.fill(tile, static_cast<uint8_t>(a_zero_[i].value),
+      context_.fill(tile, byte_pattern(a_zero_[i].value),
                     held.row.address() + static_cast<uint32_t>(64 * i), 64);
     }
   }

@@ -708,10 +708,10 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
-  const Slab slab =
-      in_place_ ? slab_in_place(tile, op_.in, shape)
-                : load_slab(context_, tile, op_.in, shape, static_cast<uint8_t>(op_.x.zero_point),
-                            slack(), exchange_.on ? kSlabParts : 1);
+  const Slab slab = in_place_
+                        ? slab_in_place(tile, op_.in, shape)
+                        : load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point),
+                                    slack(), exchange_.on ? kSlabParts : 1);
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);

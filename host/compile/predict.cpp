@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t kMemoryLatency = 60;
 constexpr uint64_t kPipeline = 12;
+constexpr uint64_t kHeldBlock = 5;  // cycles from one block's vectors to the next's
 constexpr uint64_t kMemoryBytesPerCycle = 20;
 
 template <typename Command>
@@ -24,11 +25,14 @@ uint64_t matmul_cycles(const spec::MatmulCommand& c) {
   return steps * std::max<uint64_t>(rows, 8) + 8;
 }
 
+bool is_word(spec::Vtype type) { return type == spec::Vtype::S32 || type == spec::Vtype::F32; }
+
 uint64_t vector_cycles(const spec::VectorCommand& c) {
-  const uint64_t outer = uint64_t{c.count0} * c.count1 * c.count2 * c.count3;
-  const bool wide =
-      c.a_type == spec::Vtype::F32 || c.b_type == spec::Vtype::F32 || c.d_type == spec::Vtype::F32;
-  return outer * c.wcount0 * c.wcount1 * (wide ? 2 : 1);
+  const uint64_t groups = uint64_t{c.count0} * c.count1 * c.count2;
+  const bool wide = is_word(c.a_type) || is_word(c.b_type) || is_word(c.d_type);
+  const uint64_t block = groups * c.wcount0 * c.wcount1 * (wide ? 2 : 1);
+  const bool held = c.s_vector || c.t_vector || c.c_vector;
+  return c.count3 * (held ? std::max(block, kHeldBlock) : block);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace systole::compile {
 
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
-               uint8_t pad, int64_t slack, int64_t parts) {
+               uint32_t pad, int64_t slack, int64_t parts) {
   const int64_t rows = shape.y1 - shape.y0;
   const int64_t columns = shape.x1 - shape.x0;
   const int64_t pixel = shape.c1 == 0 ? image.c : shape.c1 - shape.c0;
