@@ -226,6 +226,7 @@ std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& o
           {"the firmware", Digest().add(file(session_options(options).firmware)).text()},
           {"--dram", options.simulation.dram},
           {"--lockstep", options.simulation.lockstep ? "on" : "off"},
+          {"--events", options.events ? "on" : "off"},
           {"--requests-of", std::to_string(options.inputs_per_request)},
           {"--timeout", std::to_string(options.timeout_cycles)},
           {"--plusarg", fmt::format("{}", fmt::join(options.simulation.plusargs, " "))},
@@ -287,10 +288,12 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
   const auto chip = load_simulated_chip(chip_build(options, model.config), simulation);
   report::RunRecorder recorder(model, *chip, {!options.timeline.empty(), options.sample_cycles});
   report::CommandLog log;
-  chip->observe([&](const CommandEvent& event) {
-    recorder.add(event);
-    log.add(event);
-  });
+  if (options.events) {
+    chip->observe([&](const CommandEvent& event) {
+      recorder.add(event);
+      log.add(event);
+    });
+  }
   std::optional<Session> session;
   const FailedRun failed{options, model, batch.records, simulation, *chip, log, session};
   std::vector<Record> outputs;
@@ -334,6 +337,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.rows = model.config.num_rows;
   report.commit = options.commit;
   report.dram = options.simulation.dram;
+  report.events = options.events;
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {

@@ -39,6 +39,7 @@ void RunRecorder::take(const Execution& execution) {
 void RunRecorder::loaded() { start_ = chip_.counters(); }
 
 void RunRecorder::finish(RunReport& report) const {
+  report.observable = chip_.observable();
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
   const std::vector<double> means = cycles_.mean();
