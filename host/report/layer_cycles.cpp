@@ -27,26 +27,27 @@ LayerCycles::LayerCycles(const compile::CompiledModel& model)
     : phases_(model.phases), spans_(model.layers.size()) {
   for (const compile::TileProgram& tile : model.tiles) {
     for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
-      units_[{tile.x, tile.y, unit}] = {tile.layer_of_command[unit], body_of(tile, unit)};
+      units_[{tile.x, tile.y, unit}] = {tile.layer_of_command[unit], body_of(tile, unit), {}};
     }
   }
 }
 
-int LayerCycles::layer_of(const CommandEvent& event, std::size_t phase) const {
-  const auto found =
-      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
-  if (found == units_.end()) return -1;
-  const UnitLayers& unit = found->second;
+int LayerCycles::layer_of(const UnitLayers& unit, uint32_t pc, std::size_t phase) const {
   const std::size_t length = unit.layers.size() / phases_;
-  if (event.pc < unit.body || event.pc >= length) return -1;
-  return unit.layers[phase * length + event.pc];
+  if (pc < unit.body || pc >= length) return -1;
+  return unit.layers[phase * length + pc];
 }
 
 void LayerCycles::add(const CommandEvent& event) {
-  auto& counts = count_[{event.node.x, event.node.y, static_cast<unsigned>(event.unit), event.pc}];
-  const std::size_t iteration = event.retired ? counts.second++ : counts.first++;
+  const auto found =
+      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
+  if (found == units_.end()) return;
+  UnitLayers& unit = found->second;
+  if (unit.counts.size() <= event.pc) unit.counts.resize(event.pc + 1);
+  auto& count = unit.counts[event.pc];
+  const std::size_t iteration = event.retired ? count.second++ : count.first++;
   const std::size_t input = iteration / phases_;
-  const int layer = layer_of(event, iteration % phases_);
+  const int layer = layer_of(unit, event.pc, iteration % phases_);
   if (layer < 0) return;
   std::vector<Span>& spans = spans_[static_cast<std::size_t>(layer)];
   if (spans.size() <= input) spans.resize(input + 1);

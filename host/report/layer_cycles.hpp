@@ -28,19 +28,18 @@ class LayerCycles {
     uint64_t begin = ~uint64_t{0};
     uint64_t end = 0;
   };
-  int layer_of(const CommandEvent& event, std::size_t phase) const;
 
   struct UnitLayers {
     std::vector<int> layers;  // by phase, by command
     uint32_t body = 0;        // first command of the loop
+    /// How often a command has begun, retired: the number of the iteration that it works on.
+    std::vector<std::pair<std::size_t, std::size_t>> counts;  // by pc
   };
+  int layer_of(const UnitLayers& unit, uint32_t pc, std::size_t phase) const;
+
   std::size_t phases_;  // iterations of an input
   std::map<std::tuple<unsigned, unsigned, std::size_t>, UnitLayers> units_;  // by x, y, unit
-  /// How often a command of (x, y, unit, pc) has begun, retired: the number of the iteration that
-  /// it works on.
-  std::map<std::tuple<unsigned, unsigned, unsigned, uint32_t>, std::pair<std::size_t, std::size_t>>
-      count_;
-  std::vector<std::vector<Span>> spans_;  // by layer, by input
+  std::vector<std::vector<Span>> spans_;                                     // by layer, by input
 };
 
 }  // namespace systole::report
