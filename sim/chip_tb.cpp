@@ -132,7 +132,7 @@ void ChipTb::open_trace(const SimulationOptions& options) {
   trace_ = std::make_unique<VerilatedFstC>();
   trace_->set_time_unit("ns");
   trace_->set_time_resolution("ps");
-  model_->trace(trace_.get(), 99);
+  trace_model(*model_, *trace_);
   trace_->open(options.trace_file.c_str());
   if (!trace_->isOpen()) {
     throw Error("cannot write the waves", options.trace_file);

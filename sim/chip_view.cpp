@@ -59,8 +59,8 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
                          variable<uint16_t>(context, sequencer, "next_pc_q"),
                          variable<uint8_t>(context, sequencer, "taken_q"),
                          variable<uint8_t>(context, sequencer, "count_q"),
-                         variable<uint32_t>(context, unit + "u_counters", "count_q"),
-                         variable<uint32_t>(context, unit + "u_counters", "wait_q")};
+                         variable<uint32_t>(context, unit + "gen_counters.u_counters", "count_q"),
+                         variable<uint32_t>(context, unit + "gen_counters.u_counters", "wait_q")};
       }
       tile.clock_off = variable<uint32_t>(context, node_scope(x, y) + "gen_tile", "clock_off_q");
       tile.scratchpad_grants = variable<uint32_t>(context, scope + "u_regs", "grants_q");

@@ -1,6 +1,8 @@
-// The state of the Verilated model in a checkpoint: Verilator's own streams, kept in memory.
+// What the Verilated model can show: its state in a checkpoint (Verilator's own streams, kept in
+// memory) and waves. A build without observability (sim.mk) has neither.
 #pragma once
 
+#include <verilated_fst_c.h>
 #include <verilated_save.h>
 
 #include <string>
@@ -9,6 +11,18 @@
 #include "host/command/archive.hpp"
 
 namespace systole::sim {
+
+#ifdef SYSTOLE_UNOBSERVED
+inline constexpr bool kObservable = false;
+
+// Never called: SimDevice refuses options that ask for them.
+template <class Archive>
+void archive_model(Archive&, Vsystole_chip&) {}
+inline void trace_model(Vsystole_chip&, VerilatedFstC&) {}
+#else
+inline constexpr bool kObservable = true;
+
+inline void trace_model(Vsystole_chip& model, VerilatedFstC& waves) { model.trace(&waves, 99); }
 
 class ModelWriter : public VerilatedSerialize {
  public:
@@ -57,5 +71,6 @@ void archive_model(Archive& archive, Vsystole_chip& model) {
     archive(bytes);
   }
 }
+#endif
 
 }  // namespace systole::sim

@@ -1,5 +1,6 @@
 # The simulated chip, one library a configuration: build/<config>/libsystole_chip.so; build/systole, which
-# loads it; and `make sim`. build/<config>-xrand holds the same chip with a random initial state.
+# loads it; and `make sim`. build/<config>-xrand holds the same chip with a random initial state,
+# build/<config>-unobserved one without what only observes.
 
 CHIP_CONFIGS := tiny small medium large
 # Columns and rows of a configuration, from the specification: $(call mesh-of,<config>).
@@ -93,6 +94,10 @@ endef
 $(foreach config,$(CHIP_CONFIGS),$(eval $(call chip-build,$(config),$(config),$(CHIP_X),)))
 $(foreach config,$(CHIP_CONFIGS),$(eval $(call \
   chip-build,$(config)-xrand,$(config),$(CHIP_XRAND),-DSYSTOLE_RANDOM_RESET)))
+# A chip that cannot be observed: no counters, no trace, no waves, no checkpoints, nothing that the simulation reads inside.
+UNOBSERVED := "-GObservable=1'b0" +define+UNOBSERVED --no-trace --no-savable
+$(foreach config,$(CHIP_CONFIGS),$(eval $(call \
+  chip-build,$(config)-unobserved,$(config),$(CHIP_X) $(UNOBSERVED),-DSYSTOLE_UNOBSERVED)))
 
 # ---- the program -----------------------------------------------------------------------------------
 SYSTOLE := $(BUILD)/systole
@@ -155,14 +160,15 @@ CHIP_TESTS := $(filter-out chip_dram_timing,$(patsubst tests/chip/%_test.cpp,chi
   $(wildcard tests/chip/*_test.cpp)))
 $(CHIP_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/tiny-xrand/libsystole_chip.so $(BUILD)/firmware/firmware.bin
+$(BUILD)/test/chip_unobserved/test: | $(BUILD)/tiny-unobserved/libsystole_chip.so
 
 .PHONY: lint-chip
 lint: lint-chip
 # 64 tiles of the same take minutes: make lint-chip LINT_CONFIGS=large.
 LINT_CONFIGS := tiny small medium
-lint-chip: $(BUILD)/ibex.f ## Check the chip's configurations with verilator -Wall
+lint-chip: $(BUILD)/ibex.f ## Check the chip's configurations, with and without observability, with verilator -Wall
 	@mkdir -p $(BUILD)/lint
 	@tools/rtl_files.py systole_chip rtl >$(BUILD)/lint/systole_chip.f
-	@$(foreach config,$(LINT_CONFIGS),$(VERILATOR) --lint-only -Wall --assert --no-timing \
-	  +incdir+rtl/common $(call mesh-of,$(config)) -f $(BUILD)/ibex.f lint.vlt \
-	  -f $(BUILD)/lint/systole_chip.f --top-module systole_chip &&) true
+	@$(foreach config,$(LINT_CONFIGS),$(foreach observable,1 0,$(VERILATOR) --lint-only -Wall --assert --no-timing \
+	  "-GObservable=1'b$(observable)" +incdir+rtl/common $(call mesh-of,$(config)) -f $(BUILD)/ibex.f lint.vlt \
+	  -f $(BUILD)/lint/systole_chip.f --top-module systole_chip &&)) true

@@ -36,6 +36,20 @@ std::unique_ptr<sc_core::sc_simcontext> make_kernel() {
   return std::make_unique<sc_core::sc_simcontext>();
 }
 
+[[noreturn]] void throw_unobserved(const char* what) {
+  throw Error(fmt::format("the chip was built without observability: no {}", what),
+              SYSTOLE_CONFIG "-unobserved", "--lockstep off --events off --explain off");
+}
+
+/// Throws for what this build cannot show.
+void require_observable(const SimulationOptions& options) {
+  if (kObservable) return;
+  if (options.lockstep) throw_unobserved("lockstep");
+  if (options.trace_to > 0) throw_unobserved("waves");
+  if (options.watch.bytes > 0) throw_unobserved("watch");
+  if (options.checkpoint_every > 0 || !options.resume.empty()) throw_unobserved("checkpoints");
+}
+
 }  // namespace
 
 SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
@@ -47,14 +61,17 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
       checkpoints_kept_(options.checkpoints_kept),
       folder_(options.checkpoint_folder),
       identity_(options.identity) {
+  require_observable(options);
   const KernelScope scope(kernel_.get());
   identity_.insert(identity_.begin(), {"the chip's build", build_id()});
   // First: a checkpoint that is refused leaves no wave file.
   if (!options.resume.empty()) begin_resume(options);
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
-  view_ = std::make_unique<ChipView>(config_, tb_->context());
-  tb_->on_hang = [this] { return to_string(activity()); };
-  tb_->tiles_run = [this] { return view_->tiles_run(); };
+  if (kObservable) view_ = std::make_unique<ChipView>(config_, tb_->context());
+  tb_->on_hang = [this] {
+    return kObservable ? to_string(activity()) : "the chip was built without observability";
+  };
+  tb_->tiles_run = [this] { return kObservable && view_->tiles_run(); };
   tb_->on_trace = [this](uint64_t cycle) { return take_trace(cycle); };
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
@@ -197,8 +214,15 @@ bool SimDevice::wait_interrupt(uint64_t max_cycles) {
 
 // ---------------------------------------------------------------------------------------- counters
 
+ChipCounters SimDevice::chip_counters() const {
+  if (kObservable) return view_->counters();
+  ChipCounters none;
+  none.cycle = tb_->cycle();
+  return none;
+}
+
 ChipCounters SimDevice::counters() const {
-  ChipCounters counters = view_->counters();
+  ChipCounters counters = chip_counters();
   for (unsigned c = 0; c < tb_->channels(); ++c) {
     const DramCounters& dram = tb_->dram(c).channel().counters();
     const AxiCounters& port = tb_->dram_port(c).counters();
@@ -212,7 +236,7 @@ ChipCounters SimDevice::counters() const {
 /// Throws once: what follows a first difference says nothing new.
 void SimDevice::check_accounts() {
   if (accounts_failed_ || tb_->broken()) return;
-  const ChipCounters counters = view_->counters();
+  const ChipCounters counters = chip_counters();
   accounts_failed_ = systole::unaccounted_cycles(counters) != 0;
   try {
     systole::check_accounts(counters);
@@ -271,6 +295,7 @@ golden::Node SimDevice::node_of(unsigned tile) const {
 }
 
 void SimDevice::observe(std::function<void(const CommandEvent&)> observer) {
+  if (!kObservable) throw_unobserved("events");
   observer_ = std::move(observer);
   // Of a resumed run: what came before.
   for (const CommandEvent& event : record_.events) observer_(event);
@@ -379,7 +404,7 @@ std::optional<golden::Opinion> SimDevice::opinion(golden::Node node, spec::Unit 
 }
 
 ChipActivity SimDevice::activity() const {
-  ChipActivity result = view_->activity();
+  ChipActivity result = kObservable ? view_->activity() : ChipActivity{};
   const auto port = [&](const std::string& name, const AxiSlave& slave) {
     result.memories.push_back({name, slave.waiting_read_beats(), slave.waiting_writes()});
   };

@@ -33,6 +33,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   uint64_t cycles() const override;
   bool needs_firmware() const override { return true; }
 
+  bool observable() const override { return kObservable; }
   void observe(std::function<void(const CommandEvent&)> observer) override;
   void sample(uint64_t cycles, std::function<void()> sampler) override {
     tb_->sample(cycles, std::move(sampler));
@@ -84,11 +85,13 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   golden::Node node_of(unsigned tile) const;
   void throw_mismatch() const;
   void check_accounts();
+  /// Those of the chip alone.
+  ChipCounters chip_counters() const;
 
   ChipConfig config_;
   std::unique_ptr<sc_core::sc_simcontext> kernel_;
   std::unique_ptr<ChipTb> tb_;
-  std::unique_ptr<ChipView> view_;
+  std::unique_ptr<ChipView> view_;  // none without observability
   std::unique_ptr<golden::LockstepJudge> judge_;
   std::function<void(const CommandEvent&)> observer_;
   bool stop_on_mismatch_;

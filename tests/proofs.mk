@@ -10,7 +10,7 @@ CXXFLAGS_baselines = $(CXXFLAGS_host)
 test-app: test-app_command_line
 test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery test-must_fail_bundle
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
-  $(BUILD)/firmware/firmware.bin
+  $(BUILD)/tiny-unobserved/libsystole_chip.so $(BUILD)/firmware/firmware.bin
 
 # ---- cycle counts ---------------------------------------------------------------------------------
 .PHONY: test-cycles baseline

@@ -68,6 +68,13 @@ void refuse_chip_options(const po::variables_map& map) {
   }
 }
 
+/// They are made of the events.
+void refuse_without_events(const RunOptions& o) {
+  if (o.explain) throw Error("events are needed", "--explain on", "--explain off", "--events off");
+  if (!o.timeline.empty())
+    throw Error("events are needed", "--timeline " + o.timeline, "--events on", "--events off");
+}
+
 /// The only positional word of `systole <command>`.
 std::string only(const std::vector<std::string>& positional, const std::string& command,
                  const std::string& what, const std::string& expected) {
@@ -102,7 +109,7 @@ po::variables_map parse(int argc, const char* const* argv, const po::options_des
 
 Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   std::vector<std::string> models, inputs, outputs;
-  std::string trace, lockstep = "on", explain = "on", on_mismatch = "stop";
+  std::string trace, lockstep = "on", events = "on", explain = "on", on_mismatch = "stop";
   po::options_description visible("Options", 100, 60);
   visible.add_options()  //
       ("input,i", po::value(&inputs)->value_name("[NAME=]FILE"),
@@ -139,6 +146,8 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
        "cycles between two samples of the timeline's counters")  //
       ("lockstep", po::value(&lockstep)->value_name("on|off")->default_value(lockstep),
        "judge every command of the chip against the functional model as it retires")  //
+      ("events", po::value(&events)->value_name("on|off")->default_value(events),
+       "follow every command: the cycles of each layer, and what bounds it")  //
       ("on-mismatch",
        po::value(&on_mismatch)->value_name("stop|continue")->default_value(on_mismatch),
        "what a command that differs does to the run")  //
@@ -210,6 +219,7 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   o.check = map.count("no-check") == 0;
   o.quiet = map.count("quiet") != 0;
   o.simulation.lockstep = on_or_off("--lockstep", lockstep);
+  o.events = on_or_off("--events", events);
   o.explain = on_or_off("--explain", explain);
   if (!o.bundle.empty() && !o.explain)
     throw Error("a bundle holds an explanation", "--bundle", "--explain on", "off");
@@ -223,6 +233,7 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (o.device != "chip") refuse_chip_options(map);
   if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
     throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
+  if (!o.events) refuse_without_events(o);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)

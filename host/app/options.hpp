@@ -36,6 +36,7 @@ struct RunOptions {
   uint32_t timeout_cycles = 0;
   bool check = true;
   bool quiet = false;
+  bool events = true;   // of the chip's commands are followed: cycles of layers
   bool explain = true;  // a failure on the chip
   std::string explain_folder = "build/explain";
   std::string bundle;  // of the explanation

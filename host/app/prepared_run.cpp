@@ -107,6 +107,7 @@ std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& o
           {"the firmware", Digest().add(file(session_options(options).firmware)).text()},
           {"--dram", options.simulation.dram},
           {"--lockstep", options.simulation.lockstep ? "on" : "off"},
+          {"--events", options.events ? "on" : "off"},
           {"--requests-of", std::to_string(options.inputs_per_request)},
           {"--timeout", std::to_string(options.timeout_cycles)},
           {"--plusarg", fmt::format("{}", fmt::join(options.simulation.plusargs, " "))},

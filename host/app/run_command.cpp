@@ -225,10 +225,12 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
   const auto chip = load_simulated_chip(chip_build(options, model.config), simulation);
   report::RunRecorder recorder(model, *chip, {!options.timeline.empty(), options.sample_cycles});
   report::CommandLog log;
-  chip->observe([&](const CommandEvent& event) {
-    recorder.add(event);
-    log.add(event);
-  });
+  if (options.events) {
+    chip->observe([&](const CommandEvent& event) {
+      recorder.add(event);
+      log.add(event);
+    });
+  }
   std::optional<Session> session;
   std::optional<RequestFailure> request;
   const auto tell = [&] {
@@ -277,6 +279,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.rows = model.config.num_rows;
   report.commit = options.commit;
   report.dram = options.simulation.dram;
+  report.events = options.events;
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.groups = model.division.groups;
   report.in_flight = model.division.in_flight;

@@ -55,8 +55,8 @@ struct DramChannelCounters {
 };
 
 struct ChipCounters {
-  uint64_t cycle = 0;  // of the io node's cycle counter
-  std::vector<TileCounters> tiles;
+  uint64_t cycle = 0;               // of the io node's cycle counter
+  std::vector<TileCounters> tiles;  // none, nor links, in a build without counters
   std::vector<LinkCounters> links;  // that lead to a neighbour or a node's own port
   std::vector<DramChannelCounters> channels;
 };

@@ -88,6 +88,11 @@ struct ChipFailure {
 
 class SimulatedChip : public Device {
  public:
+  /// False of a build without counters, trace, waves and checkpoints (`make
+  /// build-<config>-unobserved`): counters() then has no tiles and no links, and what asks for any
+  /// of the others throws Error.
+  virtual bool observable() const = 0;
+
   /// Sees every event from now on, in the order of the cycles. Empty: none.
   virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
 

@@ -19,6 +19,7 @@ class CommandLog {
     last_event_ = event.cycle;
     Unit& unit = units_[key(event.node, event.unit)];
     if (event.retired) {
+      if (unit.counts.size() <= event.pc) unit.counts.resize(event.pc + 1);
       Count& count = unit.counts[event.pc];
       ++count.retired;
       count.last = event.cycle;
@@ -69,9 +70,8 @@ class CommandLog {
   };
   Count count(golden::Node node, spec::Unit unit, uint32_t pc) const {
     const auto found = units_.find(key(node, unit));
-    if (found == units_.end()) return {};
-    const auto command = found->second.counts.find(pc);
-    return command == found->second.counts.end() ? Count{} : command->second;
+    if (found == units_.end() || pc >= found->second.counts.size()) return {};
+    return found->second.counts[pc];
   }
 
  private:
@@ -84,7 +84,7 @@ class CommandLog {
     std::optional<uint32_t> retired;
     std::optional<uint64_t> last_begin;
     std::deque<Begun> begun;
-    std::map<uint32_t, Count> counts;
+    std::vector<Count> counts;  // by pc
   };
   std::map<Key, Unit> units_;
   std::optional<uint64_t> last_event_;

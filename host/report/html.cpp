@@ -95,6 +95,18 @@ std::string section(const std::string& heading, const std::string& lead, const s
   return text + "</figure>\n";
 }
 
+/// What a reader would look for in vain.
+std::string missing(const RunReport& r) {
+  std::string text;
+  if (!r.observable) {
+    text += fmt::format(
+        "<p><strong>No counters in this build</strong> of the chip: make build-{} has them.</p>\n",
+        escape(r.config));
+  }
+  if (!r.events) text += "<p>Commands were not followed (--events off): no cycles of layers.</p>\n";
+  return text;
+}
+
 std::string sections(const RunReport& r) {
   std::string text;
   text +=
@@ -102,14 +114,14 @@ std::string sections(const RunReport& r) {
               "Cycles of one input, mean over all, from the begin of a layer's first command to "
               "the retirement of its last one; layers may overlap. Bound by: what the unit that "
               "is busy longest spends most of its cycles in the layer on.",
-              layer_rows(r));
+              r.events ? layer_rows(r) : "");
   text += section(
       "Roofline",
       "Each layer's speed over what it moves to and from DRAM, both axes logarithmic. No point "
       "can lie above a solid line: the level one is what the matrix units can do, the slope "
       "what DRAM delivers. Broken slopes: what the NoC's ports to memory and what the "
       "scratchpads would deliver.",
-      roofline_chart(r));
+      r.events ? roofline_chart(r) : "");
   text += section("Where the cycles of each unit went",
                   "Of the run after loading. In every cycle a unit is in exactly one state, or its "
                   "tile's clock stands still; a bar is the whole run.",
@@ -119,7 +131,7 @@ std::string sections(const RunReport& r) {
                   "Cycles of one input by unit, mean over the tiles. A unit's cycles since the end "
                   "of the command before belong to the command that it retires, so a wait at a "
                   "layer's begin is that layer's.",
-                  layer_states_chart(r));
+                  r.events ? layer_states_chart(r) : "");
   text += section("Network on chip",
                   "Load of every link: cycles in which it passed a flit of 32 bytes, over all "
                   "cycles of the run. Thicker is busier; dotted passed nothing. \"To node\" is the "
@@ -145,7 +157,7 @@ std::string html(const RunReport& r) {
       "<h1>{}</h1>\n<p class=\"lead\">One run on the simulated chip, Systole {}. A "
       "cycle is 1 ns.</p>\n",
       escape(r.model), escape(r.commit));
-  return text + summary(r) + sections(r) + "</body></html>\n";
+  return text + summary(r) + missing(r) + sections(r) + "</body></html>\n";
 }
 
 }  // namespace systole::report

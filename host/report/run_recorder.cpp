@@ -41,6 +41,7 @@ void RunRecorder::take(const Execution& execution) {
 void RunRecorder::loaded() { start_ = chip_.counters(); }
 
 void RunRecorder::finish(uint64_t launch, RunReport& report) const {
+  report.observable = chip_.observable();
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
   const StreamCycles stream = cycles_.stream(report.inputs);

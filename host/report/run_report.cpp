@@ -108,7 +108,7 @@ std::string division(const RunReport& r) {
 
 std::string table(const RunReport& r) {
   std::string text = fmt::format("{} on {} ({}, {})\n", r.model, r.device, r.config, division(r));
-  if (!r.layers.empty() && r.chip_cycles != 0) text += layer_table(r);
+  if (!r.layers.empty() && r.chip_cycles != 0 && r.events) text += layer_table(r);
   text += row("inputs", fmt::format("{}", r.inputs));
   if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
   text += row("bit-exact to functional model", verdict(r.matches_model));
@@ -125,6 +125,7 @@ std::string table(const RunReport& r) {
     text += row("control core awake",
                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
                                             static_cast<double>(r.chip_cycles)));
+    if (!r.observable) text += row("counters", "no counters in this build");
     text += row("simulated cycles per second", fmt::format("{:.0f}", r.sim_cycles_per_s));
   }
   if (r.lockstep_commands != 0)
@@ -155,6 +156,8 @@ std::string json(const RunReport& r) {
   j["wall_s"] = r.wall_s;
   j["core_awake_cycles"] = r.core_awake_cycles;
   j["lockstep_commands"] = r.lockstep_commands;
+  j["observable"] = r.observable;
+  j["events"] = r.events;
   j["bit_exact"]["functional_model"] = verdict_json(r.matches_model);
   j["bit_exact"]["graph_reference"] = verdict_json(r.matches_reference);
   j["layers"] = nlohmann::ordered_json::array();

@@ -60,6 +60,8 @@ struct RunReport {
   double wall_s = 0;
   uint64_t core_awake_cycles = 0;
   uint64_t lockstep_commands = 0;
+  bool observable = true;  // the chip has counters and a trace
+  bool events = true;      // commands were followed: layers have cycles
   std::vector<LayerReport> layers;
   std::vector<WaitReport> waits;         // of the run, longest first
   std::optional<ChipCounters> counters;  // of the run, after loading; `cycle`: how many cycles

@@ -9,7 +9,8 @@ module mem_node
   import systole_spec_pkg::*;
   import systole_pkg::*;
 #(
-    parameter int unsigned Y = 1
+    parameter int unsigned Y = 1,
+    parameter bit Observable = 1'b1  // as in noc_to_axi
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -81,7 +82,8 @@ module mem_node
     .X    (0),
     .Y    (Y),
     .Base (DramBase + (AddrBits'(Y) - AddrBits'(1)) * DramChannelBytes),
-    .Bytes(DramChannelBytes)
+    .Bytes(DramChannelBytes),
+    .Observable(Observable)
   ) u_noc_to_axi (
     .clk_i(clk),
     .rst_ni,

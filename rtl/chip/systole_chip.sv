@@ -6,6 +6,8 @@
 // Trace: what took effect in the cycle before, by tile, tile t = y * (NumCols - 1) + x - 1, and unit
 // (index t * NumUnits + unit), for the simulation; tile.sv says what it promises. `trace_any_o` is high
 // whenever anything in it is.
+// Observable = 0 leaves out what only observes: no counter counts, the trace is 0, TILE ID says so; nothing else
+// differs, in no cycle.
 // Clocks: every node gates its own; clk_i feeds the gates. Reset: asserted at once, released two cycles after the
 // pin.
 
@@ -17,6 +19,7 @@ module systole_chip
 #(
     parameter int unsigned NumCols = 3,
     parameter int unsigned NumRows = 2,
+    parameter bit Observable = 1'b1,
     localparam int unsigned NumTiles = (NumCols - 1) * NumRows,
     localparam int unsigned NumChannels = NumRows - 1
 ) (
@@ -199,7 +202,8 @@ module systole_chip
         .X(x),
         .Y(y),
         .NumCols(NumCols),
-        .NumRows(NumRows)
+        .NumRows(NumRows),
+        .Observable(Observable)
       ) u_noc (
         .clk_i,
         .rst_ni(rst_n),
@@ -245,7 +249,8 @@ module systole_chip
 
         io_node #(
           .NumCols(NumCols),
-          .NumRows(NumRows)
+          .NumRows(NumRows),
+          .Observable(Observable)
         ) u_io (
           .clk_i,
           .rst_ni(rst_n),
@@ -352,7 +357,8 @@ module systole_chip
         assign m_axi_mem_arburst_o[Channel] = arburst;
 
         mem_node #(
-          .Y(y)
+          .Y(y),
+          .Observable(Observable)
         ) u_mem (
           .clk_i,
           .rst_ni(rst_n),
@@ -413,19 +419,27 @@ module systole_chip
         // tile sees a copy that changes with its own clock, which is late only while that begins to run.
         logic [31:0] clock_off_q, clock_off_seen_q;
 
-        always_ff @(posedge clk_i) begin
-          if (!rst_n) clock_off_q <= '0;
-          else if (!enable) clock_off_q <= clock_off_q + 32'd1;
-        end
+        if (Observable) begin : gen_count
+          always_ff @(posedge clk_i) begin
+            if (!rst_n) clock_off_q <= '0;
+            else if (!enable) clock_off_q <= clock_off_q + 32'd1;
+          end
 
-        always_ff @(posedge clk) begin
-          if (!rst_n) clock_off_seen_q <= '0;
-          else clock_off_seen_q <= clock_off_q;
+          always_ff @(posedge clk) begin
+            if (!rst_n) clock_off_seen_q <= '0;
+            else clock_off_seen_q <= clock_off_q;
+          end
+        end else begin : gen_no_count
+          logic unused;
+          assign unused = ^clock_off_q;
+          assign clock_off_q = '0;
+          assign clock_off_seen_q = '0;
         end
 
         tile #(
           .NumCols(NumCols),
-          .NumRows(NumRows)
+          .NumRows(NumRows),
+          .Observable(Observable)
         ) u_tile (
           .clk_i(clk),
           .rst_ni(rst_n),

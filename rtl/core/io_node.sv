@@ -20,7 +20,8 @@ module io_node
     parameter int unsigned NumCols = 3,
     parameter int unsigned NumRows = 2,
     parameter bit SecureIbex = 1'b0,
-    parameter int unsigned PmpRegions = 0
+    parameter int unsigned PmpRegions = 0,
+    parameter bit Observable = 1'b1  // as in noc_to_axi
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -380,7 +381,8 @@ module io_node
     .X    (0),
     .Y    (0),
     .Base (HostMemBase),
-    .Bytes(HostMemBytes)
+    .Bytes(HostMemBytes),
+    .Observable(Observable)
   ) u_noc_to_axi (
     .clk_i             (clk),
     .rst_ni,

@@ -28,7 +28,8 @@ module noc_to_axi
     parameter logic [AddrBits-1:0] Base = DramBase,
     parameter logic [AddrBits-1:0] Bytes = DramChannelBytes,
     parameter int unsigned MaxReads = 32,
-    parameter int unsigned MaxWrites = 32
+    parameter int unsigned MaxWrites = 32,
+    parameter bit Observable = 1'b1  // 0: nothing is counted, stat_*_o are 0
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -423,18 +424,25 @@ module noc_to_axi
   // a refused request's data flits are dropped as they come.
   assign busy_o = read_pending || write_pending || refused_valid_q;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      stat_read_beats_o <= '0;
-      stat_write_beats_o <= '0;
-      stat_req_stalls_o <= '0;
-      stat_rsp_stalls_o <= '0;
-    end else begin
-      stat_read_beats_o <= stat_read_beats_o + 32'(r_take);
-      stat_write_beats_o <= stat_write_beats_o + 32'(take && state_q == TakeData);
-      stat_req_stalls_o <= stat_req_stalls_o + 32'(req_valid_i && !req_ready_o);
-      stat_rsp_stalls_o <= stat_rsp_stalls_o + 32'(rsp_valid_o && !rsp_ready_i);
+  if (Observable) begin : gen_count
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        stat_read_beats_o <= '0;
+        stat_write_beats_o <= '0;
+        stat_req_stalls_o <= '0;
+        stat_rsp_stalls_o <= '0;
+      end else begin
+        stat_read_beats_o <= stat_read_beats_o + 32'(r_take);
+        stat_write_beats_o <= stat_write_beats_o + 32'(take && state_q == TakeData);
+        stat_req_stalls_o <= stat_req_stalls_o + 32'(req_valid_i && !req_ready_o);
+        stat_rsp_stalls_o <= stat_rsp_stalls_o + 32'(rsp_valid_o && !rsp_ready_i);
+      end
     end
+  end else begin : gen_no_count
+    assign stat_read_beats_o = '0;
+    assign stat_write_beats_o = '0;
+    assign stat_req_stalls_o = '0;
+    assign stat_rsp_stalls_o = '0;
   end
 
   // -------------------------------------------------------------------------------------- assertions

@@ -11,7 +11,8 @@ module noc_node
     parameter int unsigned X = 0,
     parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 2,
-    parameter int unsigned NumRows = 2
+    parameter int unsigned NumRows = 2,
+    parameter bit Observable = 1'b1  // 0: nothing is counted, stat_o is 0
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -75,7 +76,8 @@ module noc_node
     .X(X),
     .Y(Y),
     .NumCols(NumCols),
-    .NumRows(NumRows)
+    .NumRows(NumRows),
+    .Observable(Observable)
   ) u_req (
     .clk_i        (req_clk),
     .rst_ni,
@@ -102,7 +104,8 @@ module noc_node
     .X(X),
     .Y(Y),
     .NumCols(NumCols),
-    .NumRows(NumRows)
+    .NumRows(NumRows),
+    .Observable(Observable)
   ) u_rsp (
     .clk_i        (rsp_clk),
     .rst_ni,

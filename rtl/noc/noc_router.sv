@@ -16,7 +16,8 @@ module noc_router
     parameter int unsigned X = 0,
     parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 2,
-    parameter int unsigned NumRows = 2
+    parameter int unsigned NumRows = 2,
+    parameter bit Observable = 1'b1  // 0: nothing is counted, stat_o is 0
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -141,17 +142,11 @@ module noc_router
     assign candidates = first != '0 ? first : request;
     assign grant = hold_q != '0 ? hold_q & head_valid_q : candidates & -candidates;
 
-    logic [31:0] flits_q, stalls_q;
-
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         hold_q <= '0;
         behind_q <= '0;
-        flits_q <= '0;
-        stalls_q <= '0;
       end else if (grant != '0) begin
-        if (ready_i[o]) flits_q <= flits_q + 32'd1;
-        else stalls_q <= stalls_q + 32'd1;
         if (ready_i[o] && (grant & head_last) != '0) begin
           hold_q <= '0;
           behind_q <= ~(grant | (grant - 1'b1));
@@ -159,6 +154,23 @@ module noc_router
           hold_q <= grant;
         end
       end
+    end
+
+    logic [31:0] flits_q, stalls_q;
+
+    if (Observable) begin : gen_count
+      always_ff @(posedge clk_i) begin
+        if (!rst_ni) begin
+          flits_q  <= '0;
+          stalls_q <= '0;
+        end else if (grant != '0) begin
+          if (ready_i[o]) flits_q <= flits_q + 32'd1;
+          else stalls_q <= stalls_q + 32'd1;
+        end
+      end
+    end else begin : gen_no_count
+      assign flits_q  = '0;
+      assign stalls_q = '0;
     end
 
     always_comb begin

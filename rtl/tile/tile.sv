@@ -16,7 +16,8 @@ module tile
   import tile_pkg::*;
 #(
     parameter int unsigned NumCols = 3,
-    parameter int unsigned NumRows = 2
+    parameter int unsigned NumRows = 2,
+    parameter bit Observable = 1'b1  // 0: no counters, their registers read 0; the trace is 0
 ) (
     input  logic clk_i,
     input  logic rst_ni,
@@ -201,18 +202,24 @@ module tile
       .retire_pc_o(retire_pc[u])
     );
 
-    unit_counters #(
-      .Unit(unit_e'(2'(u)))
-    ) u_counters (
-      .clk_i,
-      .rst_ni,
-      .state_i(state),
-      .take_mask_i(take_mask[u]),
-      .sem_nonzero_i(sem_nonzero),
-      .read_i(count_read),
-      .word_i(count_word),
-      .count_o(count)
-    );
+    if (Observable) begin : gen_counters
+      unit_counters #(
+        .Unit(unit_e'(2'(u)))
+      ) u_counters (
+        .clk_i,
+        .rst_ni,
+        .state_i(state),
+        .take_mask_i(take_mask[u]),
+        .sem_nonzero_i(sem_nonzero),
+        .read_i(count_read),
+        .word_i(count_word),
+        .count_o(count)
+      );
+    end else begin : gen_no_counters
+      logic unused;
+      assign unused = ^{state, count_read, count_word};
+      assign count  = '0;
+    end
   end
 
   rr_arbiter #(
@@ -521,7 +528,9 @@ module tile
     .events_o(ni_events)
   );
 
-  tile_regs u_regs (
+  tile_regs #(
+    .Observable(Observable)
+  ) u_regs (
     .clk_i,
     .rst_ni,
     .here_i,
@@ -573,48 +582,68 @@ module tile
   );
 
   // ----------------------------------------------------------------------------------- trace
-  logic [NumUnits-1:0] begin_q, retire_q;
-  pc_t begin_pc_q[NumUnits];
-  pc_t retire_pc_q[NumUnits];
-  logic post_taken_q, post_with_data_q, launch_q, fault_q;
-  node_t post_src_q;
+  logic told;  // the trace tells of something
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      begin_q <= '0;
-      retire_q <= '0;
-      post_taken_q <= 1'b0;
-      launch_q <= 1'b0;
-      fault_q <= 1'b0;
-    end else begin
-      begin_q <= cmd_valid & cmd_ready;
-      retire_q <= retire;
-      post_taken_q <= sem_post && !sem_overflow;
-      launch_q <= launch;
-      fault_q <= fault;
+  if (Observable) begin : gen_trace
+    logic [NumUnits-1:0] begin_q, retire_q;
+    pc_t begin_pc_q[NumUnits];
+    pc_t retire_pc_q[NumUnits];
+    logic post_taken_q, post_with_data_q, launch_q, fault_q;
+    node_t post_src_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        begin_q <= '0;
+        retire_q <= '0;
+        post_taken_q <= 1'b0;
+        launch_q <= 1'b0;
+        fault_q <= 1'b0;
+      end else begin
+        begin_q <= cmd_valid & cmd_ready;
+        retire_q <= retire;
+        post_taken_q <= sem_post && !sem_overflow;
+        launch_q <= launch;
+        fault_q <= fault;
+      end
     end
+
+    // Valid with the flags: unreset.
+    always_ff @(posedge clk_i) begin
+      for (int unsigned u = 0; u < NumUnits; u++) begin_pc_q[u] <= cmd_pc[u];
+      for (int unsigned u = 0; u < NumUnits; u++) retire_pc_q[u] <= retire_pc[u];
+      post_src_q <= sem_src;
+      post_with_data_q <= sem_with_data;
+    end
+
+    assign begin_o = begin_q;
+    assign begin_pc_o = begin_pc_q;
+    for (genvar u = 0; u < NumUnits; u++) begin : gen_retire
+      assign retire_o[u] = u == UnitMatrix ? retire[u] : retire_q[u];
+      assign retire_pc_o[u] = u == UnitMatrix ? retire_pc[u] : retire_pc_q[u];
+    end
+    assign post_taken_o = post_taken_q;
+    assign post_src_o = post_src_q;
+    assign post_with_data_o = post_with_data_q;
+    assign launch_o = launch_q;
+    assign fault_o = fault_q;
+    assign told = begin_q != '0 || retire_q != '0 || post_taken_q || launch_q || fault_q;
+  end else begin : gen_no_trace
+    logic [NumUnits:0] unused;
+    assign unused[NumUnits] = ^{retire, sem_src, sem_with_data, fault};
+    for (genvar u = 0; u < NumUnits; u++) begin : gen_unit
+      assign unused[u] = ^{cmd_pc[u], retire_pc[u]};
+      assign begin_pc_o[u] = '0;
+      assign retire_pc_o[u] = '0;
+    end
+    assign begin_o = '0;
+    assign retire_o = '0;
+    assign post_taken_o = 1'b0;
+    assign post_src_o = '0;
+    assign post_with_data_o = 1'b0;
+    assign launch_o = 1'b0;
+    assign fault_o = 1'b0;
+    assign told = 1'b0;
   end
 
-  // Valid with the flags: unreset.
-  always_ff @(posedge clk_i) begin
-    for (int unsigned u = 0; u < NumUnits; u++) begin_pc_q[u] <= cmd_pc[u];
-    for (int unsigned u = 0; u < NumUnits; u++) retire_pc_q[u] <= retire_pc[u];
-    post_src_q <= sem_src;
-    post_with_data_q <= sem_with_data;
-  end
-
-  assign begin_o = begin_q;
-  assign begin_pc_o = begin_pc_q;
-  for (genvar u = 0; u < NumUnits; u++) begin : gen_retire
-    assign retire_o[u] = u == UnitMatrix ? retire[u] : retire_q[u];
-    assign retire_pc_o[u] = u == UnitMatrix ? retire_pc[u] : retire_pc_q[u];
-  end
-  assign post_taken_o = post_taken_q;
-  assign post_src_o = post_src_q;
-  assign post_with_data_o = post_with_data_q;
-  assign launch_o = launch_q;
-  assign fault_o = fault_q;
-
-  assign busy_o = regs_busy || ni_busy || unit_busy != '0 || begin_q != '0 || retire_q != '0 || post_taken_q || launch_q ||
-      fault_q;
+  assign busy_o = regs_busy || ni_busy || unit_busy != '0 || told;
 endmodule

@@ -21,7 +21,9 @@ module tile_regs
   import systole_spec_pkg::*;
   import systole_pkg::*;
   import tile_pkg::*;
-(
+#(
+    parameter bit Observable = 1'b1  // 0: nothing is counted, the counters read 0
+) (
     input logic clk_i,
     input logic rst_ni,
     input node_t here_i,
@@ -300,32 +302,45 @@ module tile_regs
   logic [31:0] cycles_q;
   logic [31:0] req_out_q, rsp_out_q, req_in_q, rsp_in_q, stall_q, grants_q, refusals_q;
 
-  // Cleared at launch: unreset.
-  always_ff @(posedge clk_i) begin
-    if (launch_o) cycles_q <= '0;
-    else if (running_q) cycles_q <= cycles_q + 32'd1;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      req_out_q  <= '0;
-      rsp_out_q  <= '0;
-      req_in_q   <= '0;
-      rsp_in_q   <= '0;
-      stall_q    <= '0;
-      grants_q   <= '0;
-      refusals_q <= '0;
-    end else begin
-      if (ni_events_i != '0) begin
-        req_out_q <= req_out_q + 32'(ni_events_i.req_out);
-        rsp_out_q <= rsp_out_q + 32'(ni_events_i.rsp_out);
-        req_in_q  <= req_in_q + 32'(ni_events_i.req_in);
-        rsp_in_q  <= rsp_in_q + 32'(ni_events_i.rsp_in);
-        stall_q   <= stall_q + 32'(ni_events_i.stall);
-      end
-      grants_q   <= grants_q + 32'(spad_grants_i);
-      refusals_q <= refusals_q + 32'(spad_refusals_i);
+  if (Observable) begin : gen_count
+    // Cleared at launch: unreset.
+    always_ff @(posedge clk_i) begin
+      if (launch_o) cycles_q <= '0;
+      else if (running_q) cycles_q <= cycles_q + 32'd1;
     end
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        req_out_q  <= '0;
+        rsp_out_q  <= '0;
+        req_in_q   <= '0;
+        rsp_in_q   <= '0;
+        stall_q    <= '0;
+        grants_q   <= '0;
+        refusals_q <= '0;
+      end else begin
+        if (ni_events_i != '0) begin
+          req_out_q <= req_out_q + 32'(ni_events_i.req_out);
+          rsp_out_q <= rsp_out_q + 32'(ni_events_i.rsp_out);
+          req_in_q  <= req_in_q + 32'(ni_events_i.req_in);
+          rsp_in_q  <= rsp_in_q + 32'(ni_events_i.rsp_in);
+          stall_q   <= stall_q + 32'(ni_events_i.stall);
+        end
+        grants_q   <= grants_q + 32'(spad_grants_i);
+        refusals_q <= refusals_q + 32'(spad_refusals_i);
+      end
+    end
+  end else begin : gen_no_count
+    logic unused;
+    assign unused = ^{ni_events_i, spad_grants_i, spad_refusals_i};
+    assign cycles_q = '0;
+    assign req_out_q = '0;
+    assign rsp_out_q = '0;
+    assign req_in_q = '0;
+    assign rsp_in_q = '0;
+    assign stall_q = '0;
+    assign grants_q = '0;
+    assign refusals_q = '0;
   end
 
   assign count_read_o = reg_req_i && !reg_we_i;
@@ -342,7 +357,7 @@ module tile_regs
     rdata = '0;
     if (reg_req_i && !reg_we_i) begin
       unique case (1'b1)
-        word == WordId: rdata = {Version, 16'd0, here_i};
+        word == WordId: rdata = {Version, 15'd0, Observable, here_i};
         word == WordStatus: rdata = {25'd0, fault_q, done_q, running_q, unit_busy_i | seq_busy_i};
         word == WordFault: rdata = {fault_pc_q, 6'd0, fault_unit_q, fault_record_q.code};
         word == WordFaultInfoLo: rdata = fault_record_q.info[31:0];

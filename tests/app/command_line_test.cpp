@@ -219,6 +219,50 @@ TEST_CASE("systole: a run on the chip tells where its cycles went", "[app][chip]
                       [](const auto& event) { return event.value("cat", "") == "request"; }) == 3);
 }
 
+TEST_CASE("systole: a run that nobody watches says what is missing", "[app][chip]") {
+  const std::string images = write_npy("few.npy", first_images(2));
+  const std::string page = kScratch + "unwatched.html", json = kScratch + "unwatched.json";
+  const std::vector<std::string> run = {"run",  kModel,   "-i", images,     "--config",
+                                        "tiny", "--json", json, "--report", page};
+  const std::vector<std::string> off = {"--lockstep", "off", "--events", "off", "--explain", "off"};
+  const char* const no_counters = "no counters in this build";
+
+  SECTION("commands are not followed") {
+    const Outcome outcome = run_systole(joined(run, off));
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.out, !Contains("bound by") && !Contains(no_counters));
+    CHECK_THAT(read_text(page), !Contains("Roofline") && Contains("--events off") &&
+                                    Contains("Where the cycles of each unit went"));
+    const auto report = nlohmann::json::parse(read_text(json));
+    CHECK(report["events"] == false);
+    CHECK(report["counters"]["tiles"].size() == 2);
+  }
+  SECTION("a build without counters") {
+    const Outcome outcome = run_systole(joined(joined(run, off), {"--build", "tiny-unobserved"}));
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.out, Contains(no_counters) && !Contains("bound by"));
+    CHECK_THAT(read_text(page), Contains("No counters in this build") &&
+                                    Contains("make build-tiny") &&
+                                    !Contains("Where the cycles of each unit went"));
+    const auto report = nlohmann::json::parse(read_text(json));
+    CHECK(report["observable"] == false);
+    CHECK(report["counters"]["tiles"].empty());
+    CHECK(report["chip_cycles"] > 0);
+  }
+}
+
+TEST_CASE("systole: what is made of events is refused without them", "[app][chip]") {
+  const std::vector<std::string> run = {kModel, "-i",       kImages, "--config",
+                                        "tiny", "--events", "off"};
+  check_run_refused(run, {"--explain on", "--explain off", "--events off"}, "chip");
+  check_run_refused(joined(run, {"--explain", "off", "--timeline", kScratch + "no.json"}),
+                    {"--timeline", "--events on"}, "chip");
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--build", "tiny-unobserved"},
+                    {"built without observability", "--lockstep off --events off --explain off"},
+                    "chip");
+}
+
 TEST_CASE("systole: an output that exists is replaced, and kept when the run is refused", "[app]") {
   const std::string y = write_file("old.npy", "old");
   check_refused({"run", kModel, "-i", kDigits + "labels.npy", "-o", y, "-d", "model"},
@@ -275,6 +319,7 @@ TEST_CASE("systole: option values that mean nothing are refused", "[app]") {
     refused("--trace", trace, "FROM:TO");
   }
   refused("--lockstep", "maybe", "on or off");
+  refused("--events", "some", "on or off");
   refused("--requests-of", "0", "at least 1");
   refused("--requests-of", "-3", "at least 0");
   refused("--requests-of", "many", "systole run --help");

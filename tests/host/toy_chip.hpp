@@ -47,6 +47,7 @@ class ToyChip : public SimulatedChip {
     counters_.cycle += cycles;
   }
 
+  bool observable() const override { return true; }
   ChipCounters counters() const override { return counters_; }
   void observe(std::function<void(const CommandEvent&)> observer) override {
     observer_ = std::move(observer);

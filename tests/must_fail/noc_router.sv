@@ -13,6 +13,7 @@ module noc_router
     parameter int unsigned Y = 0,
     parameter int unsigned NumCols = 2,
     parameter int unsigned NumRows = 2,
+    parameter bit Observable = 1'b1,
     parameter bit Broken = 1'b0
 ) (
     input  logic          clk_i,
@@ -120,7 +121,8 @@ module noc_router
     .X(X),
     .Y(Y),
     .NumCols(NumCols),
-    .NumRows(NumRows)
+    .NumRows(NumRows),
+    .Observable(Observable)
   ) u_right (
     .valid_i(valid),
     .ready_o(ready),

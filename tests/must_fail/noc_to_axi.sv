@@ -12,6 +12,7 @@ module noc_to_axi
     parameter logic [AddrBits-1:0] Bytes = DramChannelBytes,
     parameter int unsigned MaxReads = 32,
     parameter int unsigned MaxWrites = 32,
+    parameter bit Observable = 1'b1,
     parameter bit Broken = 1'b0
 ) (
     input logic clk_i,
@@ -102,7 +103,8 @@ module noc_to_axi
     .Base(Base),
     .Bytes(Bytes),
     .MaxReads(MaxReads),
-    .MaxWrites(MaxWrites)
+    .MaxWrites(MaxWrites),
+    .Observable(Observable)
   ) u_right (
     .m_axi_wstrb_o(wstrb),
     .m_axi_arvalid_o(arvalid),

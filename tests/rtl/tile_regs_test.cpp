@@ -138,7 +138,7 @@ TEST_CASE("tile_regs: every writable register keeps its own value", "[tile_regs]
     INFO("offset " << offset);
     REQUIRE(dut.read(offset) == (want.count(offset) ? want[offset] : 0));
   }
-  REQUIRE(dut.read(SYSTOLE_TILE_ID) == 0x01000001);
+  REQUIRE(dut.read(SYSTOLE_TILE_ID) == 0x01000101);
   for (int i = 0; i < 16; ++i) {
     REQUIRE(dut->param_o[i] == want[SYSTOLE_TILE_PARAM0 + 4 * i]);
     REQUIRE(dut->step_o[i] == want[SYSTOLE_TILE_STEP0 + 4 * i]);

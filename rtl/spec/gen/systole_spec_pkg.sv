@@ -712,6 +712,8 @@ package systole_spec_pkg;
   localparam int unsigned TileRegsIdXWidth = 4;
   localparam int unsigned TileRegsIdYLsb = 4;
   localparam int unsigned TileRegsIdYWidth = 4;
+  localparam int unsigned TileRegsIdCountersLsb = 8;
+  localparam int unsigned TileRegsIdCountersWidth = 1;
   localparam int unsigned TileRegsIdVersionLsb = 24;
   localparam int unsigned TileRegsIdVersionWidth = 8;
   localparam logic [11:0] TileRegsStatusOffset = 12'h004;
