@@ -457,6 +457,16 @@ class Executor {
     output = graph::transpose(input(node, 0), op.perm);
   }
 
+  void run(const graph::Select& op, const Node& node, Tensor& output) const {
+    output = graph::select(input(node, 0), op.index, op.fill);
+  }
+
+  void run(const graph::Concat& op, const Node& node, Tensor& output) const {
+    std::vector<const Tensor*> parts;
+    for (const graph::ValueId id : node.inputs) parts.push_back(&tensor(id));
+    output = graph::concat(parts, op.axis);
+  }
+
   const graph::Graph& graph_;
   std::vector<const Tensor*> tensors_;  // by value
   std::vector<std::unique_ptr<Tensor>> owned_;

@@ -40,7 +40,8 @@ std::string operator_name(const Operator& op) {
                                       "Binary",       "Softmax",
                                       "RowMean",      "QMaxPool",
                                       "QAveragePool", "QGlobalAveragePool",
-                                      "Reshape",      "Transpose"};
+                                      "Reshape",      "Transpose",
+                                      "Select",       "Concat"};
   static_assert(std::size(names) == std::variant_size_v<Operator>);
   return names[op.index()];
 }

@@ -8,7 +8,7 @@
 //   outputs,
 //     what nothing quantizes at once (products, element-wise operators, pools), and pure data
 //     movement. A value with `constant` is known now and is written by no node. Weights and biases
-//     are in the nodes.
+//     are in the nodes. s32 and s64 are for what only moves them.
 //   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
 //     read one tensor with different ones.
 //   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
@@ -30,6 +30,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/graph/index_map.hpp"
 #include "host/import/model.hpp"
 #include "host/import/tensor.hpp"
 
@@ -39,7 +40,7 @@ using ValueId = int;
 
 struct Value {
   std::string name;  // the ONNX tensor's name; unique; made up ("conv1/relu#1") where ONNX has none
-  DataType type;     // F32, S8 or U8
+  DataType type;     // F32, S8 or U8; S32 and S64 between operators that only move data
   Shape shape;
   std::optional<Tensor> constant;
 };
@@ -239,9 +240,22 @@ struct Transpose {
   std::vector<int64_t> perm;
 };
 
-using Operator =
-    std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary, Binary,
-                 Softmax, RowMean, QMaxPool, QAveragePool, QGlobalAveragePool, Reshape, Transpose>;
+// inputs: x of any type. output: same type; element [i0, i1, ...] is x[index[0][i0], index[1][i1],
+// ...], or `fill`, a scalar, where one of these is kFillIndex. Slice, Split, Pad, Gather, Tile,
+// Resize.
+struct Select {
+  std::vector<IndexMap> index;  // one an axis
+  Tensor fill;
+};
+
+// inputs: one or more of one type, of one shape but for `axis`. output: one behind the other.
+struct Concat {
+  int64_t axis = 0;
+};
+
+using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary,
+                              Binary, Softmax, RowMean, QMaxPool, QAveragePool, QGlobalAveragePool,
+                              Reshape, Transpose, Select, Concat>;
 
 struct Node {
   std::string name;  // the ONNX node it comes from, for reports and messages
@@ -253,7 +267,7 @@ struct Node {
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
-  std::vector<ValueId> inputs;   // run-time inputs, in the model's order; f32, s8 or u8
+  std::vector<ValueId> inputs;   // run-time inputs, in the model's order; f32, s8 or u8, s32, s64
   std::vector<ValueId> outputs;  // in the model's order, under the model's names
 
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }

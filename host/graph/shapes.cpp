@@ -120,6 +120,8 @@ Shape broadcast(const Shape& a, const Shape& b, const std::string& where) {
 Shape reshape_target(const Shape& input, const std::vector<int64_t>& request, bool allow_zero,
                      const std::string& where) {
   const int64_t elements = element_count(input, where);
+  const Error misfit("reshape does not fit", where, fmt::format("{} elements", elements),
+                     to_string(request));
   Shape result = request;
   int64_t known = 1;
   int inferred = -1;
@@ -127,18 +129,17 @@ Shape reshape_target(const Shape& input, const std::vector<int64_t>& request, bo
     if (result[i] == 0 && !allow_zero && i < input.size()) result[i] = input[i];
     if (result[i] == -1 && inferred < 0) {
       inferred = static_cast<int>(i);
-    } else if (result[i] < 1 || result[i] > elements / known) {
-      throw Error("reshape does not fit", where, fmt::format("{} elements", elements),
-                  to_string(request));
+    } else if (result[i] < 0 || result[i] > kMaxElements || known > kMaxElements) {
+      throw misfit;
     } else {
       known *= result[i];
     }
   }
-  if (inferred >= 0) result[static_cast<size_t>(inferred)] = elements / known;
-  if (element_count(result, where) != elements) {
-    throw Error("reshape does not fit", where, fmt::format("{} elements", elements),
-                to_string(request));
+  if (inferred >= 0) {
+    if (known == 0) throw misfit;
+    result[static_cast<size_t>(inferred)] = elements / known;
   }
+  if (element_count(result, where) != elements) throw misfit;
   return result;
 }
 

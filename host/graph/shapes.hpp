@@ -1,6 +1,6 @@
 // Shape inference: what ONNX says an operator's output looks like, and constants moved likewise.
 //
-// `where` names the node in messages. Every result has dimensions of at least 1.
+// `where` names the node in messages.
 #pragma once
 
 #include <string>
