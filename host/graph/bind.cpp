@@ -35,6 +35,7 @@ const std::vector<ParameterSlots>& parameter_slots() {
       {"ReduceMean", {1}},
       {"QLinearAveragePool", {1, 2, 3, 4}},
       {"QLinearGlobalAveragePool", {1, 2, 3, 4}},
+      {"QLinearConcat", {0, 1, 3, 4, 6, 7, 9, 10, 12, 13}},
       {"Reshape", {1}},
       {"Clip", {1, 2}},
       {"Squeeze", {1}},

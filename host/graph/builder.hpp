@@ -154,6 +154,7 @@ class Builder {
   void gather(const onnx::Node& node);
   void resize(const onnx::Node& node);
   void concat(const onnx::Node& node);
+  void qlinear_concat(const onnx::Node& node);
   // Output `output` of a node that does `steps` to its input 0, which gives `shape`.
   void move_data(const onnx::Node& node, const std::vector<Step>& steps, const Shape& shape,
                  size_t output = 0);

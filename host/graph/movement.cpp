@@ -397,21 +397,16 @@ void Builder::resize(const onnx::Node& node) {
 // ------------------------------------------------------------------------------
 
 void Builder::concat(const onnx::Node& node) {
-  Shape shape = shape_of(node, 0);
-  const int64_t axis =
-      resolve_axis(integer(node, "axis", 1), static_cast<int64_t>(shape.size()), where(node));
-  const auto along = static_cast<size_t>(axis);
-  for (size_t i = 1; i < node.inputs.size(); ++i) {
-    if (type_of(node, i) != type_of(node, 0)) {
-      throw Error("types differ", where(node), to_string(type_of(node, 0)),
-                  to_string(type_of(node, i)));
-    }
-    const Shape& other = shape_of(node, i);
-    bool fits = other.size() == shape.size();
-    for (size_t d = 0; fits && d < shape.size(); ++d) fits = d == along || other[d] == shape[d];
-    if (!fits) throw Error("shapes do not fit", where(node), to_string(shape), to_string(other));
-    shape[along] += other[along];
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    shapes.push_back(shape_of(node, i));
+    if (type_of(node, i) == type_of(node, 0)) continue;
+    throw Error("types differ", where(node), to_string(type_of(node, 0)),
+                to_string(type_of(node, i)));
   }
+  const int64_t axis = resolve_axis(integer(node, "axis", 1),
+                                    static_cast<int64_t>(shape_of(node, 0).size()), where(node));
+  const Shape shape = concat_target(shapes, axis, where(node));
   if (element_count(shape, where(node)) == 0) {
     define(node, std::make_shared<const Tensor>(type_of(node, 0), shape));
   } else if (!concat_values(node, axis, shape)) {
@@ -461,6 +456,33 @@ void Builder::concat_expressions(const onnx::Node& node, int64_t axis, const Sha
   joined.shape = shape;
   joined.node = node.label();
   define(node, Expression{std::move(joined), {}, shape, false});
+}
+
+void Builder::qlinear_concat(const onnx::Node& node) {
+  // Scale and zero point of the output, then tensor, scale and zero point of each input.
+  std::vector<Expression> parts;
+  Joined joined;
+  for (size_t i = 2; i + 2 < node.inputs.size(); i += 3) {
+    const Operand x = qlinear_operand(node, i);
+    const Value& value = graph_.value(x.value);
+    Dequantized source;
+    source.q = x.value;
+    source.type = value.type;
+    source.scale = {x.params.scale};
+    source.zero_point = {x.params.zero_point};
+    parts.push_back({source, {}, value.shape, false});
+    joined.tensors.push_back(node.inputs[i]);
+  }
+  if (parts.empty()) throw Error("no inputs", where(node), "at least one");
+  joined.axis = resolve_axis(integer(node, "axis", 1), static_cast<int64_t>(parts[0].shape.size()),
+                             where(node));
+  std::vector<Shape> shapes;
+  for (const Expression& part : parts) shapes.push_back(part.shape);
+  const Shape shape = concat_target(shapes, joined.axis, where(node));
+  joined.node = node.label();
+  joined.parts = std::make_shared<const std::vector<Expression>>(std::move(parts));
+  const Dequantized y = parameters(node, 0, {}, 0, std::nullopt);
+  finish_qlinear(node, Expression{std::move(joined), {}, shape, false}, y);
 }
 
 }  // namespace systole::graph

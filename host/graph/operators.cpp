@@ -93,6 +93,7 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"com.microsoft.DequantizeLinear", &Builder::dequantize_linear},
       {"com.microsoft.QLinearAdd", &Builder::qlinear_add},
       {"com.microsoft.QLinearAveragePool", &Builder::qlinear_average_pool},
+      {"com.microsoft.QLinearConcat", &Builder::qlinear_concat},
       {"com.microsoft.QLinearGlobalAveragePool", &Builder::qlinear_global_average_pool},
       {"com.microsoft.QLinearLeakyRelu", &Builder::qlinear_leaky_relu},
       {"com.microsoft.QLinearMul", &Builder::qlinear_mul},

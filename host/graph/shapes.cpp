@@ -197,6 +197,20 @@ Shape unsqueeze_target(const Shape& input, const std::vector<int64_t>& axes,
   return result;
 }
 
+Shape concat_target(const std::vector<Shape>& inputs, int64_t axis, const std::string& where) {
+  Shape result = inputs.front();
+  const auto along = static_cast<size_t>(axis);
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    const Shape& other = inputs[i];
+    bool fits = other.size() == result.size();
+    for (size_t d = 0; fits && d < other.size(); ++d) fits = d == along || other[d] == result[d];
+    if (!fits) throw Error("shapes do not fit", where, to_string(result), to_string(other));
+    result[along] += other[along];
+  }
+  element_count(result, where);
+  return result;
+}
+
 std::vector<int64_t> permutation(const std::vector<int64_t>& perm, size_t rank,
                                  const std::string& where) {
   std::vector<int64_t> result = perm;

@@ -43,6 +43,9 @@ Shape squeeze_target(const Shape& input, const std::vector<int64_t>& axes,
 Shape unsqueeze_target(const Shape& input, const std::vector<int64_t>& axes,
                        const std::string& where);
 
+// Concat: equal but for `axis`, along which sizes add up.
+Shape concat_target(const std::vector<Shape>& inputs, int64_t axis, const std::string& where);
+
 // A permutation of `rank` axes; empty: reversed. Throws Error unless it is one.
 std::vector<int64_t> permutation(const std::vector<int64_t>& perm, size_t rank,
                                  const std::string& where);
