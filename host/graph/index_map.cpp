@@ -84,7 +84,7 @@ IndexMap slice_map(int64_t size, int64_t start, int64_t end, int64_t step,
     for (; i < last; i = step < size ? i + step : size) map.push_back(i);
   } else {
     const int64_t last = resolved(end, -1, size - 1);
-    int64_t i = resolved(start, -1, size - 1);
+    int64_t i = resolved(start, std::min<int64_t>(size - 1, 0), size - 1);
     for (; i > last; i = step > -size ? i + step : -1) map.push_back(i);
   }
   return map;
@@ -171,7 +171,8 @@ float original(const ResizeAxis& axis, float x, const std::string& mode, const s
               mode);
 }
 
-float nearest_of(float x, const std::string& mode, const std::string& where) {
+float nearest_of(float x, float scale, const std::string& mode, const std::string& where) {
+  if (mode == "simple") return scale < 1.0f ? std::ceil(x) : std::trunc(x);
   if (mode == "floor") return std::floor(x);
   if (mode == "ceil") return std::ceil(x);
   if (mode == "round_prefer_ceil") return std::round(x);
@@ -187,13 +188,13 @@ float nearest_of(float x, const std::string& mode, const std::string& where) {
 IndexMap resize_map(const ResizeAxis& axis, const std::string& coordinates,
                     const std::string& nearest, const std::string& where) {
   const bool crops = coordinates == "tf_crop_and_resize";
-  if (axis.scale == 1.0f && axis.input == axis.output && !crops) return identity_map(axis.input);
+  if (axis.scale == 1.0f) return identity_map(axis.input);
   IndexMap map;
   const auto last = static_cast<float>(axis.input - 1);
   for (int64_t i = 0; i < axis.output; ++i) {
     const float x = original(axis, static_cast<float>(i), coordinates, where);
     const bool outside = crops && (x < 0.0f || x > last);
-    const float at = std::clamp(nearest_of(x, nearest, where), 0.0f, last);
+    const float at = std::clamp(nearest_of(x, axis.scale, nearest, where), 0.0f, last);
     map.push_back(outside ? kFillIndex : static_cast<int64_t>(at));
   }
   return map;

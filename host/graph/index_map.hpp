@@ -38,7 +38,9 @@ IndexMap pad_map(int64_t size, int64_t begin, int64_t end, const std::string& mo
 // Gather: indices from -size to size - 1.
 IndexMap gather_map(int64_t size, const Tensor& indices, const std::string& where);
 
-// One axis of Resize. Coordinates are computed in binary32 as ONNX Runtime does.
+// One axis of Resize. As ONNX Runtime does, coordinates are computed in binary32, and an axis of
+// scale 1 stays as it is, in every mode. Beside ONNX's roundings there is "simple", from before
+// they had names: up where it becomes smaller, else toward zero.
 struct ResizeAxis {
   int64_t input = 1;
   int64_t output = 1;

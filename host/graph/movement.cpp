@@ -350,7 +350,7 @@ std::vector<ResizeAxis> Builder::resize_axes(const onnx::Node& node) const {
       axis.scale = shared ? *shared : static_cast<float>(sizes[i]) / size;
       axis.output = shared ? static_cast<int64_t>(std::round(size * axis.scale)) : sizes[i];
     }
-    if (!(axis.scale > 0.0f) || !std::isfinite(axis.scale) || axis.output < 1) {
+    if (!(axis.scale > 0.0f) || !std::isfinite(axis.scale) || axis.output < 0) {
       throw Error("scales or sizes are out of range", where(node), "positive",
                   fmt::format("scale {}, size {}", axis.scale, axis.output));
     }
@@ -375,7 +375,7 @@ void Builder::resize(const onnx::Node& node) {
   const auto coordinates = attribute<std::string>(node, "coordinate_transformation_mode",
                                                   is_old ? "asymmetric" : "half_pixel");
   const auto nearest =
-      attribute<std::string>(node, "nearest_mode", is_old ? "floor" : "round_prefer_floor");
+      attribute<std::string>(node, "nearest_mode", is_old ? "simple" : "round_prefer_floor");
   std::vector<IndexMap> maps;
   for (const ResizeAxis& axis : resize_axes(node)) {
     element_count({axis.output}, where(node));

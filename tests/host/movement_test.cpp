@@ -62,6 +62,8 @@ TEST_CASE("slices count from both ends, clamp, and run backwards", "[movement]")
   CHECK(graph::slice_map(5, -1, -1000, -2, "") == IndexMap{4, 2, 0});
   CHECK(graph::slice_map(5, 1000, 0, -3, "") == IndexMap{4, 1});
   CHECK(graph::slice_map(5, 0, 5, int64_t{1} << 62, "") == IndexMap{0});
+  CHECK(graph::slice_map(5, -9, -9, -1, "") == IndexMap{0});
+  CHECK(graph::slice_map(0, 3, -9, -1, "").empty());
   CHECK(graph::slice_map(5, 3, 2, 1, "").empty());
   CHECK(graph::slice_map(5, 1000, 2000, 1, "").empty());
   CHECK_THROWS_WITH(graph::slice_map(5, 0, 5, 0, "here"), Contains("here") && Contains("step 0"));
@@ -92,8 +94,9 @@ TEST_CASE("nearest neighbours follow the coordinate mode and the rounding", "[mo
   CHECK(map(4, 2, "align_corners", "floor") == IndexMap{0, 3});
   CHECK(map(4, 1, "align_corners", "floor") == IndexMap{0});
   CHECK(map(2, 4, "tf_half_pixel_for_nn", "floor") == IndexMap{0, 0, 1, 1});
-  CHECK(graph::resize_map({4, 4, 1.0f, {-0.5f, 1.0f}}, "tf_crop_and_resize", "floor", "") ==
-        IndexMap{-1, 0, 1, 3});
+  CHECK(map(4, 3, "asymmetric", "simple") == IndexMap{0, 2, 3});
+  CHECK(graph::resize_map({4, 5, 1.25f, {-0.5f, 1.0f}}, "tf_crop_and_resize", "floor", "") ==
+        IndexMap{-1, -1, 0, 1, 3});
   CHECK_THROWS_WITH(map(2, 4, "cubic", "floor"), Contains("half_pixel_symmetric"));
   CHECK_THROWS_WITH(map(2, 4, "asymmetric", "up"), Contains("round_prefer_ceil"));
 }
