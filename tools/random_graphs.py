@@ -69,6 +69,7 @@ class Builder:
         self.may_stay_float = False  # whether the operator being drawn is the last one
         self.float_output = None
         self.step = 0  # by how much an element of the last tensor may differ
+        self.final_type = TensorProto.FLOAT  # of float_output
 
     # ---- dice
     def chance(self, p):
@@ -414,6 +415,40 @@ class Builder:
             return self.stay_float(y, value)
         return self.quantize(y, value, out)
 
+    def integer_product(self, x, operator, array, weight, **attributes):
+        """MatMulInteger or ConvInteger at the end of the graph, its sums as they are or as binary32."""
+        self.operators.append(operator)
+        zero = self.quantized[x].zero
+        value = self.evaluate(operator.removesuffix("Integer"),
+                              [self.values[x], array.astype(np.float32)], **attributes)
+        inputs = [x, self.initializer("w", array), self.initializer("x_zero", zero),
+                  self.initializer("w_zero", weight.zero)]
+        if self.chance(0.3):
+            self.bind_at_run_time(set(inputs[1:]))
+        y = self.node(operator, inputs, self.name("sums"), **attributes)
+        self.final_type = TensorProto.INT32
+        if self.chance(0.3):
+            self.operators.append("Cast")
+            y = self.node("Cast", [y], self.name("real"), to=TensorProto.FLOAT)
+            self.final_type = TensorProto.FLOAT
+        self.values[y] = value
+        self.float_output = y
+        return y
+
+    def matmul_integer(self, x):
+        depth, columns = self.values[x].shape[-1], self.pick(1, 2, 7, 16, 17, 32, 33, 64)
+        array, weight = self.weights((depth, columns), 1)
+        return self.integer_product(x, "MatMulInteger", array, weight)
+
+    def conv_integer(self, x):
+        """Of uint8 by uint8, one zero point: what ONNX Runtime has."""
+        _, channels, height, width = self.values[x].shape
+        attributes = self.window(height, width)
+        filters = self.pick(1, 2, 5, 16, 17, 32)
+        array = self.rng.integers(0, 256, (filters, channels, *attributes["kernel_shape"]), np.uint8)
+        weight = Quantized(1.0, np.array(self.between(0, 255), np.uint8))
+        return self.integer_product(x, "ConvInteger", array, weight, **attributes)
+
     def add(self, x):
         return self.two_operands("Add", x)
 
@@ -751,7 +786,7 @@ class Builder:
     def finish(self, last):
         """Makes `last` the graph's output and gives the model."""
         if self.float_output:
-            output, element = last, TensorProto.FLOAT
+            output, element = last, self.final_type
         elif self.qoperator and self.chance(0.5):
             self.features.add("quantized output")
             output, element = last, self.quantized[last].dtype
@@ -781,9 +816,18 @@ TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add", *ANY)
 THREE = ("matmul", "matmul_two", "add", "relu", *ANY)
 
 
+INTEGER = {"matmul_integer": (2, 3), "conv_integer": (4,)}  # their ranks; nothing is drawn behind them
+
+
 def random_graph(rng, only):
     """A Builder that holds a chain of one to six operators, and the chain's last tensor."""
     builder = Builder(rng, qoperator=rng.random() < 0.4)
+    if only in INTEGER:
+        rank = builder.pick(*INTEGER[only])
+        builder.types = [np.uint8] if only == "conv_integer" else builder.types
+        x = builder.add_input([builder.between(1, 3), *(builder.between(1, 20) for _ in range(rank - 1))])
+        x = builder.relu(x) if builder.chance(0.5) else x
+        return builder, getattr(builder, only)(x)
     wanted = only or ("conv" if builder.chance(0.25) else builder.pick(*FOUR, *TWO, *THREE, *LAST))
     rank = 4 if wanted in FOUR else 2
     if wanted in ("matmul", "matmul_two") and builder.chance(0.4):
@@ -865,7 +909,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder, emptied first")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the first case; the next one's is +1")
-    parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE + LAST)), help="first operator")
+    parser.add_argument("--only", choices=sorted({*FOUR, *TWO, *THREE, *LAST, *INTEGER}), help="first operator")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
     seeds = range(arguments.seed, arguments.seed + arguments.count)

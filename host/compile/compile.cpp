@@ -254,10 +254,8 @@ void Compiler::define(const Node& node, Stored value) {
 }
 
 void Compiler::copy(const Stored& from, Stored& to) {
-  // The vector unit has no operands of these types.
-  if (from.type == DataType::S32 || from.type == DataType::S64) {
-    return emit_copy(context_, from, to);
-  }
+  // The vector unit has no operands of 64 bits.
+  if (from.type == DataType::S64) return emit_copy(context_, from, to);
   MapOperator op;
   op.first = &from;
   op.output = &to;

@@ -395,8 +395,10 @@ spec::Vtype vector_type(DataType type) {
       return spec::Vtype::U8;
     case DataType::F32:
       return spec::Vtype::F32;
+    case DataType::S32:
+      return spec::Vtype::S32;
     default:
-      throw Error("no such operand type", "vector pass", "int8, uint8, float32", to_string(type));
+      throw Error("no such operand type", "vector pass", "at most 32 bits", to_string(type));
   }
 }
 

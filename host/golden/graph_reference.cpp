@@ -20,6 +20,8 @@ std::vector<int32_t> integers(const Tensor& tensor) {
   std::vector<int32_t> result(static_cast<size_t>(tensor.size()));
   if (tensor.type() == DataType::S8) {
     std::copy_n(tensor.data<int8_t>(), result.size(), result.begin());
+  } else if (tensor.type() == DataType::S32) {
+    std::copy_n(tensor.data<int32_t>(), result.size(), result.begin());
   } else {
     std::copy_n(tensor.data<uint8_t>(), result.size(), result.begin());
   }
@@ -139,6 +141,10 @@ class Executor {
         for (int64_t oh = 0; oh < out[2]; ++oh) {
           for (int64_t ow = 0; ow < out[3]; ++ow) {
             const int32_t acc = convolve(op, shape, x, w, n, m, oh, ow);
+            if (output.type() == DataType::S32) {
+              output.data<int32_t>()[i++] = acc;
+              continue;
+            }
             put(output, i++,
                 requantize_accumulator(acc, op.multiplier[static_cast<size_t>(m)], op.y.zero_point,
                                        op.clamp));
@@ -162,7 +168,9 @@ class Executor {
         }
       }
       for (size_t n = 0; n < columns; ++n, ++first) {
-        if (output.type() == DataType::F32) {
+        if (output.type() == DataType::S32) {
+          output.data<int32_t>()[first] = acc[n];
+        } else if (output.type() == DataType::F32) {
           output.data<float>()[first] = product(acc[n], op.multiplier[n], op.float_clamp);
         } else {
           put(output, first,

@@ -41,6 +41,8 @@ const std::vector<ParameterSlots>& parameter_slots() {
       {"Squeeze", {1}},
       {"Unsqueeze", {1}},
       {"Dropout", {1, 2}},
+      {"ConvInteger", {1, 2, 3}},
+      {"MatMulInteger", {2, 3}},
       {"Gather", {1}},
       {"Pad", {1, 2, 3}},
       {"Resize", {1, 2, 3}},

@@ -171,6 +171,15 @@ class Builder {
   bool concat_values(const onnx::Node& node, int64_t axis, const Shape& shape);
   void concat_expressions(const onnx::Node& node, int64_t axis, const Shape& shape);
 
+  // ---- integer.cpp: products whose integers are the result, and Cast
+  void conv_integer(const onnx::Node& node);
+  void matmul_integer(const onnx::Node& node);
+  void cast(const onnx::Node& node);
+  // Input i, s8 or u8, with its zero points in input `zero`, one or one an index of `axis`.
+  Dequantized integer_input(const onnx::Node& node, size_t i, size_t zero, int64_t axis);
+  Operand integer_operand(const onnx::Node& node, size_t i, size_t zero);
+  void define_sums(const onnx::Node& node, const Expression& expression);
+
   // ---- builder.cpp: access to symbols, emission
   std::string where(const onnx::Node& node) const;
   std::string where_of(const Pending& pending) const;

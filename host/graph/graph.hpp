@@ -8,7 +8,8 @@
 //   outputs,
 //     what nothing quantizes at once (products, element-wise operators, pools), and pure data
 //     movement. A value with `constant` is known now and is written by no node. Weights and biases
-//     are in the nodes. s32 and s64 are for what only moves them.
+//     are in the nodes. s32 are sums of products (MatMulInteger); s32 and s64 for the
+//     rest only move.
 //   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
 //     read one tensor with different ones.
 //   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
@@ -40,7 +41,7 @@ using ValueId = int;
 
 struct Value {
   std::string name;  // the ONNX tensor's name; unique; made up ("conv1/relu#1") where ONNX has none
-  DataType type;     // F32, S8 or U8; S32 and S64 between operators that only move data
+  DataType type;
   Shape shape;
   std::optional<Tensor> constant;
 };
@@ -94,7 +95,8 @@ struct Quantize {
   Clamp clamp;
 };
 
-// inputs: x s8/u8 [any]. output: f32, same shape. arith: dequantize(), then the clamp.
+// inputs: x s8/u8 [any], or s32 with scale 1 and zero point 0 (Cast). output: f32, same shape.
+// arith: dequantize(), then the clamp.
 struct Dequantize {
   std::vector<float> scale;
   std::vector<int32_t> zero_point;
@@ -128,7 +130,7 @@ struct QConv {
 // inputs: x [M, K]. output: [M, N]. weights s8/u8 [K, N]. As QConv with channel n.
 // Other ranks, transA and transB are resolved by Reshape, Transpose and at import.
 // An f32 output has no y and no clamp: multiplier[n] is x.scale * w_scale[n], arith: product(),
-// then float_clamp.
+// then float_clamp. An s32 output as QConv's (MatMulInteger).
 struct QGemm {
   QuantParams x, y;
   Tensor weights;
@@ -142,8 +144,8 @@ struct QGemm {
 
 // Multiplication of two values, run-time operands or constant ones.
 // inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
-// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). An f32
-// output as QGemm's.
+// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). f32
+// and s32 outputs as QGemm's.
 struct QMatMul {
   QuantParams a, y;
   std::vector<float> b_scale;             // N of them

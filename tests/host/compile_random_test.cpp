@@ -138,7 +138,7 @@ class RandomGraph {
   /// What becomes of the accumulators of a Conv or a product.
   template <typename Op>
   void result(Op& op, float x_scale, const std::vector<float>& w_scale, DataType t, float depth) {
-    if (t == DataType::F32) {
+    if (t == DataType::F32 || t == DataType::S32) {
       op.y = {};
     } else {
       op.y = params(t);
@@ -177,6 +177,9 @@ class RandomGraph {
   }
 
   graph::ValueId conv(graph::ValueId x, int64_t most_channels = 40) {
+    return conv(x, most_channels, byte_type());
+  }
+  graph::ValueId conv(graph::ValueId x, int64_t most_channels, DataType t) {
     const Shape s = shape(x);
     graph::QConv op;
     op.window = window(s[2], s[3], 5, true);
@@ -197,7 +200,6 @@ class RandomGraph {
         break;
     }
     op.x = params(type(x));
-    const DataType t = byte_type();
     const Shape w = {m, s[1] / op.group, op.window.kernel[0], op.window.kernel[1]};
     weights(op, m, w, t, static_cast<float>(w[1] * w[2] * w[3]));
     return add(op, {x}, t, {s[0], m, out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
@@ -209,6 +211,8 @@ class RandomGraph {
     op.x = params(type(x));
     weights(op, columns, {s[1], columns}, t, static_cast<float>(s[1]));
     if (t == DataType::F32) op.float_clamp = float_clamp();
+    // Sums that binary32 does not hold.
+    if (t == DataType::S32) op.bias[0] = (1 << 30) + 1;
     return add(op, {x}, t, {s[0], columns});
   }
   /// Products of a [A, M, K] and b [B, K, N], of which A or B may be 1.
@@ -696,6 +700,33 @@ TEST_CASE("products of two values are bit-exact", "[compile]") {
     const auto a = g.input(g.byte_type(), {as, m, k});
     const auto b = g.input(g.byte_type(), {bs, k, n});
     g.output(g.matmul(a, b, one_in(rng, 3) ? DataType::F32 : g.byte_type()));
+  });
+}
+
+TEST_CASE("sums of products are exact beyond what binary32 holds", "[compile]") {
+  repeat(40, 18, [](RandomGraph& g, Rng& rng) {
+    graph::ValueId x = 0;
+    switch (uniform(rng, 0, 2)) {
+      case 0:
+        x = g.conv(g.input(g.byte_type(), random_image(rng)), 40, DataType::S32);
+        break;
+      case 1:
+        x = g.gemm(g.input(g.byte_type(), {uniform(rng, 1, 40), uniform(rng, 1, 300)}),
+                   uniform(rng, 1, 90), DataType::S32);
+        break;
+      default: {
+        const int64_t k = uniform(rng, 1, 400);
+        const auto a = g.input(g.byte_type(), {1, uniform(rng, 1, 150), k});
+        x = g.matmul(a, g.input(g.byte_type(), {1, k, uniform(rng, 1, 70)}), DataType::S32);
+      }
+    }
+    if (one_in(rng, 2)) g.output(x);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    if (one_in(rng, 3)) x = g.select(x);
+    if (one_in(rng, 2)) {
+      x = g.add(graph::Dequantize{{1.0f}, {0}, 0, {}}, {x}, DataType::F32, g.shape(x));
+    }
+    g.output(x);
   });
 }
 
