@@ -435,6 +435,21 @@ class Builder:
         self.float_output = y
         return y
 
+    def arg_max(self, x):
+        """Where the largest numbers are; of codes that are alike the first or the last."""
+        self.operators.append("ArgMax")
+        axis = self.between(-self.values[x].ndim, self.values[x].ndim - 1)
+        attributes = {"axis": axis, "keepdims": self.between(0, 1)}
+        if self.chance(0.5):
+            self.features.add("last of equals")
+            attributes["select_last_index"] = 1
+        y = self.node("ArgMax", [x if self.chance(0.5) else self.dequantize(x)], self.name("index"),
+                      **attributes)
+        self.values[y] = np.argmax(self.values[x], axis, keepdims=bool(attributes["keepdims"]))
+        self.final_type = TensorProto.INT64
+        self.float_output = y
+        return y
+
     def matmul_integer(self, x):
         depth, columns = self.values[x].shape[-1], self.pick(1, 2, 7, 16, 17, 32, 33, 64)
         array, weight = self.weights((depth, columns), 1)
@@ -816,7 +831,7 @@ TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add", *ANY)
 THREE = ("matmul", "matmul_two", "add", "relu", *ANY)
 
 
-INTEGER = {"matmul_integer": (2, 3), "conv_integer": (4,)}  # their ranks; nothing is drawn behind them
+INTEGER = {"matmul_integer": (2, 3), "conv_integer": (4,), "arg_max": (2, 3, 4)}  # their ranks; nothing is drawn behind them
 
 
 def random_graph(rng, only):

@@ -106,6 +106,7 @@ class Compiler {
   void operator()(const Node& node, const graph::Binary& op);
   void operator()(const Node& node, const graph::Softmax& op);
   void operator()(const Node& node, const graph::RowMean& op);
+  void operator()(const Node& node, const graph::ArgMax& op);
   void operator()(const Node& node, const graph::QMaxPool& op);
   void operator()(const Node& node, const graph::QAveragePool& op);
   void operator()(const Node& node, const graph::QGlobalAveragePool& op);
@@ -533,11 +534,15 @@ void Compiler::operator()(const Node& node, const graph::Binary& op) {
 // -------------------------------------------------------------------------------------------- rows
 
 void Compiler::operator()(const Node& node, const graph::Softmax& op) {
-  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp});
+  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp, false});
 }
 
 void Compiler::operator()(const Node& node, const graph::RowMean& op) {
-  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp});
+  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp, false});
+}
+
+void Compiler::operator()(const Node& node, const graph::ArgMax& op) {
+  emit_rows(node, {RowOperator::Kind::ArgMax, nullptr, nullptr, {}, {}, {}, op.last});
 }
 
 void Compiler::emit_rows(const Node& node, RowOperator rows) {

@@ -391,6 +391,28 @@ class Executor {
     });
   }
 
+  void run(const graph::ArgMax& op, const Node& node, Tensor& output) const {
+    const Tensor& x = input(node, 0);
+    const int64_t width = x.shape()[1];
+    const auto number = [&](int64_t i) {
+      if (x.type() != DataType::F32) return static_cast<float>(x.integer(i));
+      constexpr float kLargest = std::numeric_limits<float>::max();
+      return binary32::min(binary32::max(x.data<float>()[i], -kLargest), kLargest);
+    };
+    for (int64_t row = 0; row < output.size(); ++row) {
+      int64_t best = 0;
+      for (int64_t i = 0; i < width; ++i) {
+        const float a = number(row * width + i), b = number(row * width + best);
+        if (std::isnan(a)) {
+          best = 0;
+          break;
+        }
+        if (a > b || (op.last && a == b)) best = i;
+      }
+      output.data<int64_t>()[row] = best;
+    }
+  }
+
   void run(const graph::RowMean& op, const Node& node, Tensor& output) const {
     for_each_row(node, op.x, [&](int64_t row, const std::vector<float>& x) {
       put_real(output, row, row_mean(x), op.y, op.clamp);

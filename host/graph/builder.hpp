@@ -105,6 +105,7 @@ class Builder {
   // ---- rows.cpp
   void softmax(const onnx::Node& node);
   void reduce_mean(const onnx::Node& node);
+  void arg_max(const onnx::Node& node);
   void qlinear_softmax(const onnx::Node& node);
   void qlinear_reduce_mean(const onnx::Node& node);
   Expression make_softmax(const onnx::Node& node, Operand x, int64_t opset);

@@ -207,6 +207,13 @@ struct RowMean {
   Clamp clamp;
 };
 
+// inputs: x [R, N], s8, u8 or f32. output: s64 [R, 1]: where the largest number of each row is, the
+// first or the last of equal ones. Infinities count as the largest finite numbers; 0 for a row with
+// a NaN. Other axes as for Softmax.
+struct ArgMax {
+  bool last = false;
+};
+
 // inputs: x [N, C, H, W]. output: [N, C, OH, OW], type and parameters of x, which may be f32.
 // Padding never wins; a window wholly in padding gives the lowest value of the type (f32: -inf).
 struct QMaxPool {
@@ -256,8 +263,8 @@ struct Concat {
 };
 
 using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary,
-                              Binary, Softmax, RowMean, QMaxPool, QAveragePool, QGlobalAveragePool,
-                              Reshape, Transpose, Select, Concat>;
+                              Binary, Softmax, RowMean, ArgMax, QMaxPool, QAveragePool,
+                              QGlobalAveragePool, Reshape, Transpose, Select, Concat>;
 
 struct Node {
   std::string name;  // the ONNX node it comes from, for reports and messages

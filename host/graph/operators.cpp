@@ -51,6 +51,7 @@ bool is_inner_scalar(const Shape& a, const Shape& b) {
 const std::map<std::string, Builder::Handler>& Builder::handlers() {
   static const std::map<std::string, Handler> table = {
       {"Add", &Builder::add},
+      {"ArgMax", &Builder::arg_max},
       {"AveragePool", &Builder::average_pool},
       {"Cast", &Builder::cast},
       {"Clip", &Builder::clip},

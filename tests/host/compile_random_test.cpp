@@ -703,6 +703,35 @@ TEST_CASE("products of two values are bit-exact", "[compile]") {
   });
 }
 
+TEST_CASE("the largest of each row is found, and which of equal ones", "[compile]") {
+  repeat(60, 19, [](RandomGraph& g, Rng& rng) {
+    const Shape shape{uniform(rng, 1, 70), uniform(rng, 1, one_in(rng, 4) ? 3000 : 40)};
+    auto x = g.input(one_in(rng, 2) ? DataType::F32 : g.byte_type(), shape);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    // Few numbers: ties.
+    if (g.type(x) == DataType::F32 && one_in(rng, 2)) {
+      x = g.add(graph::Quantize{{4.0f}, {0}, 0, {-2, 1}}, {x}, DataType::S8, g.shape(x));
+    }
+    const int64_t rows = g.shape(x)[0];
+    g.output(g.add(graph::ArgMax{one_in(rng, 2)}, {x}, DataType::S64, {rows, 1}));
+  });
+}
+
+TEST_CASE("the smallest difference decides, and infinities", "[compile]") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+  const std::vector<float> numbers = {0,      kTiny,      0,         -kTiny,     -kTiny, 0,
+                                      -1e38f, -kInfinity, kInfinity, -kInfinity, 3e38f,  -3e38f};
+  Rng rng = test::make_rng(20);
+  for (const bool last : {false, true}) {
+    RandomGraph g(rng);
+    const auto x = g.input(DataType::F32, {4, 3});
+    g.output(g.add(graph::ArgMax{last}, {x}, DataType::S64, {4, 1}));
+    test::check_graph(g.graph, chip_config("tiny"), 2,
+                      {{{g.graph.value(x).name, Tensor(Shape{4, 3}, numbers)}}}, {1});
+  }
+}
+
 TEST_CASE("sums of products are exact beyond what binary32 holds", "[compile]") {
   repeat(40, 18, [](RandomGraph& g, Rng& rng) {
     graph::ValueId x = 0;

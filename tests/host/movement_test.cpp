@@ -119,6 +119,8 @@ TEST_CASE("float tensors are moved as they are", "[movement]") {
         floats({1, 1, 2, 4}, {0, 0, 1, 1, 0, 0, 1, 1}));
   CHECK(run_one("Resize", {2, 4}, {{"axes", Ints{1}}}, {kOmitted, floats({1}, {0.5f})}) ==
         floats({2, 2}, {0, 2, 4, 6}));
+  CHECK(run_one("Resize", {1, 3}, {{"nearest_mode", "floor"}},
+                {kOmitted, floats({2}, {1, 1.2f})}) == floats({1, 3}, {0, 1, 2}));
   CHECK(run_one("Upsample", {1, 2}, {{"mode", "nearest"}}, {floats({2}, {2, 1})}, 9) ==
         floats({2, 2}, {0, 1, 0, 1}));
   CHECK(run_one("Identity", {2}, {}) == floats({2}, {0, 1}));
@@ -257,6 +259,22 @@ TEST_CASE("Concat requantizes what has other scales, as QLinearConcat does", "[m
   }
 }
 
+TEST_CASE("QLinearConcat is the same", "[movement]") {
+  ModelBuilder b;
+  b.input("a", DataType::S8, {1, 2});
+  b.node("QLinearConcat",
+         {b.scalar(0.5f), b.scalar<int8_t>(3), "a", b.scalar(0.5f), b.scalar<int8_t>(3),
+          b.constant(Tensor(Shape{1, 1}, std::vector<int8_t>{7})), b.scalar(0.25f),
+          b.scalar<int8_t>(3)},
+         "y", {{"axis", int64_t{1}}}, "com.microsoft");
+  b.output("y", DataType::S8, {});
+  const graph::Graph graph = b.build();
+  CHECK(operators(graph) == Names{"Requantize", "Concat"});
+  const Tensor a(Shape{1, 2}, std::vector<int8_t>{1, 2});
+  CHECK(golden::run(graph, {{"a", a}}).at("y") ==
+        Tensor(Shape{1, 3}, std::vector<int8_t>{1, 2, 5}));
+}
+
 TEST_CASE("Concat joins floats, integers, constants, and operands of one scale", "[movement]") {
   ModelBuilder floats_b;
   floats_b.input("a", DataType::F32, {2});
@@ -300,6 +318,22 @@ TEST_CASE("the judge moves QuantizeLinear past Slice and past no other selection
   CHECK(rounding("Slice", {ints({1}), ints({3})}) == graph::Rounding::AfterOffset);
   CHECK(rounding("Gather", {ints({1})}) == graph::Rounding::BeforeOffset);
   CHECK(rounding("Pad", {ints({0, 0, 1, 1})}) == graph::Rounding::BeforeOffset);
+}
+
+TEST_CASE("ArgMax takes any axis, keeps it or not, and the first or the last", "[movement]") {
+  const Tensor y = run_one("ArgMax", {2, 3, 4}, {{"axis", int64_t{-2}}, {"keepdims", int64_t{0}}});
+  CHECK(y == Tensor(Shape{2, 4}, Ints(8, 2)));
+  CHECK(run_one("ArgMax", {2, 3}, {}) == Tensor(Shape{1, 3}, Ints{1, 1, 1}));
+  for (const int64_t last : {0, 1}) {
+    ModelBuilder b;
+    b.input("x", DataType::S8, {3});
+    const auto d = b.dequantize<int8_t>("x", 0.5f, 3, "d");
+    b.node("ArgMax", {d}, "y", {{"keepdims", int64_t{0}}, {"select_last_index", last}});
+    b.output("y", DataType::S64, {});
+    const graph::Graph graph = b.build();
+    const Tensor x(Shape{3}, std::vector<int8_t>{7, -1, 7});
+    CHECK(golden::run(graph, {{"x", x}}).at("y") == Tensor(Shape{}, Ints{2 * last}));
+  }
 }
 
 TEST_CASE("movements that mean nothing, or are not there, are named", "[movement]") {
