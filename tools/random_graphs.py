@@ -69,6 +69,7 @@ class Builder:
         self.may_stay_float = False  # whether the operator being drawn is the last one
         self.float_output = None
         self.step = 0  # by how much an element of the last tensor may differ
+        self.final_type = TensorProto.FLOAT  # of float_output
 
     # ---- dice
     def chance(self, p):
@@ -159,16 +160,18 @@ class Builder:
         return self.quantize(name, value, quantized)
 
     def evaluate(self, operator, arrays, **attributes):
-        """Binary32 result of one operator."""
-        names = [f"i{i}" for i in range(len(arrays))]
+        """Binary32 result of one operator; None is an input that is left out."""
+        names = ["" if a is None else f"i{i}" for i, a in enumerate(arrays)]
+        arrays = [a for a in arrays if a is not None]
         graph = helper.make_graph(
             [helper.make_node(operator, names, ["o"], **attributes)], "one",
             [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-             for n, a in zip(names, arrays)],
+             for n, a in zip(filter(None, names), arrays)],
             [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
                                   ir_version=IR_VERSION)
-        return make_session(model.SerializeToString()).run(None, dict(zip(names, arrays)))[0]
+        return make_session(model.SerializeToString()).run(
+            None, dict(zip(filter(None, names), arrays)))[0]
 
     # ---- weights
     def weights(self, shape, channel_axis):
@@ -412,6 +415,55 @@ class Builder:
             return self.stay_float(y, value)
         return self.quantize(y, value, out)
 
+    def integer_product(self, x, operator, array, weight, **attributes):
+        """MatMulInteger or ConvInteger at the end of the graph, its sums as they are or as binary32."""
+        self.operators.append(operator)
+        zero = self.quantized[x].zero
+        value = self.evaluate(operator.removesuffix("Integer"),
+                              [self.values[x], array.astype(np.float32)], **attributes)
+        inputs = [x, self.initializer("w", array), self.initializer("x_zero", zero),
+                  self.initializer("w_zero", weight.zero)]
+        if self.chance(0.3):
+            self.bind_at_run_time(set(inputs[1:]))
+        y = self.node(operator, inputs, self.name("sums"), **attributes)
+        self.final_type = TensorProto.INT32
+        if self.chance(0.3):
+            self.operators.append("Cast")
+            y = self.node("Cast", [y], self.name("real"), to=TensorProto.FLOAT)
+            self.final_type = TensorProto.FLOAT
+        self.values[y] = value
+        self.float_output = y
+        return y
+
+    def arg_max(self, x):
+        """Where the largest numbers are; of codes that are alike the first or the last."""
+        self.operators.append("ArgMax")
+        axis = self.between(-self.values[x].ndim, self.values[x].ndim - 1)
+        attributes = {"axis": axis, "keepdims": self.between(0, 1)}
+        if self.chance(0.5):
+            self.features.add("last of equals")
+            attributes["select_last_index"] = 1
+        y = self.node("ArgMax", [x if self.chance(0.5) else self.dequantize(x)], self.name("index"),
+                      **attributes)
+        self.values[y] = np.argmax(self.values[x], axis, keepdims=bool(attributes["keepdims"]))
+        self.final_type = TensorProto.INT64
+        self.float_output = y
+        return y
+
+    def matmul_integer(self, x):
+        depth, columns = self.values[x].shape[-1], self.pick(1, 2, 7, 16, 17, 32, 33, 64)
+        array, weight = self.weights((depth, columns), 1)
+        return self.integer_product(x, "MatMulInteger", array, weight)
+
+    def conv_integer(self, x):
+        """Of uint8 by uint8, one zero point: what ONNX Runtime has."""
+        _, channels, height, width = self.values[x].shape
+        attributes = self.window(height, width)
+        filters = self.pick(1, 2, 5, 16, 17, 32)
+        array = self.rng.integers(0, 256, (filters, channels, *attributes["kernel_shape"]), np.uint8)
+        weight = Quantized(1.0, np.array(self.between(0, 255), np.uint8))
+        return self.integer_product(x, "ConvInteger", array, weight, **attributes)
+
     def add(self, x):
         return self.two_operands("Add", x)
 
@@ -571,10 +623,11 @@ class Builder:
         y, value, _ = self.clip_node(self.dequantize(x), self.values[x])
         return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
 
-    def moved(self, operator, x, value, extra=(), **attributes):
-        """An operator that only moves or selects elements: same quantization on both sides."""
+    def moved(self, operator, x, value, extra=(), quantized=None, **attributes):
+        """An operator that only moves or selects elements: same quantization on both sides, unless
+        another is given."""
         self.operators.append(operator)
-        quantized = self.quantized[x]
+        quantized = quantized or self.quantized[x]
         if self.qoperator:
             y = self.node(operator, [x, *extra], self.name("q"), **attributes)
             return self.define(y, value, quantized)
@@ -616,10 +669,139 @@ class Builder:
         axes = [0, 2, 3, 1] if self.values[x].ndim == 4 else [1, 0]
         return self.moved("Transpose", x, self.values[x].transpose(axes), perm=axes)
 
+    # ---- operators that select elements
+    def requantized(self, x, value):
+        """The quantization behind a selection: most of the time the one before it."""
+        if not self.qoperator and self.chance(0.3):
+            self.features.add("other scale behind")
+            return self.fit(value)
+        return self.quantized[x]
+
+    def constant(self, stem, values, dtype=np.int64):
+        return self.initializer(stem, np.array(values, dtype))
+
+    def slice(self, x):
+        shape = self.values[x].shape
+        axes = sorted(self.rng.choice(len(shape), self.between(1, len(shape)), replace=False))
+        starts, ends, steps, index = [], [], [], [slice(None)] * len(shape)
+        for axis in axes:
+            start, end = sorted((self.between(0, shape[axis] - 1), self.between(1, shape[axis])))
+            end = max(end, start + 1)
+            step = self.pick(1, 1, 1, 2, 3)
+            index[axis] = slice(start, end, step)
+            if self.chance(0.25):
+                self.features.add("backwards")
+                index[axis] = slice(end - 1, start - 1 if start else None, -step)
+                start, end, step = end - 1, (start or -shape[axis]) - 1, -step
+            elif self.chance(0.3):
+                start, end = start - shape[axis], end if end < shape[axis] else 2**31
+            starts.append(start), ends.append(end), steps.append(step)
+        axes = [int(axis) - (len(shape) if self.chance(0.3) else 0) for axis in axes]
+        value = self.values[x][tuple(index)]
+        extra = [self.constant("slice", numbers) for numbers in (starts, ends, axes, steps)]
+        return self.moved("Slice", x, value, extra, self.requantized(x, value))
+
+    def split(self, x):
+        """Goes on with one part, or with both in the other order."""
+        self.operators.append("Split")
+        value = self.values[x]
+        axes = [axis for axis, size in enumerate(value.shape) if size > 1]
+        if not axes:
+            return x
+        axis = self.pick(*axes)
+        first = self.between(1, value.shape[axis] - 1)
+        source = x if self.qoperator else self.dequantize(x)
+        names = [self.name("part"), self.name("part")]
+        sizes = self.constant("split", [first, value.shape[axis] - first])
+        self.nodes.append(helper.make_node("Split", [source, sizes], names, name=self.name("node"),
+                                           axis=axis))
+        parts = np.split(value, [first], axis)
+        outputs = [self.define(name, part, self.quantized[x]) if self.qoperator
+                   else self.quantize(name, part, self.requantized(x, part))
+                   for name, part in zip(names, parts)]
+        return outputs[self.between(0, 1)] if self.chance(0.6) else self.join(outputs[::-1], axis)
+
+    def pad(self, x):
+        value = self.values[x]
+        mode = self.pick("constant", "constant", "edge", "reflect")
+        most = [3 if mode != "reflect" else min(3, size - 1) for size in value.shape]
+        pads = [[self.between(0, m) if self.chance(0.6) else 0 for m in most] for _ in range(2)]
+        extra = [self.constant("pads", pads[0] + pads[1])]
+        attributes = {} if mode == "constant" else {"mode": mode}
+        options = {}
+        if mode == "constant" and self.qoperator:
+            zero = self.quantized[x].zero
+            extra.append(self.initializer("fill", zero))
+        elif mode == "constant" and self.chance(0.5):
+            self.features.add("fill value")
+            options = {"constant_values": np.float32(self.rng.uniform(-2, 2))}
+            extra.append(self.initializer("fill", options["constant_values"]))
+        padded = np.pad(value, list(zip(*pads)), mode, **options)
+        return self.moved("Pad", x, padded, extra, self.requantized(x, padded), **attributes)
+
+    def gather(self, x):
+        value = self.values[x]
+        axis = self.between(0, value.ndim - 1)
+        size = value.shape[axis]
+        indices = self.rng.integers(-size, size, self.between(1, 9))
+        taken = np.take(value, indices, axis)
+        dtype = self.pick(np.int64, np.int32)
+        return self.moved("Gather", x, taken, [self.constant("indices", indices, dtype)],
+                          self.requantized(x, taken), axis=axis)
+
+    def resize(self, x):
+        value = self.values[x]
+        modes = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+                 "tf_half_pixel_for_nn" if OPSET < 13 else "half_pixel")
+        attributes = {"mode": "nearest", "coordinate_transformation_mode": self.pick(*modes),
+                      "nearest_mode": self.pick("round_prefer_floor", "round_prefer_ceil", "floor",
+                                                "ceil")}
+        factor = 2 if max(value.shape[2:]) < 16 else 1
+        if self.chance(0.5):
+            self.features.add("scales")
+            scales = [1.0, 1.0] + [self.pick(1.0, float(factor), 0.5, self.rng.uniform(0.3, factor))
+                                   for _ in range(2)]
+            scales = [max(s, 1.01 / size) for s, size in zip(scales, value.shape)]
+            given = np.array(scales, np.float32)
+            arrays, extra = [value, None, given], ["", self.initializer("scales", given)]
+        else:
+            sizes = np.array([*value.shape[:2], *(self.between(1, factor * size)
+                                                  for size in value.shape[2:])], np.int64)
+            arrays, extra = [value, None, None, sizes], ["", "", self.initializer("sizes", sizes)]
+        resized = self.evaluate("Resize", arrays, **attributes)
+        return self.moved("Resize", x, resized, extra, self.requantized(x, resized), **attributes)
+
+    def concat(self, x):
+        """Joined with an earlier tensor, or with an input of another size along the axis."""
+        shape = list(self.values[x].shape)
+        axis = self.between(0, len(shape) - 1)
+        fits = [n for n, v in self.values.items() if n in self.quantized and v.ndim == len(shape)
+                and [*v.shape[:axis], *v.shape[axis + 1:]] == shape[:axis] + shape[axis + 1:]]
+        parts = [x]
+        for _ in range(self.between(1, 2)):
+            other = list(shape)
+            other[axis] = self.between(1, 5)
+            parts.append(self.pick(*fits) if self.chance(0.5) else self.add_input(other))
+        return self.join(parts, axis)
+
+    def join(self, parts, axis):
+        self.operators.append("Concat")
+        value = np.concatenate([self.values[part] for part in parts], axis)
+        out = self.pick(self.quantized[parts[0]], self.fit(value))
+        if self.qoperator:
+            inputs = self.parameters(out, "y")
+            for part in parts:
+                inputs += [part, *self.parameters(self.quantized[part], part)]
+            y = self.node("QLinearConcat", inputs, self.name("q"), axis=axis, domain="com.microsoft")
+            return self.define(y, value, out)
+        y = self.node("Concat", [self.dequantize(part) for part in parts], self.name("concat"),
+                      axis=axis)
+        return self.quantize(y, value, out)
+
     def finish(self, last):
         """Makes `last` the graph's output and gives the model."""
         if self.float_output:
-            output, element = last, TensorProto.FLOAT
+            output, element = last, self.final_type
         elif self.qoperator and self.chance(0.5):
             self.features.add("quantized output")
             output, element = last, self.quantized[last].dtype
@@ -633,29 +815,42 @@ class Builder:
             self.nodes, "random", self.inputs,
             [helper.make_tensor_value_info("y", element, list(self.values[last].shape))],
             self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET),
+                                                        helper.make_opsetid("com.microsoft", 1)],
                                   ir_version=IR_VERSION, producer_name="systole random_graphs")
         onnx.checker.check_model(model, full_check=True)
         return model
 
 
-ANY = ("sub", "mul", "leaky_relu", "hard_swish", "hard_sigmoid", "reduce_mean", "float_chain")
+MOVES = ("slice", "split", "pad", "gather", "concat")
+ANY = ("sub", "mul", "leaky_relu", "hard_swish", "hard_sigmoid", "reduce_mean", "float_chain", *MOVES)
 LAST = ("sigmoid", "tanh", "softmax")  # approximated: nothing is drawn behind them
 FOUR = ("conv", "conv", "conv", "add", "relu", "clip", "max_pool", "average_pool",
-        "global_average_pool", "global_max_pool", "flatten", "reshape", *ANY)
+        "global_average_pool", "global_max_pool", "flatten", "reshape", "resize", *ANY)
 TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add", *ANY)
 THREE = ("matmul", "matmul_two", "add", "relu", *ANY)
+
+
+INTEGER = {"matmul_integer": (2, 3), "conv_integer": (4,), "arg_max": (2, 3, 4)}  # their ranks; nothing is drawn behind them
 
 
 def random_graph(rng, only):
     """A Builder that holds a chain of one to six operators, and the chain's last tensor."""
     builder = Builder(rng, qoperator=rng.random() < 0.4)
+    if only in INTEGER:
+        rank = builder.pick(*INTEGER[only])
+        builder.types = [np.uint8] if only == "conv_integer" else builder.types
+        x = builder.add_input([builder.between(1, 3), *(builder.between(1, 20) for _ in range(rank - 1))])
+        x = builder.relu(x) if builder.chance(0.5) else x
+        return builder, getattr(builder, only)(x)
     wanted = only or ("conv" if builder.chance(0.25) else builder.pick(*FOUR, *TWO, *THREE, *LAST))
     rank = 4 if wanted in FOUR else 2
     if wanted in ("matmul", "matmul_two") and builder.chance(0.4):
         rank = 3
     if wanted in ("add", "relu", "clip", *ANY, *LAST) and builder.chance(0.3):
         rank = builder.pick(2, 3)
+    if wanted in MOVES:
+        rank = builder.pick(4, 4, 2, 3)
     if wanted in LAST and builder.chance(0.5):
         rank = 4
     if rank == 4:
@@ -729,7 +924,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder, emptied first")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the first case; the next one's is +1")
-    parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE + LAST)), help="first operator")
+    parser.add_argument("--only", choices=sorted({*FOUR, *TWO, *THREE, *LAST, *INTEGER}), help="first operator")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
     seeds = range(arguments.seed, arguments.seed + arguments.count)

@@ -5,7 +5,7 @@ CROSSCHECK_PYTHON := .venv-crosscheck/bin/python
 GRAPHS ?= 200
 DEVICE ?= model
 
-.PHONY: crosscheck crosscheck-venv digits
+.PHONY: crosscheck crosscheck-venv digits onnx-node
 
 crosscheck-venv: .venv-crosscheck/ready ## Make the environment with ONNX Runtime
 
@@ -19,6 +19,11 @@ crosscheck: .venv-crosscheck/ready ## Compare with ONNX Runtime on random graphs
 	$(CROSSCHECK_PYTHON) tools/random_graphs.py --count $(GRAPHS) --seed $(or $(SEED),1) \
 	  --out $(BUILD)/crosscheck
 	$(CROSSCHECK_PYTHON) tools/crosscheck.py $(BUILD)/crosscheck --device $(DEVICE) --config $(CONFIG)
+
+# On the chip, unless DEVICE says otherwise.
+NODE_DEVICE := $(if $(filter command environment,$(origin DEVICE)),$(DEVICE),chip)
+onnx-node: $(BUILD)/systole $(if $(filter chip,$(NODE_DEVICE)),$(BUILD)/firmware/firmware.bin build-$(CONFIG)) ## Run ONNX's node tests: DEVICE=chip CONFIG=small
+	tools/onnx_node.py --device $(NODE_DEVICE) --config $(CONFIG)
 
 digits: .venv-crosscheck/ready ## Train and quantize tests/models/digits anew (python3-torch, python3-sklearn)
 	/usr/bin/python3 tools/train_digits.py train

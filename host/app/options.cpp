@@ -113,7 +113,8 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   po::options_description visible("Options", 100, 60);
   visible.add_options()  //
       ("input,i", po::value(&inputs)->value_name("[NAME=]FILE"),
-       "an input tensor, .npy; by name, or in the model's order. Once for each input. A leading "
+       "an input tensor, .npy or .pb (ONNX TensorProto); by name, or in the model's order. Once "
+       "for each input. A leading "
        "dimension that "
        "the model leaves open (or gives as 1) is a stream of inferences")  //
       ("output,o", po::value(&outputs)->value_name("[NAME=]FILE"),

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -16,8 +17,27 @@
 namespace systole::app {
 namespace {
 
+/// An ONNX TensorProto, as the ONNX node tests keep them, or numpy's format.
+Tensor load_tensor(const std::string& file) {
+  const bool is_proto = std::filesystem::path(file).extension() == ".pb";
+  return is_proto ? onnx::load_tensor_proto(file) : npy::load(file);
+}
+
+/// Before the file is read: the model says more about a type that we have no use for.
+void require_type(const onnx::Model& model, const onnx::Port& port) {
+  if (port.type) return;
+  const auto reader = std::find_if(model.nodes.begin(), model.nodes.end(), [&](const auto& node) {
+    return std::count(node.inputs.begin(), node.inputs.end(), port.name) > 0;
+  });
+  const std::string of = reader == model.nodes.end() ? "" : " of node " + reader->label();
+  throw Error("unsupported element type",
+              fmt::format("{}: input '{}'{}", model.file, port.name, of),
+              "float32, int8, uint8, int32 or int64", port.type_name);
+}
+
 /// The model inputs by name, from the files given by name or by position.
 graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile>& files) {
+  for (const onnx::Port& port : model.inputs) require_type(model, port);
   std::vector<std::string> names;
   for (const onnx::Port& port : model.inputs) {
     if (model.initializers.count(port.name) == 0) names.push_back(port.name);
@@ -30,7 +50,7 @@ graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile
                   fmt::format("{} for this model", names.size()));
     }
     const std::string name = given.empty() ? names[position++] : given;
-    if (!tensors.emplace(name, npy::load(file)).second)
+    if (!tensors.emplace(name, load_tensor(file)).second)
       throw Error("given twice", "--input " + name);
   }
   return tensors;

@@ -8,6 +8,8 @@
 #include <deque>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
@@ -16,6 +18,7 @@
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
+#include "host/compile/move.hpp"
 #include "host/compile/pool.hpp"
 #include "host/compile/predict.hpp"
 #include "host/compile/rows.hpp"
@@ -103,11 +106,14 @@ class Compiler {
   void operator()(const Node& node, const graph::Binary& op);
   void operator()(const Node& node, const graph::Softmax& op);
   void operator()(const Node& node, const graph::RowMean& op);
+  void operator()(const Node& node, const graph::ArgMax& op);
   void operator()(const Node& node, const graph::QMaxPool& op);
   void operator()(const Node& node, const graph::QAveragePool& op);
   void operator()(const Node& node, const graph::QGlobalAveragePool& op);
   void operator()(const Node& node, const graph::Reshape& op);
   void operator()(const Node& node, const graph::Transpose& op);
+  void operator()(const Node& node, const graph::Select& op);
+  void operator()(const Node& node, const graph::Concat& op);
 
   void emit_pool_node(const Node& node, PoolOperator pool);
   void emit_rows(const Node& node, RowOperator rows);
@@ -115,6 +121,7 @@ class Compiler {
   const Stored& stored(ValueId id) const;
   /// The value under another layout, moved there when it has a different one.
   Stored with_view(const Stored& from, const View& view);
+  std::vector<std::size_t> align(std::vector<Stored>& inputs);
   Stored by_channel(const Stored& from, std::size_t parameters, int64_t axis);
   Image image(const Stored& value) const;
   /// Memory for a node's output: the host's record when it is a model output in that layout.
@@ -180,7 +187,9 @@ void Compiler::bind_inputs() {
       const graph::Value& value = graph_.values[id];
       if (!value.constant) continue;
       Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-      stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
+      const bool empty = value.constant->bytes().empty();
+      stored.buffer = {Buffer::Space::Dram, empty ? 0 : context_.constant(value.constant->bytes()),
+                       nullptr};
       values_[i][id] = std::move(stored);
     }
   }
@@ -246,6 +255,8 @@ void Compiler::define(const Node& node, Stored value) {
 }
 
 void Compiler::copy(const Stored& from, Stored& to) {
+  // The vector unit has no operands of 64 bits.
+  if (from.type == DataType::S64) return emit_copy(context_, from, to);
   MapOperator op;
   op.first = &from;
   op.output = &to;
@@ -319,7 +330,7 @@ void Compiler::copy_outputs() {
       const Stored& from = stored(graph_.outputs[i]);
       Stored to{from.name, from.type, from.shape, output_buffer(i), View::row_major(from.shape),
                 -1};
-      copy(from, to);
+      if (from.elements() > 0) copy(from, to);
       note_place(to);
     }
   }
@@ -523,11 +534,15 @@ void Compiler::operator()(const Node& node, const graph::Binary& op) {
 // -------------------------------------------------------------------------------------------- rows
 
 void Compiler::operator()(const Node& node, const graph::Softmax& op) {
-  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp});
+  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp, false});
 }
 
 void Compiler::operator()(const Node& node, const graph::RowMean& op) {
-  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp});
+  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp, false});
+}
+
+void Compiler::operator()(const Node& node, const graph::ArgMax& op) {
+  emit_rows(node, {RowOperator::Kind::ArgMax, nullptr, nullptr, {}, {}, {}, op.last});
 }
 
 void Compiler::emit_rows(const Node& node, RowOperator rows) {
@@ -545,7 +560,8 @@ void Compiler::emit_rows(const Node& node, RowOperator rows) {
 void Compiler::operator()(const Node& node, const graph::Reshape&) {
   const graph::Value& value = graph_.output_of(node);
   Stored from = stored(node.inputs[0]);
-  std::optional<View> view = from.view.reshaped(value.shape);
+  const bool empty = from.elements() == 0;
+  std::optional<View> view = empty ? View::row_major(value.shape) : from.view.reshaped(value.shape);
   if (!view) {
     from = with_view(from, View::row_major(from.shape));
     view = View::row_major(value.shape);
@@ -563,6 +579,82 @@ void Compiler::operator()(const Node& node, const graph::Transpose& op) {
   from.shape = value.shape;
   from.view = from.view.transposed(op.perm);
   define(node, from);
+}
+
+/// Starts a movement into `to`, whose inputs all lie as it does: its axes in the order of memory.
+MoveOperator movement(const std::vector<Stored>& inputs, Stored& to,
+                      const std::vector<std::size_t>& order) {
+  MoveOperator op;
+  op.output = &to;
+  for (const std::size_t d : order) op.axes.push_back({to.shape[d], {}});
+  for (const Stored& input : inputs) {
+    MoveSource source{&input, std::vector<int64_t>(order.size(), 1)};
+    for (std::size_t i = order.size(); i-- > 1;) {
+      source.strides[i - 1] = source.strides[i] * input.shape[order[i]];
+    }
+    op.sources.push_back(std::move(source));
+  }
+  return op;
+}
+
+/// The inputs in one layout: with the channels last if one of them has it so, else row major.
+/// Returns the axes in the order of memory.
+std::vector<std::size_t> Compiler::align(std::vector<Stored>& inputs) {
+  const auto lies_last = [](const Stored& s) {
+    return s.view != View::row_major(s.shape) && s.view == View::channels_last(s.shape);
+  };
+  const bool last = std::any_of(inputs.begin(), inputs.end(), lies_last);
+  for (Stored& input : inputs) {
+    input =
+        with_view(input, last ? View::channels_last(input.shape) : View::row_major(input.shape));
+  }
+  if (last) return {0, 2, 3, 1};
+  std::vector<std::size_t> order(inputs[0].shape.size());
+  std::iota(order.begin(), order.end(), 0u);
+  return order;
+}
+
+void Compiler::operator()(const Node& node, const graph::Select& op) {
+  const graph::Value& value = graph_.output_of(node);
+  std::vector<Stored> inputs = {stored(node.inputs[0])};
+  const std::vector<std::size_t> order = align(inputs);
+  const bool last = order.size() == 4 && order[1] == 2;
+  Stored to =
+      make_output(node, last ? View::channels_last(value.shape) : View::row_major(value.shape));
+  MoveOperator move = movement(inputs, to, order);
+  move.fill = op.fill;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    move.axes[i].pieces = pieces_of(op.index[order[i]]);
+  }
+  emit_move(context_, move);
+  define(node, to);
+}
+
+void Compiler::operator()(const Node& node, const graph::Concat& op) {
+  const graph::Value& value = graph_.output_of(node);
+  std::vector<Stored> inputs;
+  for (const ValueId id : node.inputs) inputs.push_back(stored(id));
+  const std::vector<std::size_t> order = align(inputs);
+  const bool last = order.size() == 4 && order[1] == 2;
+  Stored to =
+      make_output(node, last ? View::channels_last(value.shape) : View::row_major(value.shape));
+  MoveOperator move = movement(inputs, to, order);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    MoveAxis& axis = move.axes[i];
+    if (order[i] != static_cast<std::size_t>(op.axis)) {
+      axis.pieces = {{0, axis.extent, 0, 1, 0, 1}};
+      continue;
+    }
+    move.join = i;
+    int64_t at = 0;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      const int64_t count = inputs[k].shape[order[i]];
+      axis.pieces.push_back({static_cast<int>(k), count, at, 1, 0, 1});
+      at += count;
+    }
+  }
+  emit_move(context_, move);
+  define(node, to);
 }
 
 // ------------------------------------------------------------------------------------- matrix unit

@@ -365,13 +365,19 @@ void Context::store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_
 void Context::fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count,
                    int64_t stride) {
   if (run <= 0 || count <= 0) return;
+  fill(tile, pattern, local, run, {count, 0, stride}, {});
+}
+
+void Context::fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, BlockLevel inner,
+                   BlockLevel outer) {
   spec::FillCommand command;
   command.value = pattern;
   command.local_addr = local;
   command.run = static_cast<uint32_t>(run);
-  command.count0 = static_cast<uint32_t>(count);
-  command.lstride0 = static_cast<int32_t>(stride);
-  command.count1 = 1;
+  command.count0 = static_cast<uint32_t>(inner.count);
+  command.lstride0 = static_cast<int32_t>(inner.local_stride);
+  command.count1 = static_cast<uint32_t>(outer.count);
+  command.lstride1 = static_cast<int32_t>(outer.local_stride);
   schedule.emit(tile, spec::Unit::Load, command);
 }
 
@@ -389,8 +395,10 @@ spec::Vtype vector_type(DataType type) {
       return spec::Vtype::U8;
     case DataType::F32:
       return spec::Vtype::F32;
+    case DataType::S32:
+      return spec::Vtype::S32;
     default:
-      throw Error("no such operand type", "vector pass", "int8, uint8, float32", to_string(type));
+      throw Error("no such operand type", "vector pass", "at most 32 bits", to_string(type));
   }
 }
 

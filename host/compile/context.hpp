@@ -141,6 +141,9 @@ class Context {
   /// Writes `pattern` over runs of `run` bytes.
   void fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count = 1,
             int64_t stride = 0);
+  /// The same in two levels.
+  void fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, BlockLevel inner,
+            BlockLevel outer);
 
   /// No barrier is left open; ends the programs.
   void finish();

@@ -663,6 +663,10 @@ void emit_map(Context& context, const MapOperator& op) { MapEmitter(context, op)
 
 MapPass copy_pass(DataType type) {
   MapPass pass;
+  if (type == DataType::F32 || type == DataType::S32) {
+    pass.command.op = spec::Vop::Move;
+    return pass;
+  }
   pass.command.op = spec::Vop::Mul;
   pass.command.s = float_bits(1.0f);
   if (type == DataType::S8) pass.command.lo = -128, pass.command.hi = 127;

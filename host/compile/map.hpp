@@ -40,7 +40,7 @@ struct MapOperator {
 
 void emit_map(Context& context, const MapOperator& op);
 
-/// The pass that copies codes or floats unchanged.
+/// The pass that copies elements of up to 32 bits unchanged.
 MapPass copy_pass(DataType type);
 
 }  // namespace systole::compile

@@ -188,7 +188,11 @@ void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) 
   c.wcount0 = c.wcount1 = 1;
   c.s_vector = true;
   c.s = held.multipliers + static_cast<uint32_t>(64 * block0);
-  if (io_.output->type == DataType::F32) {
+  if (io_.output->type == DataType::S32) {
+    c.op = spec::Vop::Move;
+    c.s_vector = false;
+    c.s = 0;
+  } else if (io_.output->type == DataType::F32) {
     set_clip(c, op.float_clamp);
   } else {
     set_codes(c, op.y.zero_point, op.clamp);

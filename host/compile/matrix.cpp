@@ -662,7 +662,11 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   c.s_vector = !uniform_;
   c.s = uniform_ ? float_bits(op_.multiplier.front())
                  : multipliers + static_cast<uint32_t>(64 * (b0 - share.b0));
-  if (op_.output->type == DataType::F32) {
+  if (op_.output->type == DataType::S32) {
+    c.op = spec::Vop::Move;
+    c.s_vector = false;
+    c.s = 0;
+  } else if (op_.output->type == DataType::F32) {
     set_clip(c, op_.float_clamp);
   } else {
     set_codes(c, op_.y.zero_point, op_.clamp);

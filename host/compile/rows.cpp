@@ -1,6 +1,8 @@
 #include "host/compile/rows.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 
 #include "host/command/error.hpp"
 #include "host/compile/elementwise.hpp"
@@ -39,11 +41,14 @@ class RowEmitter {
 
  private:
   bool is_softmax() const { return op_.kind == RowOperator::Kind::Softmax; }
+  bool is_arg_max() const { return op_.kind == RowOperator::Kind::ArgMax; }
   int64_t out_width() const { return is_softmax() ? width_ : 1; }
+  bool has_numbers() const { return is_arg_max() || (is_softmax() && !is_float_); }
   int64_t bytes_of_row() const;
   void emit_rows(int64_t first, int64_t last);
   void softmax(const Elements& x, uint32_t numbers, uint32_t out);
   void mean(const Elements& x, uint32_t out);
+  void arg_max(const Elements& x, uint32_t numbers, uint32_t indices, uint32_t out);
   void reduce(const Elements& x, Vreduce reduce, float scale);
   void spread(float factor, Vact act);
   spec::VectorCommand by_row(const Elements& from, uint32_t to) const;
@@ -60,6 +65,7 @@ class RowEmitter {
   int64_t count_ = 0;     // rows at a time
   uint32_t vectors_ = 0;  // a vector for each row: partial results, then 16 copies of one
   uint32_t singles_ = 0;  // a number for each row
+  Address indices_ = 0;   // ArgMax: 0, 1, 2, ... as binary32
 };
 
 /// Every lane of a row from `from` to `to`, both of width `from.width`, one row an i3.
@@ -218,9 +224,61 @@ void RowEmitter::mean(const Elements& x, uint32_t out) {
   flat(codes, singles_, out, vector_type(op_.output->type), count_);
 }
 
+/// Keys are 0 for the largest numbers and below -width for the others, and then differ by index.
+void RowEmitter::arg_max(const Elements& x, uint32_t numbers, uint32_t indices, uint32_t out) {
+  const int64_t elements = count_ * width_;
+  const float sign = op_.last ? 1.0f : -1.0f;
+  const auto clip = [&](uint32_t address, float factor, graph::FloatClamp limits) {
+    spec::VectorCommand c;
+    c.op = Vop::Mul;
+    c.s = float_bits(factor);
+    set_clip(c, limits);
+    flat(c, address, address, Vtype::F32, elements);
+  };
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  if (x.type == Vtype::F32) clip(x.address, 1.0f, {-kLargest, kLargest});
+  reduce(x, Vreduce::Max, 1.0f);
+  spread(-1.0f, Vact::None);
+  spec::VectorCommand below = by_row(x, numbers);  // x - max
+  below.op = Vop::Fma;
+  below.c_vector = true;
+  below.c = vectors_;
+  emit(below);
+  // What is below 0, be it the smallest number, becomes -1.
+  clip(numbers, 0x1p100f, {-1.0f, 0.0f});
+  clip(numbers, 0x1p60f, {-1.0f, 0.0f});
+  Elements keys;
+  keys.address = numbers;
+  keys.width = width_;
+  spec::VectorCommand key = by_row(keys, numbers);
+  key.op = Vop::Fma;
+  key.s = float_bits(0x1p20f);
+  key.b_type = Vtype::F32;
+  key.b_base = indices;
+  key.b_stride0 = static_cast<int32_t>(kVector);
+  key.t = float_bits(sign);
+  emit(key);
+  reduce(keys, Vreduce::Max, 1.0f);
+  // The lower word of each 64-bit index.
+  spec::VectorCommand index;
+  index.a_type = Vtype::F32;
+  index.d_type = Vtype::S32;
+  index.op = Vop::Mul;
+  index.s = float_bits(sign);
+  index.lanes = index.lanes_last = 1;
+  index.count0 = static_cast<uint16_t>(count_);
+  index.count1 = index.count2 = index.count3 = 1;
+  index.a_base = singles_;
+  index.a_stride0 = 4;
+  index.d_base = out;
+  index.d_stride0 = 8;
+  index.wcount0 = index.wcount1 = 1;
+  emit(index);
+}
+
 /// The numbers of a softmax lie in the output if that is float, else beside it.
 int64_t RowEmitter::bytes_of_row() const {
-  const int64_t numbers = is_softmax() && !is_float_ ? 4 * width_ : 0;
+  const int64_t numbers = (has_numbers() ? 4 * width_ : 0) + (is_arg_max() ? 4 * width_ : 0);
   return width_ * op_.in->element_bytes() + out_width() * op_.output->element_bytes() + numbers +
          kVector + 4;
 }
@@ -235,7 +293,7 @@ void RowEmitter::emit_rows(int64_t first, int64_t last) {
   const Block singles = context_.scratch(tile_, count_ * 4);
   const Block out = context_.scratch(tile_, count_ * out_width() * out_bytes);
   Block numbers;
-  if (is_softmax() && !is_float_) numbers = context_.scratch(tile_, count_ * width_ * 4);
+  if (has_numbers()) numbers = context_.scratch(tile_, count_ * width_ * 4);
   vectors_ = vectors.address();
   singles_ = singles.address();
   Elements x;
@@ -245,6 +303,12 @@ void RowEmitter::emit_rows(int64_t first, int64_t last) {
   x.width = width_;
   if (is_softmax()) {
     softmax(x, is_float_ ? out.address() : numbers.address(), out.address());
+  } else if (is_arg_max()) {
+    const Block indices = context_.scratch(tile_, width_ * 4);
+    context_.load(tile_, {Buffer::Space::Dram, indices_, nullptr}, 0, indices.address(), width_ * 4,
+                  {});
+    context_.fill(tile_, 0u, out.address(), count_ * out_bytes);
+    arg_max(x, numbers.address(), indices.address(), out.address());
   } else {
     mean(x, out.address());
   }
@@ -254,6 +318,14 @@ void RowEmitter::emit_rows(int64_t first, int64_t last) {
 }
 
 void RowEmitter::emit() {
+  if (is_arg_max()) {
+    std::vector<uint8_t> bytes(static_cast<std::size_t>(width_ * 4));
+    for (int64_t i = 0; i < width_; ++i) {
+      const auto index = static_cast<float>(i);
+      std::memcpy(&bytes[static_cast<std::size_t>(i * 4)], &index, 4);
+    }
+    indices_ = context_.constant(std::move(bytes));
+  }
   context_.begin({op_.in});
   context_.place_evenly(*op_.output);
   const int64_t limit = context_.working_bytes() / 3;

@@ -1,5 +1,6 @@
 // Operators on the rows of a matrix [R, N], row major: softmax and mean, host/golden/real.hpp pass
-// by pass. Rows are shared out over the tiles; a row lies in one scratchpad.
+// by pass, and where a row's largest number is. Rows are shared out over the tiles; a row lies in
+// one scratchpad.
 #pragma once
 
 #include "host/compile/context.hpp"
@@ -7,12 +8,13 @@
 namespace systole::compile {
 
 struct RowOperator {
-  enum class Kind { Softmax, Mean };
+  enum class Kind { Softmax, Mean, ArgMax };
   Kind kind = Kind::Softmax;
   const Stored* in = nullptr;
-  Stored* output = nullptr;  // placed here; [R, N], or [R, 1] for the mean
+  Stored* output = nullptr;  // placed here; [R, N] for softmax, else [R, 1]
   graph::QuantParams x, y;   // where the types are of eight bits
   graph::Clamp clamp;
+  bool last = false;  // ArgMax: of equal numbers the last one
 };
 
 void emit_row_operator(Context& context, const RowOperator& op);

@@ -62,6 +62,14 @@ bool is_parallel(const graph::Graph& whole, const graph::Graph& one, int64_t cou
   return std::all_of(one.nodes.begin(), one.nodes.end(), [&](const graph::Node& node) {
     if (const auto* transpose = std::get_if<graph::Transpose>(&node.op))
       return transpose->perm[0] == 0;
+    if (const auto* select = std::get_if<graph::Select>(&node.op))
+      return graph::is_identity(select->index[0], one.value(node.inputs[0]).shape[0]);
+    if (const auto* concat = std::get_if<graph::Concat>(&node.op)) {
+      // A constant is the same for every slice only where it says so.
+      return concat->axis != 0 &&
+             std::none_of(node.inputs.begin(), node.inputs.end(),
+                          [&](graph::ValueId id) { return one.value(id).constant.has_value(); });
+    }
     if (const auto* quantize = std::get_if<graph::Quantize>(&node.op)) {
       return quantize->scale.size() == 1 || quantize->axis != 0;
     }

@@ -20,6 +20,8 @@ std::vector<int32_t> integers(const Tensor& tensor) {
   std::vector<int32_t> result(static_cast<size_t>(tensor.size()));
   if (tensor.type() == DataType::S8) {
     std::copy_n(tensor.data<int8_t>(), result.size(), result.begin());
+  } else if (tensor.type() == DataType::S32) {
+    std::copy_n(tensor.data<int32_t>(), result.size(), result.begin());
   } else {
     std::copy_n(tensor.data<uint8_t>(), result.size(), result.begin());
   }
@@ -139,6 +141,10 @@ class Executor {
         for (int64_t oh = 0; oh < out[2]; ++oh) {
           for (int64_t ow = 0; ow < out[3]; ++ow) {
             const int32_t acc = convolve(op, shape, x, w, n, m, oh, ow);
+            if (output.type() == DataType::S32) {
+              output.data<int32_t>()[i++] = acc;
+              continue;
+            }
             put(output, i++,
                 requantize_accumulator(acc, op.multiplier[static_cast<size_t>(m)], op.y.zero_point,
                                        op.clamp));
@@ -162,7 +168,9 @@ class Executor {
         }
       }
       for (size_t n = 0; n < columns; ++n, ++first) {
-        if (output.type() == DataType::F32) {
+        if (output.type() == DataType::S32) {
+          output.data<int32_t>()[first] = acc[n];
+        } else if (output.type() == DataType::F32) {
           output.data<float>()[first] = product(acc[n], op.multiplier[n], op.float_clamp);
         } else {
           put(output, first,
@@ -383,6 +391,28 @@ class Executor {
     });
   }
 
+  void run(const graph::ArgMax& op, const Node& node, Tensor& output) const {
+    const Tensor& x = input(node, 0);
+    const int64_t width = x.shape()[1];
+    const auto number = [&](int64_t i) {
+      if (x.type() != DataType::F32) return static_cast<float>(x.integer(i));
+      constexpr float kLargest = std::numeric_limits<float>::max();
+      return binary32::min(binary32::max(x.data<float>()[i], -kLargest), kLargest);
+    };
+    for (int64_t row = 0; row < output.size(); ++row) {
+      int64_t best = 0;
+      for (int64_t i = 0; i < width; ++i) {
+        const float a = number(row * width + i), b = number(row * width + best);
+        if (std::isnan(a)) {
+          best = 0;
+          break;
+        }
+        if (a > b || (op.last && a == b)) best = i;
+      }
+      output.data<int64_t>()[row] = best;
+    }
+  }
+
   void run(const graph::RowMean& op, const Node& node, Tensor& output) const {
     for_each_row(node, op.x, [&](int64_t row, const std::vector<float>& x) {
       put_real(output, row, row_mean(x), op.y, op.clamp);
@@ -455,6 +485,16 @@ class Executor {
 
   void run(const graph::Transpose& op, const Node& node, Tensor& output) const {
     output = graph::transpose(input(node, 0), op.perm);
+  }
+
+  void run(const graph::Select& op, const Node& node, Tensor& output) const {
+    output = graph::select(input(node, 0), op.index, op.fill);
+  }
+
+  void run(const graph::Concat& op, const Node& node, Tensor& output) const {
+    std::vector<const Tensor*> parts;
+    for (const graph::ValueId id : node.inputs) parts.push_back(&tensor(id));
+    output = graph::concat(parts, op.axis);
   }
 
   const graph::Graph& graph_;

@@ -35,11 +35,20 @@ const std::vector<ParameterSlots>& parameter_slots() {
       {"ReduceMean", {1}},
       {"QLinearAveragePool", {1, 2, 3, 4}},
       {"QLinearGlobalAveragePool", {1, 2, 3, 4}},
+      {"QLinearConcat", {0, 1, 3, 4, 6, 7, 9, 10, 12, 13}},
       {"Reshape", {1}},
       {"Clip", {1, 2}},
       {"Squeeze", {1}},
       {"Unsqueeze", {1}},
       {"Dropout", {1, 2}},
+      {"ConvInteger", {1, 2, 3}},
+      {"MatMulInteger", {2, 3}},
+      {"Gather", {1}},
+      {"Pad", {1, 2, 3}},
+      {"Resize", {1, 2, 3}},
+      {"Slice", {1, 2, 3, 4}},
+      {"Split", {1}},
+      {"Upsample", {1}},
   };
   return table;
 }
@@ -164,8 +173,9 @@ void Builder::bind_input(const onnx::Port& port, const Tensor* given, bool is_pa
     }
     return;
   }
-  if (port.type != DataType::F32 && port.type != DataType::S8 && port.type != DataType::U8) {
-    throw Error("unsupported element type", where, "float32, int8 or uint8", port.type_name);
+  if (!port.type) {
+    throw Error("unsupported element type", where, "float32, int8, uint8, int32 or int64",
+                port.type_name);
   }
   Shape shape;
   for (size_t i = 0; i < port.shape.size(); ++i) {
@@ -184,7 +194,8 @@ void Builder::bind_input(const onnx::Port& port, const Tensor* given, bool is_pa
   }
   if (!port.has_shape) throw Error("the model does not say the input's shape", where, "a shape");
   if (element_count(shape, where) == 0) {
-    throw Error("input is empty", where, "dimensions of at least 1", to_string(shape));
+    symbols_.emplace(port.name, std::make_shared<const Tensor>(*port.type, shape));
+    return;
   }
   const ValueId value = add_value(port.name, *port.type, shape);
   graph_.inputs.push_back(value);
@@ -218,8 +229,8 @@ ValueId Builder::finish_output(const onnx::Port& port) {
   for (const onnx::Port& input : model_.inputs) {
     if (input.name == port.name) throw Error("output is a model input", where, "a node's output");
   }
-  if (found->second.index() == 0) {
-    throw Error("output is a constant", where, "a tensor computed from the inputs");
+  if (const auto* tensor = std::get_if<0>(&found->second)) {
+    return constant_value(*tensor, port.name + "#c");
   }
   if (const auto* value = std::get_if<ValueId>(&found->second)) return *value;
   const Expression& expression = std::get<Expression>(found->second);

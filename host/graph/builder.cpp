@@ -36,14 +36,21 @@ bool covers(const Window& window, const Shape& image) {
          window.kernel == std::array<int64_t, 2>{image[2], image[3]};
 }
 
+// Whether a QuantizeLinear behind the step stays there: the judge moves it to before other
+// movements.
+bool stops_quantization(const Step& step) {
+  if (const auto* reshape = std::get_if<ReshapeStep>(&step)) return reshape->is_flatten;
+  const auto* select = std::get_if<SelectStep>(&step);
+  return select && !select->is_slice;
+}
+
 // Whether the judge sees the QuantizeLinear behind these steps right behind the operator: it moves
-// it to before them, though not past Flatten, and drops an activation that stands right before it
+// it to before them, where nothing stops it, and drops an activation that stands right before it
 // at first or behind Transpose alone.
 bool reaches_operator(const std::vector<Step>& steps, size_t own_steps) {
   bool moved = false;
   for (size_t i = own_steps; i < steps.size(); ++i) {
-    const auto* reshape = std::get_if<ReshapeStep>(&steps[i]);
-    if (reshape && reshape->is_flatten) return false;
+    if (stops_quantization(steps[i])) return false;
     const bool is_clamp = std::holds_alternative<ClampStep>(steps[i]);
     if (is_clamp && moved) return false;
     moved |= !is_clamp && !std::holds_alternative<TransposeStep>(steps[i]);
@@ -71,6 +78,28 @@ bool on_grid(float bound, QuantParams params, DataType type) {
   const int32_t q = golden::quantize(bound, params.scale, params.zero_point, range);
   const float back = golden::dequantize(q, params.scale, params.zero_point);
   return back == bound || (q == range.lo && bound < back) || (q == range.hi && bound > back);
+}
+
+// A fill value as an element of `type`.
+Tensor fill_of(const Tensor& fill, DataType type, std::optional<QuantParams> params) {
+  if (fill.type() == type) return fill;
+  const QuantParams p = params.value_or(QuantParams{});
+  Tensor q(type, {});
+  q.bytes()[0] = static_cast<uint8_t>(
+      golden::quantize(*fill.data<float>(), p.scale, p.zero_point, type_range(type)));
+  return q;
+}
+
+// Whether every value that the steps put in is a multiple of the scale.
+bool fills_on_grid(const std::vector<Step>& steps, QuantParams params, DataType type) {
+  return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+    const auto* select = std::get_if<SelectStep>(&step);
+    if (!select || !has_fill(select->index)) return true;
+    const Tensor q = fill_of(select->fill, type, params);
+    const auto integer = static_cast<int32_t>(q.integer(0));
+    return golden::dequantize(integer, params.scale, params.zero_point) ==
+           *select->fill.data<float>();
+  });
 }
 
 // Movement, with one activation before it at most: here it is known what the judge fuses.
@@ -115,8 +144,25 @@ FloatClamp combined_clamp(const std::vector<Step>& steps) {
 
 bool moves_only(const std::vector<Step>& steps) {
   return std::none_of(steps.begin(), steps.end(), [](const Step& step) {
-    const auto* reshape = std::get_if<ReshapeStep>(&step);
-    return std::holds_alternative<ClampStep>(step) || (reshape && reshape->is_flatten);
+    return std::holds_alternative<ClampStep>(step) || stops_quantization(step);
+  });
+}
+
+void append_clamp(Expression& expression, FloatClamp limits) {
+  // An expression clamps where it starts; what a step puts in later is clamped here.
+  for (Step& step : expression.steps) {
+    if (auto* select = std::get_if<SelectStep>(&step)) {
+      float& fill = *select->fill.data<float>();
+      fill = std::min(std::max(fill, limits.lo), limits.hi);
+    }
+  }
+  expression.steps.push_back(ClampStep{limits.lo, limits.hi});
+}
+
+bool has_fill(const std::vector<Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+    const auto* select = std::get_if<SelectStep>(&step);
+    return select && has_fill(select->index);
   });
 }
 
@@ -252,6 +298,18 @@ Expression Builder::take(const onnx::Node& node, size_t i) const {
   return expression;
 }
 
+DataType Builder::type_of(const onnx::Node& node, size_t i) const {
+  const Symbol& input = symbol(node, i);
+  if (const auto* tensor = std::get_if<0>(&input)) return (*tensor)->type();
+  if (const auto* value = std::get_if<ValueId>(&input)) return graph_.value(*value).type;
+  return DataType::F32;
+}
+
+void Builder::define_output(const onnx::Node& node, size_t output, Symbol result) {
+  if (node.outputs[output].empty()) return;
+  symbols_.insert_or_assign(node.outputs[output], std::move(result));
+}
+
 void Builder::define(const onnx::Node& node, Symbol result) {
   for (size_t i = 1; i < node.outputs.size(); ++i) {
     const auto found = consumers_.find(node.outputs[i]);
@@ -271,7 +329,9 @@ bool Builder::has_integers(const Expression& expression) const {
   if (!source || !source->per_tensor()) return false;
   if (source->type != DataType::S8 && source->type != DataType::U8) return false;
   const auto [lo, hi] = combined_clamp(expression.steps);
-  return on_grid(lo, source->params(), source->type) && on_grid(hi, source->params(), source->type);
+  return on_grid(lo, source->params(), source->type) &&
+         on_grid(hi, source->params(), source->type) &&
+         fills_on_grid(expression.steps, source->params(), source->type);
 }
 
 Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
@@ -292,6 +352,12 @@ Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
   if (std::holds_alternative<FloatInput>(expression->source)) {
     throw Error(input + " is float32", where(node), kNeedsQdq);
   }
+  if (std::holds_alternative<Joined>(expression->source)) {
+    const auto joined = joined_operand(node, *expression);
+    if (!joined) throw Error(input + " joins float32 or other scales", where(node), kNeedsQdq);
+    operands_.emplace(name, *joined);
+    return *joined;
+  }
   const auto& source = std::get<Dequantized>(expression->source);
   if (!source.per_tensor() || (source.type != DataType::S8 && source.type != DataType::U8)) {
     throw Error(input + " is not quantized as activations are", where(node),
@@ -300,6 +366,9 @@ Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
   }
   const auto [lo, hi] = combined_clamp(expression->steps);
   const QuantParams params = source.params();
+  if (!fills_on_grid(expression->steps, params, source.type)) {
+    throw Error(input + " is padded between the integers of its scale", where(node), kNeedsQdq);
+  }
   if (!on_grid(lo, params, source.type) || !on_grid(hi, params, source.type)) {
     throw Error(input + " is clipped between the integers of its scale", where(node), kNeedsQdq);
   }
@@ -312,9 +381,31 @@ Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
     result.value = emit(node.label(), Requantize{params, params, clamp}, {result.value},
                         source.type, shape, name + "#clamped");
   }
-  result.value = emit_steps(result.value, expression->steps, node.label(), name + "#q");
+  result.value = emit_steps(result.value, expression->steps, node.label(), name + "#q", params);
   operands_.emplace(name, result);
   return result;
+}
+
+std::optional<Builder::Operand> Builder::joined_operand(const onnx::Node& node,
+                                                        const Expression& expression) {
+  std::optional<Dequantized> common;
+  std::vector<Step> steps = expression.steps;
+  for (const Expression& part : *std::get<Joined>(expression.source).parts) {
+    const auto* source = std::get_if<Dequantized>(&part.source);
+    if (!source || !source->per_tensor() || source->type == DataType::S32) return std::nullopt;
+    if (common && (!(common->params() == source->params()) || common->type != source->type)) {
+      return std::nullopt;
+    }
+    common = *source;
+    steps.insert(steps.end(), part.steps.begin(), part.steps.end());
+  }
+  const QuantParams params = common->params();
+  const auto [lo, hi] = combined_clamp(steps);
+  if (!on_grid(lo, params, common->type) || !on_grid(hi, params, common->type) ||
+      !fills_on_grid(steps, params, common->type)) {
+    return std::nullopt;
+  }
+  return Operand{quantize_joined(node, expression, *common), params, false};
 }
 
 Builder::Operand Builder::qlinear_operand(const onnx::Node& node, size_t i) {
@@ -463,7 +554,7 @@ ValueId Builder::transpose_value(ValueId value, const std::vector<int64_t>& perm
 }
 
 ValueId Builder::emit_steps(ValueId value, const std::vector<Step>& steps, const std::string& node,
-                            const std::string& name) {
+                            const std::string& name, std::optional<QuantParams> params) {
   for (const Step& step : steps) {
     if (const auto* reshape = std::get_if<ReshapeStep>(&step)) {
       value = reshape_value(value, reshape->shape, node, name);
@@ -472,6 +563,10 @@ ValueId Builder::emit_steps(ValueId value, const std::vector<Step>& steps, const
     } else if (const auto* pool = std::get_if<MaxPoolStep>(&step)) {
       value =
           emit(node, QMaxPool{pool->window}, {value}, graph_.value(value).type, pool->shape, name);
+    } else if (const auto* select = std::get_if<SelectStep>(&step)) {
+      const DataType type = graph_.value(value).type;
+      Select op{select->index, fill_of(select->fill, type, params)};
+      value = emit(node, std::move(op), {value}, type, select->shape, name);
     }
   }
   return value;
@@ -567,11 +662,11 @@ ValueId Builder::quantize_value(const onnx::Node& node, ValueId value, const Exp
   const Shape shape = graph_.value(value).shape;
   value =
       emit(node.label(), Quantize{y.scale, y.zero_point, 0, clamp}, {value}, y.type, shape, name);
-  return emit_steps(value, expression.steps, node.label(), name);
+  return emit_steps(value, expression.steps, node.label(), name, y.params());
 }
 
 ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& expression,
-                                     const Dequantized& y) {
+                                     const Dequantized& y, const std::string& tensor) {
   const std::string& name = node.outputs[0];
   const auto [lo, hi] = combined_clamp(expression.steps);
   if (const auto* input = std::get_if<FloatInput>(&expression.source)) {
@@ -579,7 +674,7 @@ ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& e
   }
   const auto* dequantized = std::get_if<Dequantized>(&expression.source);
   if (!y.per_tensor() || (dequantized && !dequantized->per_tensor())) {
-    const ValueId value = real_value(expression, node.inputs[0], where(node));
+    const ValueId value = real_value(expression, tensor, where(node));
     const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
     return emit(node.label(), op, {value}, y.type, expression.shape, name);
   }
@@ -593,17 +688,44 @@ ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& e
     const bool direct =
         !expression.shared && reaches_operator(expression.steps, pending->own_steps);
     const ValueId value = emit_pending(*pending, {y.params(), y.type, lo, hi, direct}, name);
-    return emit_steps(value, expression.steps, node.label(), name);
+    return emit_steps(value, expression.steps, node.label(), name, y.params());
+  }
+  if (std::holds_alternative<Joined>(expression.source)) {
+    return quantize_joined(node, expression, y);
   }
   const auto& source = std::get<Dequantized>(expression.source);
   ValueId value = source.is_constant() ? constant_value(std::get<1>(source.q), name + "#q")
                                        : std::get<ValueId>(source.q);
-  value = emit_steps(value, expression.steps, node.label(), name);
   const Clamp clamp = integer_clamp(lo, hi, y.params(), y.type);
   const bool same = source.params() == y.params() && source.type == y.type;
-  if (same && is_full(clamp, y.type)) return value;
-  return emit(node.label(), Requantize{source.params(), y.params(), clamp}, {value}, y.type,
-              expression.shape, name);
+  const bool moves = same && is_full(clamp, y.type);
+  const auto requantize = [&](ValueId x) {
+    const Shape shape = graph_.value(x).shape;
+    return emit(node.label(), Requantize{source.params(), y.params(), clamp}, {x}, y.type, shape,
+                name);
+  };
+  // What a step puts in need not be a number of the source's scale.
+  const bool first = has_fill(expression.steps);
+  if (!moves && first) value = requantize(value);
+  value = emit_steps(value, expression.steps, node.label(), name, y.params());
+  return moves || first ? value : requantize(value);
+}
+
+ValueId Builder::quantize_joined(const onnx::Node& node, const Expression& expression,
+                                 const Dequantized& y) {
+  const Joined& joined = std::get<Joined>(expression.source);
+  const FloatClamp limits = combined_clamp(expression.steps);
+  std::vector<ValueId> parts;
+  for (size_t i = 0; i < joined.parts->size(); ++i) {
+    Expression part = (*joined.parts)[i];
+    if (!limits.is_full()) append_clamp(part, limits);
+    // A Concat is between the part and its QuantizeLinear: nothing fuses.
+    part.shared = true;
+    parts.push_back(quantize_expression(node, part, y, joined.tensors[i]));
+  }
+  const std::string& name = node.outputs[0];
+  const ValueId value = emit(joined.node, Concat{joined.axis}, parts, y.type, joined.shape, name);
+  return emit_steps(value, expression.steps, node.label(), name, y.params());
 }
 
 // ---- the whole

@@ -59,8 +59,6 @@ class Builder {
 
   // ---- operators.cpp: one handler an ONNX operator
   static const std::map<std::string, Handler>& handlers();
-  void constant(const onnx::Node& node);
-  void identity(const onnx::Node& node);
   void quantize_linear(const onnx::Node& node);
   void dequantize_linear(const onnx::Node& node);
   void conv(const onnx::Node& node);
@@ -69,11 +67,6 @@ class Builder {
   void add(const onnx::Node& node);
   void relu(const onnx::Node& node);
   void clip(const onnx::Node& node);
-  void reshape(const onnx::Node& node);
-  void flatten(const onnx::Node& node);
-  void squeeze(const onnx::Node& node);
-  void unsqueeze(const onnx::Node& node);
-  void transpose_node(const onnx::Node& node);
   void qlinear_conv(const onnx::Node& node);
   void qlinear_matmul(const onnx::Node& node);
   void qlinear_add(const onnx::Node& node);
@@ -84,7 +77,6 @@ class Builder {
   Expression make_matmul(const onnx::Node& node, Operand a, const Dequantized& b);
   Expression make_add(const onnx::Node& node, Operand a, Operand b);
   void clamp(const onnx::Node& node, float lo, float hi);
-  void move_data(const onnx::Node& node, const Step& step, const Shape& shape);
   // Add of a constant to a Conv, Gemm or MatMul that is not quantized in between: its bias.
   bool fold_bias(const onnx::Node& node, size_t product, size_t constant);
   Pending start_pending(const onnx::Node& node, Operator op, std::vector<ValueId> inputs,
@@ -113,6 +105,7 @@ class Builder {
   // ---- rows.cpp
   void softmax(const onnx::Node& node);
   void reduce_mean(const onnx::Node& node);
+  void arg_max(const onnx::Node& node);
   void qlinear_softmax(const onnx::Node& node);
   void qlinear_reduce_mean(const onnx::Node& node);
   Expression make_softmax(const onnx::Node& node, Operand x, int64_t opset);
@@ -142,9 +135,51 @@ class Builder {
   ValueId real_value(const Expression& expression, const std::string& tensor,
                      const std::string& where);
   ValueId real_dequantized(const Expression& expression, const std::string& tensor);
+  ValueId real_joined(const Expression& expression, const std::string& tensor,
+                      const std::string& where);
   // The result of a pending operator that is not quantized.
   ValueId real_pending(const Pending& pending, const std::string& where);
   ValueId real_steps(ValueId value, const std::vector<Step>& steps, const std::string& tensor);
+  // ---- movement.cpp: constants, and what only moves elements
+  void constant(const onnx::Node& node);
+  void identity(const onnx::Node& node);
+  void shape(const onnx::Node& node);
+  void reshape(const onnx::Node& node);
+  void flatten(const onnx::Node& node);
+  void squeeze(const onnx::Node& node);
+  void unsqueeze(const onnx::Node& node);
+  void transpose_node(const onnx::Node& node);
+  void slice(const onnx::Node& node);
+  void split(const onnx::Node& node);
+  void pad(const onnx::Node& node);
+  void gather(const onnx::Node& node);
+  void resize(const onnx::Node& node);
+  void concat(const onnx::Node& node);
+  void qlinear_concat(const onnx::Node& node);
+  // Output `output` of a node that does `steps` to its input 0, which gives `shape`.
+  void move_data(const onnx::Node& node, const std::vector<Step>& steps, const Shape& shape,
+                 size_t output = 0);
+  // The same of a selection, seen in another shape where `shape` is not its own.
+  void select_data(const onnx::Node& node, const SelectStep& step, const Shape& shape,
+                   size_t output = 0);
+  std::vector<IndexMap> identity_maps(const onnx::Node& node) const;
+  // The integers of input i where the node has one, else of the attribute.
+  std::vector<int64_t> integers_of(const onnx::Node& node, size_t i, const char* name) const;
+  // Which axes the entries of a list are for: those of `axes`, or all in order.
+  std::vector<size_t> axes_of(const onnx::Node& node, std::vector<int64_t> axes, size_t entries,
+                              const char* list) const;
+  std::vector<ResizeAxis> resize_axes(const onnx::Node& node) const;
+  bool concat_values(const onnx::Node& node, int64_t axis, const Shape& shape);
+  void concat_expressions(const onnx::Node& node, int64_t axis, const Shape& shape);
+
+  // ---- integer.cpp: products whose integers are the result, and Cast
+  void conv_integer(const onnx::Node& node);
+  void matmul_integer(const onnx::Node& node);
+  void cast(const onnx::Node& node);
+  // Input i, s8 or u8, with its zero points in input `zero`, one or one an index of `axis`.
+  Dequantized integer_input(const onnx::Node& node, size_t i, size_t zero, int64_t axis);
+  Operand integer_operand(const onnx::Node& node, size_t i, size_t zero);
+  void define_sums(const onnx::Node& node, const Expression& expression);
 
   // ---- builder.cpp: access to symbols, emission
   std::string where(const onnx::Node& node) const;
@@ -176,6 +211,8 @@ class Builder {
   // A copy of input i's expression, `shared` brought up to date.
   Expression take(const onnx::Node& node, size_t i) const;
   void define(const onnx::Node& node, Symbol result);
+  void define_output(const onnx::Node& node, size_t output, Symbol result);
+  DataType type_of(const onnx::Node& node, size_t i) const;
 
   ValueId emit(const std::string& node, Operator op, std::vector<ValueId> inputs, DataType type,
                Shape shape, const std::string& name);
@@ -185,15 +222,25 @@ class Builder {
                         const std::string& name);
   ValueId transpose_value(ValueId value, const std::vector<int64_t>& perm, const std::string& node,
                           const std::string& name);
-  // Emits the movement steps on an integer (or float) value.
+  // Emits the movement steps on an integer (or float) value; `params` are those of the value, where
+  // a step fills in real numbers.
   ValueId emit_steps(ValueId value, const std::vector<Step>& steps, const std::string& node,
-                     const std::string& name);
+                     const std::string& name, std::optional<QuantParams> params = std::nullopt);
+  // The operand that a Concat of equally quantized parts is.
+  std::optional<Operand> joined_operand(const onnx::Node& node, const Expression& expression);
+  ValueId quantize_joined(const onnx::Node& node, const Expression& expression,
+                          const Dequantized& y);
   // Whether the judge computes this operator in integers, given what quantizes it.
   bool is_fused(const Pending& pending, const OutputParams& out) const;
   // Emits a pending operator, now that its output is known.
   ValueId emit_pending(const Pending& pending, const OutputParams& out, const std::string& name);
   ValueId quantize_expression(const onnx::Node& node, const Expression& expression,
-                              const Dequantized& y);
+                              const Dequantized& y) {
+    return quantize_expression(node, expression, y, node.inputs[0]);
+  }
+  // `tensor`: the name of what is quantized.
+  ValueId quantize_expression(const onnx::Node& node, const Expression& expression,
+                              const Dequantized& y, const std::string& tensor);
   // Quantizes the float value that an expression starts from, then does its steps on integers.
   ValueId quantize_value(const onnx::Node& node, ValueId value, const Expression& expression,
                          const Dequantized& y);
@@ -229,6 +276,10 @@ Clamp type_range(DataType type);
 FloatClamp combined_clamp(const std::vector<Step>& steps);
 // Whether the judge moves a QuantizeLinear behind these steps to before them, and so fuses.
 bool moves_only(const std::vector<Step>& steps);
+// Relu or Clip behind an expression.
+void append_clamp(Expression& expression, FloatClamp limits);
+// Whether a step puts in elements of its own.
+bool has_fill(const std::vector<Step>& steps);
 // What accumulators are multiplied with, by channel: (x_scale * w_scale[c]) / y_scale.
 std::vector<float> multipliers(float x_scale, const std::vector<float>& w_scale, float y_scale);
 

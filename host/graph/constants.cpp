@@ -1,7 +1,13 @@
 #include "host/graph/constants.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/command/error.hpp"
 #include "host/golden/arith.hpp"
 #include "host/graph/builder.hpp"
+#include "host/graph/shapes.hpp"
 
 namespace systole::graph {
 namespace {
@@ -26,6 +32,12 @@ class ChannelOf {
   int64_t inner_ = 1;
 };
 
+int64_t elements_before(const Shape& shape, size_t axis) {
+  int64_t count = 1;
+  for (size_t d = 0; d < axis; ++d) count *= shape[d];
+  return count;
+}
+
 }  // namespace
 
 Tensor dequantize_constant(const Dequantized& constant) {
@@ -49,6 +61,33 @@ Tensor quantize_constant(const Tensor& real, const Dequantized& y) {
         golden::quantize(real.data<float>()[i], y.scale[c], y.zero_point[c], type_range(y.type)));
   }
   return q;
+}
+
+Dequantized transpose_constant(Dequantized source, const std::vector<int64_t>& perm) {
+  source.q = std::make_shared<const Tensor>(transpose(source.constant(), perm));
+  const auto at = std::find(perm.begin(), perm.end(), source.axis);
+  if (!source.per_tensor()) source.axis = at - perm.begin();
+  return source;
+}
+
+Dequantized reshape_constant(Dequantized source, const Shape& shape, const std::string& where) {
+  const Shape& old = source.constant().shape();
+  if (!source.per_tensor()) {
+    const auto axis = static_cast<size_t>(source.axis);
+    const int64_t outer = elements_before(old, axis);
+    size_t found = 0;
+    while (found < shape.size() &&
+           (elements_before(shape, found) != outer || shape[found] != old[axis])) {
+      ++found;
+    }
+    if (found == shape.size()) {
+      throw Error("reshape breaks the axis that constants are quantized along", where,
+                  fmt::format("{} along axis {}", to_string(old), axis), to_string(shape));
+    }
+    source.axis = static_cast<int64_t>(found);
+  }
+  source.q = std::make_shared<const Tensor>(source.constant().reshaped(shape));
+  return source;
 }
 
 }  // namespace systole::graph

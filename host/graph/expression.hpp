@@ -5,7 +5,7 @@
 // then a product is f32(accumulator) times a scale).
 // Where none comes, or an operator needs the numbers themselves, it becomes an f32 value
 // (real.cpp). That is exact because each step commutes with quantization: Relu, Clip and MaxPool
-// are monotone, Reshape and Transpose only move elements.
+// are monotone, Reshape, Transpose and selections only move elements.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@
 
 namespace systole::graph {
 
-// A model input of float32.
+// A model input of float32, or a constant among such.
 struct FloatInput {
   ValueId value;
 };
@@ -71,6 +71,17 @@ struct Pending {
   std::optional<Product> product;
 };
 
+struct Expression;
+
+// The output of a Concat: expressions that are quantized, or computed, each by itself.
+struct Joined {
+  std::shared_ptr<const std::vector<Expression>> parts;
+  std::vector<std::string> tensors;  // their names
+  int64_t axis = 0;
+  Shape shape;       // of the Concat
+  std::string node;  // label of the ONNX node
+};
+
 struct ClampStep {
   float lo, hi;
 };
@@ -85,10 +96,16 @@ struct MaxPoolStep {
   Window window;
   Shape shape;
 };
-using Step = std::variant<ClampStep, ReshapeStep, TransposeStep, MaxPoolStep>;
+struct SelectStep {
+  std::vector<IndexMap> index;
+  Tensor fill;            // a scalar, of the tensor's type
+  bool is_slice = false;  // the judge moves a QuantizeLinear past Slice, and past no other
+  Shape shape;
+};
+using Step = std::variant<ClampStep, ReshapeStep, TransposeStep, MaxPoolStep, SelectStep>;
 
 struct Expression {
-  std::variant<FloatInput, Dequantized, Pending> source;
+  std::variant<FloatInput, Dequantized, Pending, Joined> source;
   std::vector<Step> steps;
   Shape shape;
   bool shared = false;  // a tensor on the way has more than one consumer

@@ -8,7 +8,8 @@
 //   outputs,
 //     what nothing quantizes at once (products, element-wise operators, pools), and pure data
 //     movement. A value with `constant` is known now and is written by no node. Weights and biases
-//     are in the nodes.
+//     are in the nodes. s32 are sums of products (MatMulInteger); s32 and s64 for the
+//     rest only move.
 //   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
 //     read one tensor with different ones.
 //   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
@@ -30,6 +31,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/graph/index_map.hpp"
 #include "host/import/model.hpp"
 #include "host/import/tensor.hpp"
 
@@ -39,7 +41,7 @@ using ValueId = int;
 
 struct Value {
   std::string name;  // the ONNX tensor's name; unique; made up ("conv1/relu#1") where ONNX has none
-  DataType type;     // F32, S8 or U8
+  DataType type;
   Shape shape;
   std::optional<Tensor> constant;
 };
@@ -93,7 +95,8 @@ struct Quantize {
   Clamp clamp;
 };
 
-// inputs: x s8/u8 [any]. output: f32, same shape. arith: dequantize(), then the clamp.
+// inputs: x s8/u8 [any], or s32 with scale 1 and zero point 0 (Cast). output: f32, same shape.
+// arith: dequantize(), then the clamp.
 struct Dequantize {
   std::vector<float> scale;
   std::vector<int32_t> zero_point;
@@ -127,7 +130,7 @@ struct QConv {
 // inputs: x [M, K]. output: [M, N]. weights s8/u8 [K, N]. As QConv with channel n.
 // Other ranks, transA and transB are resolved by Reshape, Transpose and at import.
 // An f32 output has no y and no clamp: multiplier[n] is x.scale * w_scale[n], arith: product(),
-// then float_clamp.
+// then float_clamp. An s32 output as QConv's (MatMulInteger).
 struct QGemm {
   QuantParams x, y;
   Tensor weights;
@@ -141,8 +144,8 @@ struct QGemm {
 
 // Multiplication of two values, run-time operands or constant ones.
 // inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
-// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). An f32
-// output as QGemm's.
+// arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). f32
+// and s32 outputs as QGemm's.
 struct QMatMul {
   QuantParams a, y;
   std::vector<float> b_scale;             // N of them
@@ -204,6 +207,13 @@ struct RowMean {
   Clamp clamp;
 };
 
+// inputs: x [R, N], s8, u8 or f32. output: s64 [R, 1]: where the largest number of each row is, the
+// first or the last of equal ones. Infinities count as the largest finite numbers; 0 for a row with
+// a NaN. Other axes as for Softmax.
+struct ArgMax {
+  bool last = false;
+};
+
 // inputs: x [N, C, H, W]. output: [N, C, OH, OW], type and parameters of x, which may be f32.
 // Padding never wins; a window wholly in padding gives the lowest value of the type (f32: -inf).
 struct QMaxPool {
@@ -239,9 +249,22 @@ struct Transpose {
   std::vector<int64_t> perm;
 };
 
-using Operator =
-    std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary, Binary,
-                 Softmax, RowMean, QMaxPool, QAveragePool, QGlobalAveragePool, Reshape, Transpose>;
+// inputs: x of any type. output: same type; element [i0, i1, ...] is x[index[0][i0], index[1][i1],
+// ...], or `fill`, a scalar, where one of these is kFillIndex. Slice, Split, Pad, Gather, Tile,
+// Resize.
+struct Select {
+  std::vector<IndexMap> index;  // one an axis
+  Tensor fill;
+};
+
+// inputs: one or more of one type, of one shape but for `axis`. output: one behind the other.
+struct Concat {
+  int64_t axis = 0;
+};
+
+using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary,
+                              Binary, Softmax, RowMean, ArgMax, QMaxPool, QAveragePool,
+                              QGlobalAveragePool, Reshape, Transpose, Select, Concat>;
 
 struct Node {
   std::string name;  // the ONNX node it comes from, for reports and messages
@@ -253,7 +276,7 @@ struct Node {
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
-  std::vector<ValueId> inputs;   // run-time inputs, in the model's order; f32, s8 or u8
+  std::vector<ValueId> inputs;   // run-time inputs, in the model's order; f32, s8 or u8, s32, s64
   std::vector<ValueId> outputs;  // in the model's order, under the model's names
 
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }

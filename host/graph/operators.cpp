@@ -33,35 +33,6 @@ void require_axis(const Dequantized& weights, int64_t axis, const std::string& w
   }
 }
 
-// The constant with its axes permuted, its quantization axis along.
-Dequantized transpose_constant(Dequantized source, const std::vector<int64_t>& perm) {
-  source.q = std::make_shared<const Tensor>(transpose(source.constant(), perm));
-  const auto at = std::find(perm.begin(), perm.end(), source.axis);
-  if (!source.per_tensor()) source.axis = at - perm.begin();
-  return source;
-}
-
-// The constant in another shape; a quantized axis must survive as it is.
-Dequantized reshape_constant(Dequantized source, const Shape& shape, const std::string& where) {
-  const Shape& old = source.constant().shape();
-  if (!source.per_tensor()) {
-    const auto axis = static_cast<size_t>(source.axis);
-    const int64_t outer = product(old, 0, axis);
-    size_t found = 0;
-    while (found < shape.size() &&
-           (product(shape, 0, found) != outer || shape[found] != old[axis])) {
-      ++found;
-    }
-    if (found == shape.size()) {
-      throw Error("reshape breaks the axis that constants are quantized along", where,
-                  fmt::format("{} along axis {}", to_string(old), axis), to_string(shape));
-    }
-    source.axis = static_cast<int64_t>(found);
-  }
-  source.q = std::make_shared<const Tensor>(source.constant().reshaped(shape));
-  return source;
-}
-
 // Activations and weights that the judge has no integer product for.
 bool is_s8_by_u8(DataType x, DataType w) { return x == DataType::S8 && w == DataType::U8; }
 
@@ -80,14 +51,19 @@ bool is_inner_scalar(const Shape& a, const Shape& b) {
 const std::map<std::string, Builder::Handler>& Builder::handlers() {
   static const std::map<std::string, Handler> table = {
       {"Add", &Builder::add},
+      {"ArgMax", &Builder::arg_max},
       {"AveragePool", &Builder::average_pool},
+      {"Cast", &Builder::cast},
       {"Clip", &Builder::clip},
+      {"Concat", &Builder::concat},
       {"Constant", &Builder::constant},
       {"Conv", &Builder::conv},
+      {"ConvInteger", &Builder::conv_integer},
       {"DequantizeLinear", &Builder::dequantize_linear},
       {"Div", &Builder::div},
       {"Dropout", &Builder::identity},
       {"Flatten", &Builder::flatten},
+      {"Gather", &Builder::gather},
       {"Gemm", &Builder::gemm},
       {"GlobalAveragePool", &Builder::global_average_pool},
       {"GlobalMaxPool", &Builder::global_max_pool},
@@ -96,14 +72,20 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"Identity", &Builder::identity},
       {"LeakyRelu", &Builder::leaky_relu},
       {"MatMul", &Builder::matmul},
+      {"MatMulInteger", &Builder::matmul_integer},
       {"MaxPool", &Builder::max_pool},
       {"Mul", &Builder::mul},
+      {"Pad", &Builder::pad},
       {"QLinearConv", &Builder::qlinear_conv},
       {"QLinearMatMul", &Builder::qlinear_matmul},
       {"QuantizeLinear", &Builder::quantize_linear},
       {"ReduceMean", &Builder::reduce_mean},
       {"Relu", &Builder::relu},
       {"Reshape", &Builder::reshape},
+      {"Resize", &Builder::resize},
+      {"Shape", &Builder::shape},
+      {"Slice", &Builder::slice},
+      {"Split", &Builder::split},
       {"Sigmoid", &Builder::sigmoid},
       {"Softmax", &Builder::softmax},
       {"Squeeze", &Builder::squeeze},
@@ -111,9 +93,11 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"Tanh", &Builder::tanh},
       {"Transpose", &Builder::transpose_node},
       {"Unsqueeze", &Builder::unsqueeze},
+      {"Upsample", &Builder::resize},
       {"com.microsoft.DequantizeLinear", &Builder::dequantize_linear},
       {"com.microsoft.QLinearAdd", &Builder::qlinear_add},
       {"com.microsoft.QLinearAveragePool", &Builder::qlinear_average_pool},
+      {"com.microsoft.QLinearConcat", &Builder::qlinear_concat},
       {"com.microsoft.QLinearGlobalAveragePool", &Builder::qlinear_global_average_pool},
       {"com.microsoft.QLinearLeakyRelu", &Builder::qlinear_leaky_relu},
       {"com.microsoft.QLinearMul", &Builder::qlinear_mul},
@@ -125,51 +109,8 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
   return table;
 }
 
-// ---- constants and quantization
-// ------------------------------------------------------------------
-
-void Builder::constant(const onnx::Node& node) {
-  const auto value = node.attributes.find("value");
-  if (value != node.attributes.end()) {
-    if (const auto* tensor = std::get_if<Tensor>(&value->second)) {
-      define(node, std::make_shared<const Tensor>(*tensor));
-      return;
-    }
-  }
-  if (node.attributes.count("value_float")) {
-    const std::vector<float> one{attribute<float>(node, "value_float", 0)};
-    define(node, std::make_shared<const Tensor>(Shape{}, one));
-  } else if (node.attributes.count("value_int")) {
-    const std::vector<int64_t> one{integer(node, "value_int", 0)};
-    define(node, std::make_shared<const Tensor>(Shape{}, one));
-  } else if (node.attributes.count("value_ints")) {
-    const auto values = integers(node, "value_ints");
-    const Shape shape{static_cast<int64_t>(values.size())};
-    define(node, std::make_shared<const Tensor>(shape, values));
-  } else if (node.attributes.count("value_floats")) {
-    const auto values = attribute<std::vector<float>>(node, "value_floats", {});
-    const Shape shape{static_cast<int64_t>(values.size())};
-    define(node, std::make_shared<const Tensor>(shape, values));
-  } else {
-    throw Error("constant has no value of a supported kind", where(node),
-                "value, value_float(s) or value_int(s)");
-  }
-}
-
-void Builder::identity(const onnx::Node& node) {
-  if (node.op_type == "Dropout" && has_input(node, 2)) {
-    const Tensor& training = constant_input(node, 2, "training_mode");
-    if (std::any_of(training.bytes().begin(), training.bytes().end(),
-                    [](uint8_t byte) { return byte != 0; })) {
-      throw Error("Dropout is in training mode", where(node), "inference");
-    }
-  }
-  if (std::holds_alternative<Expression>(symbol(node, 0))) {
-    define(node, take(node, 0));
-  } else {
-    define(node, symbol(node, 0));
-  }
-}
+// ---- quantization
+// --------------------------------------------------------------------------------
 
 void Builder::quantize_linear(const onnx::Node& node) {
   if (integer(node, "block_size", 0) != 0) {
@@ -587,6 +528,10 @@ void Builder::clamp(const onnx::Node& node, float lo, float hi) {
   }
   if (const auto* value = std::get_if<ValueId>(&input)) {
     const Value& x = graph_.value(*value);
+    if (x.type != DataType::S8 && x.type != DataType::U8) {
+      throw Error("input has the wrong type", where(node), "float32, int8 or uint8",
+                  to_string(x.type));
+    }
     const Clamp range = type_range(x.type);
     const auto bound = [range](float v) {
       return static_cast<int32_t>(
@@ -598,7 +543,7 @@ void Builder::clamp(const onnx::Node& node, float lo, float hi) {
     return;
   }
   Expression expression = take(node, 0);
-  expression.steps.push_back(ClampStep{lo, hi});
+  append_clamp(expression, {lo, hi});
   define(node, std::move(expression));
 }
 
@@ -608,67 +553,6 @@ void Builder::clip(const onnx::Node& node) {
   const float lo = scalar_input(node, 1, attribute<float>(node, "min", -kInfinity));
   const float hi = scalar_input(node, 2, attribute<float>(node, "max", kInfinity));
   clamp(node, lo, hi);
-}
-
-// ---- data movement
-// -------------------------------------------------------------------------------
-
-void Builder::move_data(const onnx::Node& node, const Step& step, const Shape& shape) {
-  const Symbol& input = symbol(node, 0);
-  const auto* transpose_step = std::get_if<TransposeStep>(&step);
-  if (const auto* tensor = std::get_if<0>(&input)) {
-    define(node,
-           std::make_shared<const Tensor>(transpose_step ? transpose(**tensor, transpose_step->perm)
-                                                         : (*tensor)->reshaped(shape)));
-    return;
-  }
-  if (const auto* value = std::get_if<ValueId>(&input)) {
-    define(node, emit_steps(*value, {step}, node.label(), node.outputs[0]));
-    return;
-  }
-  Expression expression = take(node, 0);
-  auto* source = std::get_if<Dequantized>(&expression.source);
-  expression.shape = shape;
-  if (source && source->is_constant() && expression.steps.empty()) {
-    Dequantized moved = transpose_step ? transpose_constant(*source, transpose_step->perm)
-                                       : reshape_constant(*source, shape, where(node));
-    moved.is_moved = true;
-    expression.source = std::move(moved);
-  } else {
-    expression.steps.push_back(step);
-  }
-  define(node, std::move(expression));
-}
-
-void Builder::reshape(const onnx::Node& node) {
-  const std::vector<int64_t> request =
-      has_input(node, 1) ? integers_input(node, 1, "shape") : integers(node, "shape");
-  const Shape shape =
-      reshape_target(shape_of(node, 0), request, integer(node, "allowzero", 0) != 0, where(node));
-  move_data(node, ReshapeStep{shape}, shape);
-}
-
-void Builder::flatten(const onnx::Node& node) {
-  const Shape shape = flatten_target(shape_of(node, 0), integer(node, "axis", 1), where(node));
-  move_data(node, ReshapeStep{shape, true}, shape);
-}
-
-void Builder::squeeze(const onnx::Node& node) {
-  const auto axes = has_input(node, 1) ? integers_input(node, 1, "axes") : integers(node, "axes");
-  const Shape shape = squeeze_target(shape_of(node, 0), axes, where(node));
-  move_data(node, ReshapeStep{shape}, shape);
-}
-
-void Builder::unsqueeze(const onnx::Node& node) {
-  const auto axes = has_input(node, 1) ? integers_input(node, 1, "axes") : integers(node, "axes");
-  const Shape shape = unsqueeze_target(shape_of(node, 0), axes, where(node));
-  move_data(node, ReshapeStep{shape}, shape);
-}
-
-void Builder::transpose_node(const onnx::Node& node) {
-  const Shape& input = shape_of(node, 0);
-  const auto perm = permutation(integers(node, "perm"), input.size(), where(node));
-  move_data(node, TransposeStep{perm}, transpose_target(input, perm));
 }
 
 // ---- QOperator forms

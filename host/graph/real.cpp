@@ -49,6 +49,8 @@ ValueId Builder::real_value(const Expression& expression, const std::string& ten
     } else {
       value = real_steps(real_pending(*pending, where), expression.steps, tensor);
     }
+  } else if (std::holds_alternative<Joined>(expression.source)) {
+    value = real_joined(expression, tensor, where);
   } else {
     value = real_dequantized(expression, tensor);
   }
@@ -67,13 +69,25 @@ ValueId Builder::real_dequantized(const Expression& expression, const std::strin
                       combined_clamp(expression.steps)};
   const ValueId q = std::get<ValueId>(source.q);
   const std::string node = "tensor " + tensor;
-  if (source.per_tensor()) {
+  if (source.per_tensor() && !has_fill(expression.steps)) {
     const ValueId moved = emit_steps(q, expression.steps, node, tensor + "#q");
     return emit(node, op, {moved}, DataType::F32, expression.shape, tensor);
   }
   const Shape shape = graph_.value(q).shape;
   return emit_steps(emit(node, op, {q}, DataType::F32, shape, tensor), expression.steps, node,
                     tensor);
+}
+
+ValueId Builder::real_joined(const Expression& expression, const std::string& tensor,
+                             const std::string& where) {
+  const Joined& joined = std::get<Joined>(expression.source);
+  std::vector<ValueId> parts;
+  for (size_t i = 0; i < joined.parts->size(); ++i) {
+    parts.push_back(real_value((*joined.parts)[i], joined.tensors[i], where));
+  }
+  const ValueId value =
+      emit(joined.node, Concat{joined.axis}, parts, DataType::F32, joined.shape, tensor);
+  return real_steps(value, expression.steps, tensor);
 }
 
 ValueId Builder::real_pending(const Pending& pending, const std::string& where) {

@@ -1,4 +1,4 @@
-// Softmax and ReduceMean: brought to rows, [R, N], by Transpose and Reshape.
+// Softmax, ReduceMean and ArgMax: brought to rows, [R, N], by Transpose and Reshape.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -140,6 +140,37 @@ void Builder::reduce_mean(const onnx::Node& node) {
 void Builder::qlinear_reduce_mean(const onnx::Node& node) {
   const Dequantized y = parameters(node, 3, {}, 0, std::nullopt);
   finish_qlinear(node, make_reduce_mean(node, qlinear_operand(node, 0), integers(node, "axes")), y);
+}
+
+// ---- ArgMax
+// --------------------------------------------------------------------------------------
+
+void Builder::arg_max(const onnx::Node& node) {
+  const Symbol& input = symbol(node, 0);
+  ValueId x = 0;
+  if (const auto* value = std::get_if<ValueId>(&input)) {
+    x = *value;
+  } else {
+    x = real_operand(node, 0).value;
+  }
+  const Value& given = graph_.value(x);
+  if (given.type == DataType::S32 || given.type == DataType::S64) {
+    throw Error("input has the wrong type", where(node), "float32, int8 or uint8",
+                to_string(given.type));
+  }
+  Shape result = given.shape;
+  const int64_t axis =
+      resolve_axis(integer(node, "axis", 0), static_cast<int64_t>(result.size()), where(node));
+  if (integer(node, "keepdims", 1) != 0) {
+    result[static_cast<size_t>(axis)] = 1;
+  } else {
+    result.erase(result.begin() + axis);
+  }
+  const ValueId rows = rows_of(node, x, {axis});
+  const ArgMax op{integer(node, "select_last_index", 0) != 0};
+  const ValueId index = emit(node.label(), op, {rows}, DataType::S64,
+                             {graph_.value(rows).shape[0], 1}, node.outputs[0]);
+  define(node, reshape_value(index, result, node.label(), node.outputs[0]));
 }
 
 }  // namespace systole::graph

@@ -120,6 +120,8 @@ Shape broadcast(const Shape& a, const Shape& b, const std::string& where) {
 Shape reshape_target(const Shape& input, const std::vector<int64_t>& request, bool allow_zero,
                      const std::string& where) {
   const int64_t elements = element_count(input, where);
+  const Error misfit("reshape does not fit", where, fmt::format("{} elements", elements),
+                     to_string(request));
   Shape result = request;
   int64_t known = 1;
   int inferred = -1;
@@ -127,18 +129,17 @@ Shape reshape_target(const Shape& input, const std::vector<int64_t>& request, bo
     if (result[i] == 0 && !allow_zero && i < input.size()) result[i] = input[i];
     if (result[i] == -1 && inferred < 0) {
       inferred = static_cast<int>(i);
-    } else if (result[i] < 1 || result[i] > elements / known) {
-      throw Error("reshape does not fit", where, fmt::format("{} elements", elements),
-                  to_string(request));
+    } else if (result[i] < 0 || result[i] > kMaxElements || known > kMaxElements) {
+      throw misfit;
     } else {
       known *= result[i];
     }
   }
-  if (inferred >= 0) result[static_cast<size_t>(inferred)] = elements / known;
-  if (element_count(result, where) != elements) {
-    throw Error("reshape does not fit", where, fmt::format("{} elements", elements),
-                to_string(request));
+  if (inferred >= 0) {
+    if (known == 0) throw misfit;
+    result[static_cast<size_t>(inferred)] = elements / known;
   }
+  if (element_count(result, where) != elements) throw misfit;
   return result;
 }
 
@@ -193,6 +194,20 @@ Shape unsqueeze_target(const Shape& input, const std::vector<int64_t>& axes,
   for (size_t i = 0; i < rank; ++i) {
     result.push_back(inserted.count(static_cast<int64_t>(i)) ? 1 : input[next++]);
   }
+  return result;
+}
+
+Shape concat_target(const std::vector<Shape>& inputs, int64_t axis, const std::string& where) {
+  Shape result = inputs.front();
+  const auto along = static_cast<size_t>(axis);
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    const Shape& other = inputs[i];
+    bool fits = other.size() == result.size();
+    for (size_t d = 0; fits && d < other.size(); ++d) fits = d == along || other[d] == result[d];
+    if (!fits) throw Error("shapes do not fit", where, to_string(result), to_string(other));
+    result[along] += other[along];
+  }
+  element_count(result, where);
   return result;
 }
 

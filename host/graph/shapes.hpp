@@ -1,6 +1,6 @@
 // Shape inference: what ONNX says an operator's output looks like, and constants moved likewise.
 //
-// `where` names the node in messages. Every result has dimensions of at least 1.
+// `where` names the node in messages.
 #pragma once
 
 #include <string>
@@ -42,6 +42,9 @@ Shape squeeze_target(const Shape& input, const std::vector<int64_t>& axes,
                      const std::string& where);
 Shape unsqueeze_target(const Shape& input, const std::vector<int64_t>& axes,
                        const std::string& where);
+
+// Concat: equal but for `axis`, along which sizes add up.
+Shape concat_target(const std::vector<Shape>& inputs, int64_t axis, const std::string& where);
 
 // A permutation of `rank` axes; empty: reversed. Throws Error unless it is one.
 std::vector<int64_t> permutation(const std::vector<int64_t>& perm, size_t rank,

@@ -30,10 +30,13 @@ std::string quoted(const std::string& text) {
 }
 
 std::string type_name(int type) {
-  static const char* const names[] = {"undefined",  "float32", "uint8",  "int8",   "uint16",
-                                      "int16",      "int32",   "int64",  "string", "bool",
-                                      "float16",    "float64", "uint32", "uint64", "complex64",
-                                      "complex128", "bfloat16"};
+  static const char* const names[] = {
+      "undefined",      "float32",  "uint8",        "int8",           "uint16",
+      "int16",          "int32",    "int64",        "string",         "bool",
+      "float16",        "float64",  "uint32",       "uint64",         "complex64",
+      "complex128",     "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+      "float8e5m2fnuz", "uint4",    "int4",         "float4e2m1",     "float8e8m0",
+      "uint2",          "int2"};
   if (type >= 0 && type < static_cast<int>(std::size(names))) return names[type];
   return fmt::format("ONNX type {}", type);
 }

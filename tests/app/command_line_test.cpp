@@ -175,6 +175,30 @@ TEST_CASE("systole: a run writes its output and its report, and ends with 0", "[
   }
 }
 
+TEST_CASE("systole: an input may be a tensor as ONNX keeps it", "[app]") {
+  ::onnx::TensorProto proto;
+  proto.set_data_type(::onnx::TensorProto::FLOAT);
+  for (const int64_t dim : {1, 4}) proto.add_dims(dim);
+  for (const float value : {1.0f, -2.0f, 3.0f, 4.0f}) proto.add_float_data(value);
+  const std::string model = write_file("relu.onnx", model_of("Relu").bytes());
+  const std::string input = write_file("x.pb", proto.SerializeAsString());
+  const std::string output = kScratch + "relu.npy";
+  const Outcome run =
+      run_systole({"run", model, "--device", "model", "--input", input, "--output", output});
+  CHECK(run.status == 0);
+  CHECK(npy::load(output) == Tensor(Shape{1, 4}, std::vector<float>{1, 0, 3, 4}));
+  check_run_refused({model, "--input", write_file("broken.pb", "\x08\x01\x10")}, {"broken.pb"});
+}
+
+TEST_CASE("systole: a model of a type that there is no use for is refused with node and type",
+          "[app]") {
+  ModelBuilder b = model_of("Relu");
+  auto* type = b.proto().mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(::onnx::TensorProto::FLOAT16);
+  check_run_refused({write_file("half.onnx", b.bytes()), "--input", small_input()},
+                    {"input 'x'", "'xq' (QuantizeLinear)", "float16"});
+}
+
 TEST_CASE("systole: a run on the chip tells where its cycles went", "[app][chip]") {
   const std::string images = write_npy("few.npy", first_images(5));
   const std::string page = kScratch + "run.html", timeline = kScratch + "timeline.json";

@@ -138,7 +138,7 @@ class RandomGraph {
   /// What becomes of the accumulators of a Conv or a product.
   template <typename Op>
   void result(Op& op, float x_scale, const std::vector<float>& w_scale, DataType t, float depth) {
-    if (t == DataType::F32) {
+    if (t == DataType::F32 || t == DataType::S32) {
       op.y = {};
     } else {
       op.y = params(t);
@@ -177,6 +177,9 @@ class RandomGraph {
   }
 
   graph::ValueId conv(graph::ValueId x, int64_t most_channels = 40) {
+    return conv(x, most_channels, byte_type());
+  }
+  graph::ValueId conv(graph::ValueId x, int64_t most_channels, DataType t) {
     const Shape s = shape(x);
     graph::QConv op;
     op.window = window(s[2], s[3], 5, true);
@@ -197,7 +200,6 @@ class RandomGraph {
         break;
     }
     op.x = params(type(x));
-    const DataType t = byte_type();
     const Shape w = {m, s[1] / op.group, op.window.kernel[0], op.window.kernel[1]};
     weights(op, m, w, t, static_cast<float>(w[1] * w[2] * w[3]));
     return add(op, {x}, t, {s[0], m, out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
@@ -209,6 +211,8 @@ class RandomGraph {
     op.x = params(type(x));
     weights(op, columns, {s[1], columns}, t, static_cast<float>(s[1]));
     if (t == DataType::F32) op.float_clamp = float_clamp();
+    // Sums that binary32 does not hold.
+    if (t == DataType::S32) op.bias[0] = (1 << 30) + 1;
     return add(op, {x}, t, {s[0], columns});
   }
   /// Products of a [A, M, K] and b [B, K, N], of which A or B may be 1.
@@ -334,6 +338,68 @@ class RandomGraph {
     for (const int64_t p : op.perm) out.push_back(s[static_cast<std::size_t>(p)]);
     return add(op, {x}, type(x), out);
   }
+  /// One axis of a selection, of a random kind.
+  graph::IndexMap index_map(int64_t size) {
+    graph::IndexMap map;
+    switch (uniform(rng_, 0, 5)) {
+      case 0: {  // a slice
+        const int64_t step = uniform(rng_, 1, 3), start = uniform(rng_, 0, size - 1);
+        for (int64_t i = start; i < size; i += step) map.push_back(i);
+        if (one_in(rng_, 2)) std::reverse(map.begin(), map.end());
+        return map;
+      }
+      case 1:  // constant padding
+        map = graph::identity_map(size);
+        map.insert(map.begin(), static_cast<std::size_t>(uniform(rng_, 0, 3)), graph::kFillIndex);
+        map.insert(map.end(), static_cast<std::size_t>(uniform(rng_, 0, 3)), graph::kFillIndex);
+        return map;
+      case 2: {  // nearest neighbours
+        const int64_t out = uniform(rng_, 1, 3 * size);
+        for (int64_t i = 0; i < out; ++i) map.push_back(i * size / out);
+        return map;
+      }
+      case 3:  // whatever, fill values in between
+        for (int64_t i = uniform(rng_, 1, 9); i > 0; --i) {
+          map.push_back(uniform(rng_, one_in(rng_, 4) ? -1 : 0, size - 1));
+        }
+        return map;
+      default:
+        return graph::identity_map(size);
+    }
+  }
+  graph::ValueId select(graph::ValueId x) {
+    graph::Select op;
+    for (const int64_t size : shape(x)) op.index.push_back(index_map(size));
+    op.fill = random_tensor(type(x), {});
+    const Shape out = graph::selected_shape(op.index);
+    return add(std::move(op), {x}, type(x), out);
+  }
+  graph::ValueId concat(std::vector<graph::ValueId> parts, int64_t axis) {
+    Shape out = shape(parts[0]);
+    auto& size = out[static_cast<std::size_t>(axis)];
+    size = 0;
+    for (const graph::ValueId part : parts) size += shape(part)[static_cast<std::size_t>(axis)];
+    const DataType t = type(parts[0]);
+    return add(graph::Concat{axis}, std::move(parts), t, std::move(out));
+  }
+  /// `x` and one to three others, which are like it but along one axis.
+  graph::ValueId concat(graph::ValueId x) {
+    const int64_t axis = uniform(rng_, 0, static_cast<int64_t>(shape(x).size()) - 1);
+    std::vector<graph::ValueId> parts = {x};
+    for (int64_t i = uniform(rng_, 1, 3); i > 0; --i) {
+      Shape s = shape(x);
+      s[static_cast<std::size_t>(axis)] = uniform(rng_, 1, 9);
+      const graph::ValueId other = value(type(x), s);
+      if (one_in(rng_, 3)) {
+        graph.values.back().constant = random_tensor(type(x), s);
+      } else {
+        graph.inputs.push_back(other);
+      }
+      parts.push_back(other);
+    }
+    std::shuffle(parts.begin(), parts.end(), rng_);
+    return concat(std::move(parts), axis);
+  }
   graph::ValueId reshape(graph::ValueId x, Shape s) {
     return add(graph::Reshape{}, {x}, type(x), std::move(s));
   }
@@ -345,7 +411,11 @@ class RandomGraph {
     if (type(x) == DataType::F32 && !one_in(rng_, 4)) return quantize(x);
     if (one_in(rng_, 6)) return unary(x, static_cast<graph::Function>(uniform(rng_, 0, 5)));
     if (type(x) == DataType::F32) return one_in(rng_, 2) ? max_pool(x) : average_pool(x);
-    switch (uniform(rng_, 0, 9)) {
+    switch (uniform(rng_, 0, 11)) {
+      case 10:
+        return element_count(s) < 20000 ? select(x) : x;
+      case 11:
+        return concat(x);
       case 0:
         return requantize(x);
       case 1:
@@ -467,6 +537,41 @@ TEST_CASE("movements of data are bit-exact", "[compile]") {
     }
     g.output(x);
   });
+}
+
+TEST_CASE("selections and concatenations are bit-exact, in every type and rank", "[compile]") {
+  const DataType types[] = {DataType::S8, DataType::U8, DataType::F32, DataType::S32,
+                            DataType::S64};
+  repeat(120, 16, [&](RandomGraph& g, Rng& rng) {
+    Shape shape;
+    for (int64_t i = uniform(rng, 1, 5); i > 0; --i) shape.push_back(uniform(rng, 1, 9));
+    if (one_in(rng, 3)) shape = random_image(rng);
+    auto x = g.input(types[uniform(rng, 0, 4)], shape);
+    // In the other layout at first, where there are two.
+    if (shape.size() == 4 && g.type(x) != DataType::F32 && one_in(rng, 2)) {
+      if (g.type(x) == DataType::S8 || g.type(x) == DataType::U8) x = g.max_pool(x);
+    }
+    for (int64_t i = uniform(rng, 1, 3); i > 0; --i) {
+      const int64_t kind = uniform(rng, 0, 4);
+      x = kind == 0 ? g.transpose(x) : kind == 1 ? g.concat(x) : g.select(x);
+    }
+    g.output(x);
+  });
+}
+
+TEST_CASE("large selections are spread over tiles and blocks", "[compile]") {
+  Rng rng = test::make_rng(17);
+  RandomGraph g(rng);
+  const auto x = g.input(DataType::F32, {3, 200, 300});
+  graph::Select op;
+  op.index = {graph::identity_map(3), graph::identity_map(200), graph::identity_map(300)};
+  op.index[1].insert(op.index[1].begin(), 5, graph::kFillIndex);
+  std::reverse(op.index[2].begin(), op.index[2].end());
+  op.fill = g.random_tensor(DataType::F32, {});
+  const auto y = g.add(op, {x}, DataType::F32, {3, 205, 300});
+  g.output(g.concat({x, y}, 1));
+  g.output(y);
+  test::check_graph(g.graph, chip_config("small"), 3, {g.record(), g.record()}, {1, 2});
 }
 
 TEST_CASE("convolutions are bit-exact", "[compile]") {
@@ -598,6 +703,62 @@ TEST_CASE("products of two values are bit-exact", "[compile]") {
   });
 }
 
+TEST_CASE("the largest of each row is found, and which of equal ones", "[compile]") {
+  repeat(60, 19, [](RandomGraph& g, Rng& rng) {
+    const Shape shape{uniform(rng, 1, 70), uniform(rng, 1, one_in(rng, 4) ? 3000 : 40)};
+    auto x = g.input(one_in(rng, 2) ? DataType::F32 : g.byte_type(), shape);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    // Few numbers: ties.
+    if (g.type(x) == DataType::F32 && one_in(rng, 2)) {
+      x = g.add(graph::Quantize{{4.0f}, {0}, 0, {-2, 1}}, {x}, DataType::S8, g.shape(x));
+    }
+    const int64_t rows = g.shape(x)[0];
+    g.output(g.add(graph::ArgMax{one_in(rng, 2)}, {x}, DataType::S64, {rows, 1}));
+  });
+}
+
+TEST_CASE("the smallest difference decides, and infinities", "[compile]") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+  const std::vector<float> numbers = {0,      kTiny,      0,         -kTiny,     -kTiny, 0,
+                                      -1e38f, -kInfinity, kInfinity, -kInfinity, 3e38f,  -3e38f};
+  Rng rng = test::make_rng(20);
+  for (const bool last : {false, true}) {
+    RandomGraph g(rng);
+    const auto x = g.input(DataType::F32, {4, 3});
+    g.output(g.add(graph::ArgMax{last}, {x}, DataType::S64, {4, 1}));
+    test::check_graph(g.graph, chip_config("tiny"), 2,
+                      {{{g.graph.value(x).name, Tensor(Shape{4, 3}, numbers)}}}, {1});
+  }
+}
+
+TEST_CASE("sums of products are exact beyond what binary32 holds", "[compile]") {
+  repeat(40, 18, [](RandomGraph& g, Rng& rng) {
+    graph::ValueId x = 0;
+    switch (uniform(rng, 0, 2)) {
+      case 0:
+        x = g.conv(g.input(g.byte_type(), random_image(rng)), 40, DataType::S32);
+        break;
+      case 1:
+        x = g.gemm(g.input(g.byte_type(), {uniform(rng, 1, 40), uniform(rng, 1, 300)}),
+                   uniform(rng, 1, 90), DataType::S32);
+        break;
+      default: {
+        const int64_t k = uniform(rng, 1, 400);
+        const auto a = g.input(g.byte_type(), {1, uniform(rng, 1, 150), k});
+        x = g.matmul(a, g.input(g.byte_type(), {1, k, uniform(rng, 1, 70)}), DataType::S32);
+      }
+    }
+    if (one_in(rng, 2)) g.output(x);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    if (one_in(rng, 3)) x = g.select(x);
+    if (one_in(rng, 2)) {
+      x = g.add(graph::Dequantize{{1.0f}, {0}, 0, {}}, {x}, DataType::F32, g.shape(x));
+    }
+    g.output(x);
+  });
+}
+
 TEST_CASE("products that stay float are bit-exact, and so is what follows them", "[compile]") {
   repeat(40, 14, [](RandomGraph& g, Rng& rng) {
     auto x = g.input(g.byte_type(), {uniform(rng, 1, 40), uniform(rng, 1, 300)});
@@ -686,6 +847,9 @@ TEST_CASE("outputs may be inputs, constants, and values in use", "[compile]") {
   const auto k = g.constant({3, 7});
   const auto y = g.conv(x);
   const auto z = g.transpose(g.transpose(f));
+  const auto e = g.value(DataType::S64, {0, 3});
+  g.graph.values.back().constant = Tensor(DataType::S64, {0, 3});
+  g.output(g.reshape(e, {3, 0, 2}));
   g.output(x);
   g.output(k);
   g.output(y);

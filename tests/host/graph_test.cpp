@@ -624,7 +624,7 @@ TEST_CASE("unsupported operators, attributes and types are named", "[graph]") {
   type.input("x", DataType::S64, {4});
   type.node("Relu", {"x"}, "y");
   type.output("y", DataType::F32, {4});
-  refuse(type, "input 'x'", "got int64");
+  refuse(type, "'y' (Relu)", "got int64");
 }
 
 TEST_CASE("scales and zero points out of range are named", "[graph]") {

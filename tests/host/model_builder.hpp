@@ -38,9 +38,7 @@ class ModelBuilder {
     if (name.empty()) name = "c" + std::to_string(next_++);
     auto* proto = model_.mutable_graph()->add_initializer();
     proto->set_name(name);
-    proto->set_data_type(onnx_type(tensor.type()));
-    for (int64_t dim : tensor.shape()) proto->add_dims(dim);
-    proto->set_raw_data(tensor.bytes().data(), tensor.bytes().size());
+    write(proto, tensor);
     return name;
   }
   template <typename T>
@@ -52,17 +50,19 @@ class ModelBuilder {
     return constant(Tensor(Shape{}, std::vector<T>{value}));
   }
 
-  // Adds a node and returns the name of its output, which is `name` too.
+  // Adds a node and returns the name of its output, which is `name` too; further outputs are
+  // name_1, name_2 ...
   std::string node(const std::string& op_type, const std::vector<std::string>& inputs,
                    const std::string& name,
                    const std::map<std::string, onnx::Attribute>& attributes = {},
-                   const std::string& domain = "") {
+                   const std::string& domain = "", int outputs = 1) {
     auto* proto = model_.mutable_graph()->add_node();
     proto->set_op_type(op_type);
     proto->set_domain(domain);
     proto->set_name(name);
     for (const std::string& input : inputs) proto->add_input(input);
     proto->add_output(name);
+    for (int i = 1; i < outputs; ++i) proto->add_output(name + "_" + std::to_string(i));
     for (const auto& [key, value] : attributes) set(proto->add_attribute(), key, value);
     return name;
   }
@@ -110,6 +110,12 @@ class ModelBuilder {
     return Proto::UNDEFINED;
   }
 
+  static void write(::onnx::TensorProto* proto, const Tensor& tensor) {
+    proto->set_data_type(onnx_type(tensor.type()));
+    for (int64_t dim : tensor.shape()) proto->add_dims(dim);
+    proto->set_raw_data(tensor.bytes().data(), tensor.bytes().size());
+  }
+
   static void describe(::onnx::ValueInfoProto* info, const std::string& name, DataType type,
                        const Shape& shape) {
     info->set_name(name);
@@ -142,6 +148,12 @@ class ModelBuilder {
     } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
       proto->set_type(Proto::INTS);
       for (int64_t i : *integers) proto->add_ints(i);
+    } else if (const auto* floats = std::get_if<std::vector<float>>(&value)) {
+      proto->set_type(Proto::FLOATS);
+      for (float f : *floats) proto->add_floats(f);
+    } else if (const auto* tensor = std::get_if<Tensor>(&value)) {
+      proto->set_type(Proto::TENSOR);
+      write(proto->mutable_t(), *tensor);
     }
   }
 
