@@ -16,6 +16,7 @@
 #include "host/app/explain.hpp"
 #include "host/command/digest.hpp"
 #include "host/command/error.hpp"
+#include "host/compile/cycle_model.hpp"
 #include "host/driver/batch.hpp"
 #include "host/golden/graph_reference.hpp"
 #include "host/golden/model_device.hpp"
@@ -337,11 +338,23 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.tiles = static_cast<unsigned>(model.tiles.size());
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
-    report.layers.push_back(
-        {layer.name, layer.op, 0, layer.mac, layer.predicted_cycles, "", {}, {}});
+    report.layers.push_back({layer.name, layer.op, 0, layer.mac, 0, "", {}, {}});
     report.mac += layer.mac;
   }
   return report;
+}
+
+/// Of a run whose requests are all of one size: layers and spacing; of one request its cycles, too.
+void predict(const RunOptions& options, const compile::CompiledModel& model,
+             report::RunReport& report) {
+  const auto all = static_cast<unsigned>(report.inputs);
+  const unsigned inputs = std::min(all, options.inputs_per_request);
+  const auto predicted =
+      compile::predict_cycles(model, {inputs, options.simulation.dram, std::nullopt});
+  if (inputs == all) report.predicted_cycles = predicted.cycles;
+  report.predicted_spacing = predicted.spacing;
+  for (std::size_t i = 0; i < report.layers.size(); ++i)
+    report.layers[i].predicted_cycles = predicted.layers[i];
 }
 
 /// Returns the exit status.
@@ -364,12 +377,13 @@ int run(const RunOptions& options) {
   for (const auto& path : {options.json, options.timeline, options.report}) require_writable(path);
   std::optional<Tensor> labels;
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
-  const compile::CompiledModel model =
-      compile::compile(batch.graph, chip_config(options.config), {options.tiles, false});
+  const compile::CompiledModel model = compile::compile(
+      batch.graph, chip_config(options.config), {options.tiles, false, 0, options.simulation.dram});
 
   report::RunReport report = start_report(options, model, batch.records.size());
   std::vector<Record> outputs;
   if (options.device == "chip") {
+    predict(options, model, report);
     outputs = run_on_chip(options, model, batch, report);
     if (outputs.empty()) return finish(options, report, start);
     if (!report.matches_model && options.check) {

@@ -8,11 +8,11 @@
 #include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
+#include "host/compile/cycle_model.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
 #include "host/compile/pool.hpp"
-#include "host/compile/predict.hpp"
 #include "host/golden/arith.hpp"
 
 namespace systole::compile {
@@ -593,7 +593,6 @@ CompiledModel Compiler::result() {
   model.phases = context_.schedule.phases();
   model.layers = layers_;
   model.places = places_;
-  predict(context_.schedule, model.layers);
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     TileProgram program = context_.schedule.assemble(t, layout_);
     if (model.phases > 1) {
@@ -663,7 +662,6 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   // Divisions of the work by rows keep all weights in every tile, divisions by channels a part of
   // them: the prediction decides. Pages only where nothing else fits.
   std::optional<CompiledModel> best;
-  uint64_t best_cycles = 0;
   std::string failure;
   std::vector<unsigned> page_commands = {options.page_commands};
   if (options.page_commands == 0) page_commands.push_back(kPageCommands);
@@ -672,12 +670,8 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
       std::optional<CompiledModel> model =
           attempt(graph, config, options, tiles, price, page, failure);
       if (!model) continue;
-      uint64_t cycles = 0;
-      for (const Layer& layer : model->layers) cycles += layer.predicted_cycles;
-      if (!best || cycles < best_cycles) {
-        best = std::move(model);
-        best_cycles = cycles;
-      }
+      predict(*model, options.dram);
+      if (!best || model->spacing < best->spacing) best = std::move(model);
       if (tiles == 1) break;
     }
     if (best) break;

@@ -1,76 +1,40 @@
 #include "host/report/layer_cycles.hpp"
 
-#include <algorithm>
-#include <cstring>
-
-#include "rtl/spec/gen/systole_commands.hpp"
+#include <iterator>
 
 namespace systole::report {
-namespace {
-
-/// The first command of a unit's body: where its Loop leads; 0 without one.
-uint32_t body_of(const compile::TileProgram& tile, std::size_t unit) {
-  for (std::size_t at = tile.program[unit] - tile.local;
-       at + spec::CommandBytes <= tile.image.size(); at += spec::CommandBytes) {
-    spec::CommandWords words;
-    std::memcpy(words.data(), tile.image.data() + at, spec::CommandBytes);
-    const auto opcode = spec::CommandHeader::decode(words).opcode;
-    if (opcode == spec::Opcode::Loop) return spec::LoopCommand::decode(words).target;
-    if (opcode == spec::Opcode::End) break;
-  }
-  return 0;
-}
-
-}  // namespace
-
-LayerCycles::LayerCycles(const compile::CompiledModel& model)
-    : phases_(model.phases), spans_(model.layers.size()) {
-  for (const compile::TileProgram& tile : model.tiles) {
-    for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
-      units_[{tile.x, tile.y, unit}] = {tile.layer_of_command[unit], body_of(tile, unit)};
-    }
-  }
-}
-
-int LayerCycles::layer_of(const CommandEvent& event, std::size_t phase) const {
-  const auto found =
-      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
-  if (found == units_.end()) return -1;
-  const UnitLayers& unit = found->second;
-  const std::size_t length = unit.layers.size() / phases_;
-  if (event.pc < unit.body || event.pc >= length) return -1;
-  return unit.layers[phase * length + event.pc];
-}
 
 void LayerCycles::add(const CommandEvent& event) {
-  auto& counts = count_[{event.node.x, event.node.y, static_cast<unsigned>(event.unit), event.pc}];
+  const UnitId id{event.node, event.unit};
+  const ProgramMap::Program* program = map_.find(id);
+  if (program == nullptr || event.pc >= program->length) return;
+  auto& counts = count_[{id, event.pc}];
   const std::size_t iteration = event.retired ? counts.second++ : counts.first++;
-  const std::size_t input = iteration / phases_;
-  const int layer = layer_of(event, iteration % phases_);
-  if (layer < 0) return;
-  std::vector<Span>& spans = spans_[static_cast<std::size_t>(layer)];
-  if (spans.size() <= input) spans.resize(input + 1);
-  Span& span = spans[input];
-  if (event.retired) {
-    span.end = std::max(span.end, event.cycle);
-  } else {
-    span.begin = std::min(span.begin, event.cycle);
+  const std::size_t input = iteration / map_.phases();
+  if (event.retired && event.pc + 1 == program->length) {  // End: all loops have been counted
+    const auto loops = count_.find({id, program->loop});
+    if (loops != count_.end()) first_.insert(loops->second.second / map_.phases());
   }
+  const int layer = program->layer(iteration % map_.phases(), event.pc);
+  if (layer < 0) return;
+  spans_.add(static_cast<std::size_t>(layer), input, event.cycle, event.retired);
+}
+
+bool LayerCycles::steady(std::size_t input) const {
+  const auto behind = first_.lower_bound(spans_.inputs());
+  const auto firsts = static_cast<std::size_t>(std::distance(first_.begin(), behind));
+  return first_.count(input) == 0 || firsts == spans_.inputs();
 }
 
 std::vector<double> LayerCycles::mean() const {
   std::vector<double> result;
-  for (const std::vector<Span>& spans : spans_) {
-    double sum = 0;
-    std::size_t inputs = 0;
-    for (const Span& span : spans) {
-      if (span.end < span.begin) continue;
-      sum += static_cast<double>(span.end - span.begin);
-      ++inputs;
-    }
-    result.push_back(inputs == 0 ? 0 : sum / static_cast<double>(inputs));
-  }
+  for (std::size_t layer = 0; layer < map_.num_layers(); ++layer)
+    result.push_back(spans_.mean_cycles(layer, [this](std::size_t i) { return steady(i); }));
   return result;
+}
+
+double LayerCycles::mean_spacing() const {
+  return spans_.mean_spacing([this](std::size_t i) { return first_.count(i) == 0; });
 }
 
 }  // namespace systole::report

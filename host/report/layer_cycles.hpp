@@ -1,46 +1,41 @@
-// Cycles of each layer, from the begin and the retirement of its commands.
+// Cycles of each layer and from input to input, measured: compile::LayerSpans of the chip's events.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <tuple>
 #include <vector>
 
-#include "host/compile/compiled_model.hpp"
+#include "host/compile/layer_spans.hpp"
 #include "host/driver/simulated_chip.hpp"
+#include "host/report/program_map.hpp"
 
 namespace systole::report {
 
-/// A layer's cycles of one input run from the begin of its first command to the retirement of its
-/// last one, over all tiles; layers may overlap. Feed it every event; commands that belong to no
-/// layer, and those before a program's loop (weights, once a launch), do not count.
+/// Feed it every event. Commands that belong to no layer, and those before a program's loop
+/// (weights, once a launch), do not count. Means leave out the first input of each request, unless
+/// no request has another.
 class LayerCycles {
  public:
-  explicit LayerCycles(const compile::CompiledModel& model);
+  explicit LayerCycles(const ProgramMap& map) : map_(map), spans_(map.num_layers()) {}
 
   void add(const CommandEvent& event);
 
-  /// Mean over the inputs seen, a number a layer; 0 for a layer that ran no command.
+  /// A number a layer; 0 for one that ran no command.
   std::vector<double> mean() const;
+  /// From the end of an input to that of the next one of its request; 0 without such.
+  double mean_spacing() const;
 
  private:
-  struct Span {
-    uint64_t begin = ~uint64_t{0};
-    uint64_t end = 0;
-  };
-  int layer_of(const CommandEvent& event, std::size_t phase) const;
+  bool steady(std::size_t input) const;
 
-  struct UnitLayers {
-    std::vector<int> layers;  // by phase, by command
-    uint32_t body = 0;        // first command of the loop
-  };
-  std::size_t phases_;  // iterations of an input
-  std::map<std::tuple<unsigned, unsigned, std::size_t>, UnitLayers> units_;  // by x, y, unit
-  /// How often a command of (x, y, unit, pc) has begun, retired: the number of the iteration that
-  /// it works on.
-  std::map<std::tuple<unsigned, unsigned, unsigned, uint32_t>, std::pair<std::size_t, std::size_t>>
-      count_;
-  std::vector<std::vector<Span>> spans_;  // by layer, by input
+  const ProgramMap& map_;
+  compile::LayerSpans spans_;
+  /// How often a command of (unit, pc) has begun, retired: the number of the iteration that it
+  /// works on.
+  std::map<std::pair<UnitId, uint32_t>, std::pair<std::size_t, std::size_t>> count_;
+  std::set<std::size_t> first_{0};  // inputs that are the first of a request
 };
 
 }  // namespace systole::report

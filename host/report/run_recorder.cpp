@@ -11,7 +11,7 @@ RunRecorder::RunRecorder(const compile::CompiledModel& model, SimulatedChip& chi
                          const RecorderOptions& options)
     : chip_(chip),
       map_(model),
-      cycles_(model),
+      cycles_(map_),
       states_(map_),
       timeline_(options.timeline ? std::make_unique<Timeline>(map_) : nullptr),
       flows_([this](const Execution& producer, const Execution& consumer, unsigned semaphore) {
@@ -41,6 +41,7 @@ void RunRecorder::loaded() { start_ = chip_.counters(); }
 void RunRecorder::finish(RunReport& report) const {
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
+  report.spacing = cycles_.mean_spacing();
   const std::vector<double> means = cycles_.mean();
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     LayerReport& layer = report.layers[i];

@@ -16,12 +16,23 @@ std::string row(const std::string& name, const std::string& value) {
 }
 
 std::string percent(const std::optional<double>& fraction) {
-  return fraction ? fmt::format("{:+.0f}%", 100 * *fraction) : "-";
+  return fraction ? fmt::format("{:+.1f}%", 100 * *fraction) : "-";
+}
+
+/// ", predicted 4711 (-0.3%)"
+std::string prediction(double predicted, double measured) {
+  if (predicted == 0) return "";
+  return fmt::format(", predicted {:.0f} ({})", predicted,
+                     percent(prediction_error(predicted, measured)));
+}
+
+nlohmann::ordered_json number_json(const std::optional<double>& number) {
+  return number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
 }
 
 std::string layer_row(const RunReport& r, const LayerReport& layer) {
   const double peak = layer.cycles * r.peak_mac_per_cycle();
-  return fmt::format("  {:<32.32} {:<18.18} {:>9.0f} {:>9} {:>6} {:>11} {:>6.1f}% {}\n",
+  return fmt::format("  {:<32.32} {:<18.18} {:>9.0f} {:>9.0f} {:>6} {:>11} {:>6.1f}% {}\n",
                      short_name(layer.name), layer.op, layer.cycles, layer.predicted_cycles,
                      percent(layer.prediction_error()), layer.mac,
                      peak == 0 ? 0 : 100.0 * static_cast<double>(layer.mac) / peak,
@@ -46,8 +57,7 @@ nlohmann::ordered_json layer_json(const LayerReport& layer) {
                               {"dram_bytes", layer.traffic.dram},
                               {"host_bytes", layer.traffic.host},
                               {"tile_bytes", layer.traffic.tiles}};
-  const auto error = layer.prediction_error();
-  j["prediction_error"] = error ? nlohmann::ordered_json(*error) : nlohmann::ordered_json(nullptr);
+  j["prediction_error"] = number_json(layer.prediction_error());
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     j["states"][spec::to_string(static_cast<spec::Unit>(u))] = states_json(layer.states[u].states);
   }
@@ -70,9 +80,13 @@ const char* verdict(const std::optional<bool>& matches) {
   return *matches ? "yes" : "NO";
 }
 
+std::optional<double> prediction_error(double predicted, double measured) {
+  if (predicted == 0 || measured == 0) return std::nullopt;
+  return predicted / measured - 1;
+}
+
 std::optional<double> LayerReport::prediction_error() const {
-  if (cycles == 0 || predicted_cycles == 0) return std::nullopt;
-  return static_cast<double>(predicted_cycles) / cycles - 1;
+  return report::prediction_error(predicted_cycles, cycles);
 }
 
 double RunReport::peak_mac_per_cycle() const {
@@ -101,7 +115,12 @@ std::string table(const RunReport& r) {
   text += row("bit-exact to graph reference", verdict(r.matches_reference));
   if (r.chip_cycles != 0) {
     text += row("chip cycles",
-                fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()));
+                fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()) +
+                    prediction(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
+    if (r.spacing != 0) {
+      text += row("cycles from input to input",
+                  fmt::format("{:.1f}", r.spacing) + prediction(r.predicted_spacing, r.spacing));
+    }
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
@@ -124,6 +143,12 @@ std::string json(const RunReport& r) {
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;
   j["cycles_per_input"] = r.cycles_per_input();
+  j["predicted_cycles"] = r.predicted_cycles;
+  j["prediction_error"] =
+      number_json(prediction_error(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
+  j["spacing"] = r.spacing;
+  j["predicted_spacing"] = r.predicted_spacing;
+  j["spacing_prediction_error"] = number_json(prediction_error(r.predicted_spacing, r.spacing));
   j["mac"] = r.mac * r.inputs;
   j["utilization"] = r.utilization();
   j["sim_cycles_per_s"] = r.sim_cycles_per_s;

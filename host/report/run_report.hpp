@@ -13,18 +13,19 @@
 
 namespace systole::report {
 
+/// Predicted over measured, less one; none without both.
+std::optional<double> prediction_error(double predicted, double measured);
+
 struct LayerReport {
   std::string name;
   std::string op;
-  double cycles =
-      0;  // mean of the inputs, from the first command's begin to the last one's retirement
+  double cycles = 0;  // of an input (LayerCycles)
   uint64_t mac = 0;
-  uint64_t predicted_cycles = 0;
+  double predicted_cycles = 0;                       // 0: not predicted
   std::string bound_by;                              // empty: nothing ran, or nobody looked
   Traffic traffic;                                   // of one input
   std::array<StateTotals, spec::NumUnits> states{};  // over all tiles and inputs
 
-  /// Predicted over measured cycles, less one; none without a measurement.
   std::optional<double> prediction_error() const;
 };
 
@@ -49,7 +50,10 @@ struct RunReport {
   std::optional<bool> matches_model;      // against the functional model
   std::optional<bool> matches_reference;  // against the graph reference
   uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
-  uint64_t mac = 0;                       // of one input
+  double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
+  double spacing = 0;                     // cycles from input to input, 0 without a second one
+  double predicted_spacing = 0;
+  uint64_t mac = 0;  // of one input
   double sim_cycles_per_s = 0;
   double wall_s = 0;
   uint64_t core_awake_cycles = 0;

@@ -1,0 +1,67 @@
+// A compute tile, cycle by cycle: sequencers, units, scratchpad and network interface together.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "host/timing/dma_timing.hpp"
+#include "host/timing/matrix_timing.hpp"
+#include "host/timing/sequencer.hpp"
+#include "host/timing/tile_port.hpp"
+#include "host/timing/vector_timing.hpp"
+
+namespace systole::timing {
+
+/// What the chip's trace tells of a command (host/driver/simulated_chip.hpp).
+struct Event {
+  unsigned tile = 0;
+  spec::Unit unit{};
+  uint32_t pc = 0;
+  uint32_t iteration = 0;
+  Cycle cycle = 0;
+  bool retired = false;  // else a unit took it
+};
+
+class TileTiming {
+ public:
+  /// `number` goes into the events; nodes are counted row by row, `cols` of them a row.
+  TileTiming(unsigned number, unsigned node, unsigned cols);
+
+  void launch(const TileLaunch& launch);
+  /// True when anything changed, so that there may be something to do in the next cycle.
+  bool step(Cycle cycle, std::vector<Event>& events);
+  /// All programs have ended, and all that they wrote has been answered.
+  bool ended() const;
+
+  TileRequester& requester() { return requester_; }
+  TileTarget& target() { return target_; }
+  uint64_t refusals() const { return scratchpad_.refusals(); }
+
+ private:
+  static constexpr auto kLoad = static_cast<std::size_t>(spec::Unit::Load);
+  static constexpr auto kMatrix = static_cast<std::size_t>(spec::Unit::Matrix);
+  static constexpr auto kVector = static_cast<std::size_t>(spec::Unit::Vector);
+  static constexpr auto kStore = static_cast<std::size_t>(spec::Unit::Store);
+
+  unsigned node_of(uint64_t address) const;
+  int ask_fetch();
+  TileRequester::Pick send();
+  void issue(Cycle cycle, bool load_fires, std::vector<Event>& events);
+  void hand_over(std::size_t unit, Cycle cycle);
+  bool step_dma(uint32_t granted, TileRequester::Pick pick);
+
+  unsigned number_, node_, cols_;
+  std::array<Sequencer, spec::NumUnits> sequencers_;
+  Semaphores semaphores_;
+  Scratchpad scratchpad_;
+  LoadTiming load_;
+  MatrixTiming matrix_;
+  VectorTiming vector_;
+  StoreTiming store_;
+  TileRequester requester_;
+  TileTarget target_;
+  unsigned fetch_behind_ = 0;  // sequencers behind the one that fetched last
+  int post_unit_ = -1;         // whose remote post is sent in this cycle
+};
+
+}  // namespace systole::timing
