@@ -12,9 +12,9 @@ namespace {
 // What the firmware's launch takes (measured on programs of nothing but End, tests/chip/
 // cycle_model_test.cpp): from the request's start to the first tile's launch, without the way to
 // the tile, from one tile's to the next's, and from the last tile's end to the request's.
-constexpr timing::Cycle kToLaunch = 17;
+constexpr timing::Cycle kToLaunch = 18;
 constexpr timing::Cycle kBetweenLaunches = 11;
-constexpr timing::Cycle kBehindEnd = 26;
+constexpr timing::Cycle kBehindEnd = 25;
 
 constexpr timing::Cycle kMaxCycles = timing::Cycle{1} << 40;
 /// Inputs of a long stream that are run.

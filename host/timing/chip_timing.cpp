@@ -6,8 +6,8 @@ namespace systole::timing {
 
 ChipTiming::ChipTiming(const ChipConfig& config, const DramParameters& dram)
     : cols_(config.num_cols),
-      requests_(config.num_cols, config.num_rows),
-      responses_(config.num_cols, config.num_rows) {
+      requests_(config.num_cols, config.num_rows, true),
+      responses_(config.num_cols, config.num_rows, false) {
   for (unsigned y = 0; y < config.num_rows; ++y) {
     for (unsigned x = 1; x < config.num_cols; ++x) {
       const unsigned node = y * cols_ + x;

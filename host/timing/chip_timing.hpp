@@ -26,8 +26,8 @@ class ChipTiming {
   /// True when all have ended.
   bool run(Cycle max_cycles);
 
-  /// In the order of their cycles, but for the matrix unit's retirements, which are told a cycle
-  /// earlier than others.
+  /// In the order of their cycles, but for the matrix unit's retirements, which are told with the
+  /// cycle before.
   std::vector<Event> take_events() { return std::move(events_); }
   /// Of the last tile's end.
   Cycle end() const { return end_; }

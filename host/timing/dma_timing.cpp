@@ -140,7 +140,7 @@ Flit LoadTiming::request() const {
 }
 
 bool LoadTiming::fill_fires(uint32_t granted, bool response_offered) const {
-  return cutter_.valid() && fill_[cut_ % 4] && takes_response(granted) && !response_offered;
+  return fills() && takes_response(granted) && !response_offered;
 }
 
 void LoadTiming::write_response(const Flit& response, unsigned& freed) {

@@ -74,10 +74,13 @@ class LoadTiming {
   bool takes_response(uint32_t granted) const {
     return !write_valid_ || (granted >> Scratchpad::Load & 1) != 0;
   }
-  /// A fill's packet ends in this cycle.
+  /// It cuts a fill.
+  bool fills() const { return cutter_.valid() && fill_[cut_ % 4]; }
   bool fill_fires(uint32_t granted, bool response_offered) const;
   bool fill_ends() const { return cutter_.bytes() - fill_at_ <= spec::FlitBytes; }
   bool done() const { return head_ != cut_ && pending_[head_ % 4] == 0; }
+  /// It has no command, and a cycle changes nothing.
+  bool idle() const { return head_ == tail_ && !write_valid_ && slots_.has_next(); }
 
   /// Ends the cycle; `response` is null when none was taken. True when anything changed.
   bool step(uint32_t granted, bool request_fires, bool fill_fires, const Flit* response);
@@ -112,10 +115,16 @@ class StoreTiming {
   void take(const spec::StoreCommand& command, unsigned remote_node);
 
   void ask(Scratchpad& scratchpad);
+  /// Behind ask(): it takes a packet from the block in this cycle.
+  bool begins_packet() const { return begins_; }
   bool offers() const { return !queue_.empty(); }
   const Flit& flit() const { return queue_.front(); }
   bool done() const { return head_ != cut_ && pending_[head_ % 4] == 0; }
   bool done_posted() const { return posted_[head_ % 4]; }
+  /// It has no command, and a cycle changes nothing.
+  bool idle() const {
+    return head_ == tail_ && queue_.empty() && !pipe_valid_ && slots_.has_next();
+  }
 
   /// Ends the cycle; `ack` is null without one; `node_of` tells where an address lies. True when
   /// anything changed.

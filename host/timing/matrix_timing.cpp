@@ -26,10 +26,6 @@ void MatrixTiming::take(const spec::MatmulCommand& command, Cycle cycle) {
   checked_command_ = command;
 }
 
-bool MatrixTiming::busy() const {
-  return checking_ || fetch_valid_ || valid_ || next_valid_ || (reads_[0] | reads_[1] | ends_) != 0;
-}
-
 void MatrixTiming::ask(Scratchpad& scratchpad) {
   takes_block_ = valid_ && !block_in_use_ && full_;
   asked_windows_ = asked_chunks_ = 0;
@@ -48,8 +44,7 @@ void MatrixTiming::ask(Scratchpad& scratchpad) {
   }
 }
 
-bool MatrixTiming::step(Cycle cycle, uint32_t granted) {
-  if (!busy()) return false;
+void MatrixTiming::step(Cycle cycle, uint32_t granted) {
   reads_[0] >>= 1, reads_[1] >>= 1, ends_ >>= 1;
   // What starts in this cycle was decided by the registers that it began with.
   const bool starts = checking_ && cycle >= checked_ && !fetch_valid_ && !next_valid_;
@@ -78,7 +73,6 @@ bool MatrixTiming::step(Cycle cycle, uint32_t granted) {
   }
   if (loads) load_command();
   if (starts) start();
-  return true;
 }
 
 /// The checked command goes to both processes.

@@ -18,9 +18,12 @@ class MatrixTiming {
   /// The vector unit may not read a row of this half (0, 1) in this cycle.
   bool reads_half(unsigned half) const { return (reads_[half] & 1) != 0; }
   bool done() const { return (ends_ & 1) != 0; }
-  /// Ends the cycle. True when anything changed.
-  bool step(Cycle cycle, uint32_t granted);
-  bool busy() const;
+  /// Ends the cycle.
+  void step(Cycle cycle, uint32_t granted);
+  bool idle() const {
+    return !(checking_ || fetch_valid_ || valid_ || next_valid_) &&
+           (reads_[0] | reads_[1] | ends_) == 0;
+  }
 
  private:
   static constexpr unsigned kLoops = 7;

@@ -2,7 +2,14 @@
 
 namespace systole::timing {
 
-Network::Network(unsigned cols, unsigned rows)
+namespace {
+
+/// What an arbiter holds that has served `input` last: those behind it go first.
+uint8_t others_first(unsigned input) { return static_cast<uint8_t>(~((2u << input) - 1)); }
+
+}  // namespace
+
+Network::Network(unsigned cols, unsigned rows, bool requests)
     : cols_(cols), routers_(cols * rows), endpoints_(cols * rows) {
   for (unsigned node = 0; node < routers_.size(); ++node) {
     Router& router = routers_[node];
@@ -12,6 +19,13 @@ Network::Network(unsigned cols, unsigned rows)
     router.neighbour[East] = node + 1;
     router.neighbour[South] = node + cols;
     router.neighbour[West] = node - 1;
+    if (requests) {
+      const unsigned from_io = router.y > 0 ? North : router.x > 0 ? West : Local;
+      for (uint8_t& behind : router.behind) behind = others_first(from_io);
+    } else {
+      router.behind[West] = others_first(router.x + 1 < cols ? East : Local);
+      router.behind[North] = others_first(router.y + 1 < rows ? South : East);
+    }
   }
 }
 
@@ -62,7 +76,7 @@ void Network::plan(unsigned node, Router& router) {
     const bool leaves = may_leave(node, router, out);
     const bool ends = leaves && router.in[in].front().last;
     router.hold[out] = static_cast<uint8_t>(ends ? 0 : grant);
-    if (ends) router.behind[out] = static_cast<uint8_t>(~(grant | (grant - 1)));
+    if (ends) router.behind[out] = others_first(in);
     if (leaves)
       moves_.push_back(
           {static_cast<uint16_t>(node), static_cast<uint8_t>(in), static_cast<uint8_t>(out)});

@@ -21,11 +21,13 @@ struct Endpoint {
   Flit flit;
 };
 
-/// Routers of a mesh. A cycle is plan(), which looks at the state and at the endpoints, then
+/// Routers of a mesh. Turns begin as loading leaves them: the last packets came from
+/// the io node, their responses went there.
+/// A cycle is plan(), which looks at the state and at the endpoints, then
 /// move().
 class Network {
  public:
-  Network(unsigned cols, unsigned rows);
+  Network(unsigned cols, unsigned rows, bool requests);
 
   Endpoint& endpoint(unsigned node) { return endpoints_[node]; }
   void plan();

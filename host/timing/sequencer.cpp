@@ -2,8 +2,8 @@
 
 namespace systole::timing {
 
-void Semaphores::end_cycle() {
-  if ((taken_ | posts_made_) == 0) return;
+bool Semaphores::end_cycle() {
+  if ((taken_ | posts_made_) == 0) return false;
   for (unsigned left = taken_; left != 0; left &= left - 1) --count_[__builtin_ctz(left)];
   for (unsigned i = 0; i < posts_made_; ++i) {
     for (unsigned left = posts_[i]; left != 0; left &= left - 1) ++count_[__builtin_ctz(left)];
@@ -11,6 +11,7 @@ void Semaphores::end_cycle() {
   posts_made_ = 0;
   nonzero_ = 0;
   for (unsigned s = 0; s < count_.size(); ++s) nonzero_ |= unsigned{count_[s] != 0} << s;
+  return true;
 }
 
 void Sequencer::launch(const TileLaunch& launch, const UnitProgram& program) {

@@ -20,7 +20,8 @@ class Semaphores {
     return true;
   }
   void post(unsigned mask) { posts_[posts_made_++] = static_cast<uint16_t>(mask); }
-  void end_cycle();
+  /// True when a counter was taken from or posted to.
+  bool end_cycle();
 
  private:
   std::array<uint8_t, spec::NumSemaphores> count_{};

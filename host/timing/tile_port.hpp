@@ -51,6 +51,7 @@ class TileTarget {
   void sent() { responses_.pop(); }
   bool takes_request() const { return requests_.has_room(); }
   void receive(const Flit& request) { requests_.push(request); }
+  bool idle() const { return state_ == State::Head && requests_.empty() && !reading_; }
 
  private:
   enum class State : uint8_t { Head, Read, Write };

@@ -8,6 +8,7 @@ TileTiming::TileTiming(unsigned number, unsigned node, unsigned cols)
 void TileTiming::launch(const TileLaunch& launch) {
   for (std::size_t u = 0; u < sequencers_.size(); ++u)
     sequencers_[u].launch(launch, launch.units[u]);
+  due_ = (1u << spec::NumUnits) - 1;
 }
 
 bool TileTiming::ended() const {
@@ -28,16 +29,29 @@ unsigned TileTiming::node_of(uint64_t address) const {
   return (static_cast<unsigned>((address - spec::DramBase) / spec::DramChannelBytes) + 1) * cols_;
 }
 
-/// The sequencer that may fetch, in turns; -1: none wants to.
-int TileTiming::ask_fetch() {
-  unsigned wants = 0;
-  for (unsigned u = 0; u < sequencers_.size(); ++u)
-    wants |= unsigned{sequencers_[u].wants_fetch()} << u;
-  if (wants == 0) return -1;
-  const unsigned first = wants & fetch_behind_;
-  const int unit = __builtin_ctz(first != 0 ? first : wants);
-  scratchpad_.ask(Scratchpad::Fetch, sequencers_[static_cast<std::size_t>(unit)].fetch_banks());
-  return unit;
+/// What everyone asks the scratchpad for, from the registers that the cycle begins with.
+void TileTiming::ask(Cycle cycle) {
+  if (!matrix_.idle()) matrix_.ask(scratchpad_);
+  if (!vector_.idle()) vector_.ask(scratchpad_, cycle);
+  if (!target_.idle()) target_.ask(scratchpad_);
+  if (!load_.idle()) load_.ask(scratchpad_);
+  if (!store_.idle()) store_.ask(scratchpad_);
+  ask_fetch();
+}
+
+/// Sequencers fetch in turns.
+void TileTiming::ask_fetch() {
+  Units wants = 0;
+  for (Units left = due_; left != 0; left &= left - 1) {
+    const auto u = static_cast<unsigned>(__builtin_ctz(left));
+    wants |= Units{sequencers_[u].wants_fetch()} << u;
+  }
+  fetching_ = -1;
+  if (wants == 0) return;
+  const Units first = wants & fetch_behind_;
+  fetching_ = __builtin_ctz(first != 0 ? first : wants);
+  const auto unit = static_cast<std::size_t>(fetching_);
+  scratchpad_.ask(Scratchpad::Fetch, sequencers_[unit].fetch_banks());
 }
 
 TileRequester::Pick TileTiming::send() {
@@ -89,15 +103,41 @@ void TileTiming::hand_over(std::size_t unit, Cycle cycle) {
   }
 }
 
-void TileTiming::issue(Cycle cycle, bool load_fires, std::vector<Event>& events) {
-  const std::array<bool, spec::NumUnits> ready{load_.ready(load_fires), matrix_.ready(),
-                                               vector_.ready(), store_.ready()};
-  for (std::size_t u = 0; u < sequencers_.size(); ++u) {
+TileTiming::Units TileTiming::done(Cycle cycle) const {
+  return Units{load_.done()} << kLoad | Units{matrix_.done()} << kMatrix |
+         Units{vector_.done(cycle)} << kVector | Units{store_.done()} << kStore;
+}
+
+/// Takes, issues and retirements of this cycle.
+void TileTiming::run_sequencers(Cycle cycle, Units due, Units done, bool load_fires,
+                                std::vector<Event>& events) {
+  taking_ = 0;
+  const Units ready = Units{load_.ready(load_fires)} << kLoad | Units{matrix_.ready()} << kMatrix |
+                      Units{vector_.ready()} << kVector | Units{store_.ready()} << kStore;
+  for (Units left = due; left != 0; left &= left - 1) {
+    const auto u = static_cast<std::size_t>(__builtin_ctz(left));
     Sequencer& sequencer = sequencers_[u];
-    if (!sequencer.issue(semaphores_, ready[u]) || !sequencer.issued_to_unit()) continue;
+    if (!sequencer.issue(semaphores_, has(ready, u)) || !sequencer.issued_to_unit()) continue;
+    taking_ |= 1u << u;
     events.push_back({number_, static_cast<spec::Unit>(u), sequencer.issued_pc(),
-                      sequencer.issued_iteration(), cycle + 1, false});
+                      sequencer.issued_iteration(), cycle, false});
   }
+  for (Units left = due; left != 0; left &= left - 1) {
+    const auto u = static_cast<std::size_t>(__builtin_ctz(left));
+    Sequencer& sequencer = sequencers_[u];
+    if (!sequencer.retire(semaphores_, has(done, u), u == kStore && done_posted_)) continue;
+    // What the matrix unit wrote is there before the cycle: the trace tells it with the one before.
+    events.push_back({number_, static_cast<spec::Unit>(u), sequencer.retired().pc,
+                      sequencer.retired().iteration, cycle - (u == kMatrix ? 1 : 0), true});
+  }
+}
+
+/// A fill's packet ends in this cycle.
+bool TileTiming::load_fill_ends(uint32_t granted) const {
+  if (!load_.fills()) return false;
+  const Flit* response = requester_.response();
+  const bool for_load = response != nullptr && response->client == Client::Load;
+  return load_.fill_fires(granted, for_load) && load_.fill_ends();
 }
 
 bool TileTiming::step_dma(uint32_t granted, TileRequester::Pick pick) {
@@ -118,58 +158,68 @@ bool TileTiming::step_dma(uint32_t granted, TileRequester::Pick pick) {
   return changed;
 }
 
-bool TileTiming::step(Cycle cycle, std::vector<Event>& events) {
-  // What everyone asks for, from the registers that the cycle begins with.
-  matrix_.ask(scratchpad_);
-  vector_.ask(scratchpad_, cycle);
-  target_.ask(scratchpad_);
-  load_.ask(scratchpad_);
-  store_.ask(scratchpad_);
-  const int fetching = ask_fetch();
-  const uint32_t granted = scratchpad_.grant();
-  const bool row_granted = vector_.wants_row() && !matrix_.reads_half(vector_.row_half());
-  const auto pick = send();
-
-  // Done, taken, issued and retired.
-  const std::array<bool, spec::NumUnits> done{load_.done(), matrix_.done(), vector_.done(cycle),
-                                              store_.done()};
-  const bool done_posted = done[kStore] && store_.done_posted();
-  const bool fill_ends =
-      load_.fill_fires(granted, requester_.response() != nullptr &&
-                                    requester_.response()->client == Client::Load) &&
-      load_.fill_ends();
-  semaphores_.begin_cycle();
-  issue(cycle, pick == TileRequester::Pick::Load || fill_ends, events);
-  for (std::size_t u = 0; u < sequencers_.size(); ++u) {
-    Sequencer& sequencer = sequencers_[u];
-    if (!sequencer.retire(semaphores_, done[u], u == kStore && done_posted)) continue;
-    // The trace tells the matrix unit's retirements in their own cycle.
-    events.push_back({number_, static_cast<spec::Unit>(u), sequencer.retired().pc,
-                      sequencer.retired().iteration, cycle + (u == kMatrix ? 0 : 1), true});
+/// Ends the cycle of the units; returns those for which something changed.
+TileTiming::Units TileTiming::step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick) {
+  Units changed = 0;
+  if (has(taking_, kLoad)) hand_over(kLoad, cycle);
+  if (has(taking_, kStore)) hand_over(kStore, cycle);
+  const bool dma = (taking_ & (1u << kLoad | 1u << kStore)) != 0 || !load_.idle() ||
+                   !store_.idle() || requester_.response() != nullptr;
+  if (dma && step_dma(granted, pick)) changed |= 1u << kLoad | 1u << kStore;
+  if (!matrix_.idle()) {
+    matrix_.step(cycle, granted);
+    changed |= 1u << kMatrix;
   }
+  if (!vector_.idle()) {
+    const bool row = vector_.wants_row() && !matrix_reads_;
+    vector_.step(cycle, granted, row);
+    changed |= 1u << kVector;
+  }
+  if (has(taking_, kMatrix)) hand_over(kMatrix, cycle);
+  if (has(taking_, kVector)) hand_over(kVector, cycle);
+  return changed | taking_;
+}
 
-  // The end of the cycle.
-  std::array<bool, spec::NumUnits> takes{};
-  for (std::size_t u = 0; u < sequencers_.size(); ++u) takes[u] = sequencers_[u].issued_to_unit();
-  if (takes[kLoad]) hand_over(kLoad, cycle);
-  if (takes[kStore]) hand_over(kStore, cycle);
-  bool changed = step_dma(granted, pick) || pick != TileRequester::Pick::None;
-  changed |= matrix_.step(cycle, granted);
-  changed |= vector_.step(cycle, granted, row_granted);
-  if (takes[kMatrix]) hand_over(kMatrix, cycle);
-  if (takes[kVector]) hand_over(kVector, cycle);
-  unsigned post = 0;
-  changed |= target_.step(granted, post);
-  if (post != 0) semaphores_.post(post);
+/// Ends the cycle of the sequencers that are due; returns those for which something changed.
+TileTiming::Units TileTiming::step_sequencers(Units due, Units done, uint32_t granted,
+                                              TileRequester::Pick pick) {
+  Units changed = 0;
   const bool fetched = (granted >> Scratchpad::Fetch & 1) != 0;
-  if (fetched) fetch_behind_ = ~((1u << (fetching + 1)) - 1);
-  for (std::size_t u = 0; u < sequencers_.size(); ++u) {
-    changed |= sequencers_[u].step(
-        fetched && fetching == static_cast<int>(u), done[u], u == kStore && done_posted,
-        pick == TileRequester::Pick::Post && post_unit_ == static_cast<int>(u));
+  if (fetched) fetch_behind_ = ~((1u << (fetching_ + 1)) - 1);
+  for (Units left = due; left != 0; left &= left - 1) {
+    const int u = __builtin_ctz(left);
+    const auto unit = static_cast<std::size_t>(u);
+    const bool sent = pick == TileRequester::Pick::Post && post_unit_ == u;
+    Sequencer& sequencer = sequencers_[unit];
+    const bool changes = sequencer.step(fetched && fetching_ == u, has(done, unit),
+                                        unit == kStore && done_posted_, sent);
+    if (changes || sequencer.has_remote_post()) changed |= 1u << u;
   }
-  semaphores_.end_cycle();
-  return changed || scratchpad_.refused_any();
+  return changed;
+}
+
+bool TileTiming::step(Cycle cycle, std::vector<Event>& events) {
+  ask(cycle);
+  const uint32_t granted = scratchpad_.grant();
+  matrix_reads_ = vector_.wants_row() && matrix_.reads_half(vector_.row_half());
+  const auto pick = send();
+  const Units units_done = done(cycle);
+  done_posted_ = has(units_done, kStore) && store_.done_posted();
+  // A unit that sends in this cycle may be ready in it.
+  const bool load_sends = pick == TileRequester::Pick::Load || load_fill_ends(granted);
+  const Units due =
+      due_ | units_done | Units{load_sends} << kLoad | Units{store_.begins_packet()} << kStore;
+  semaphores_.begin_cycle();
+  taking_ = 0;
+  if (due != 0) run_sequencers(cycle, due, units_done, load_sends, events);
+  const Units units_changed = step_units(cycle, granted, pick);
+  unsigned post = 0;
+  const bool target_changed = !target_.idle() && target_.step(granted, post);
+  if (post != 0) semaphores_.post(post);
+  due_ = units_changed | step_sequencers(due, units_done, granted, pick);
+  if (semaphores_.end_cycle()) due_ = (1u << spec::NumUnits) - 1;
+  return due_ != 0 || target_changed || pick != TileRequester::Pick::None ||
+         scratchpad_.refused_any();
 }
 
 }  // namespace systole::timing

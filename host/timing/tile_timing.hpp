@@ -43,12 +43,22 @@ class TileTiming {
   static constexpr auto kVector = static_cast<std::size_t>(spec::Unit::Vector);
   static constexpr auto kStore = static_cast<std::size_t>(spec::Unit::Store);
 
+  /// Sets of units, a bit each.
+  using Units = unsigned;
+  static bool has(Units units, std::size_t unit) { return (units >> unit & 1) != 0; }
+
   unsigned node_of(uint64_t address) const;
-  int ask_fetch();
+  void ask(Cycle cycle);
+  void ask_fetch();
   TileRequester::Pick send();
-  void issue(Cycle cycle, bool load_fires, std::vector<Event>& events);
+  Units done(Cycle cycle) const;
+  void run_sequencers(Cycle cycle, Units due, Units done, bool load_fires,
+                      std::vector<Event>& events);
   void hand_over(std::size_t unit, Cycle cycle);
+  bool load_fill_ends(uint32_t granted) const;
   bool step_dma(uint32_t granted, TileRequester::Pick pick);
+  Units step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick);
+  Units step_sequencers(Units due, Units done, uint32_t granted, TileRequester::Pick pick);
 
   unsigned number_, node_, cols_;
   std::array<Sequencer, spec::NumUnits> sequencers_;
@@ -61,7 +71,13 @@ class TileTiming {
   TileRequester requester_;
   TileTarget target_;
   unsigned fetch_behind_ = 0;  // sequencers behind the one that fetched last
+  int fetching_ = -1;          // whose turn it is to fetch
   int post_unit_ = -1;         // whose remote post is sent in this cycle
+  bool matrix_reads_ = false;  // it reads the half of which the vector unit wants a row
+  bool done_posted_ = false;   // of the store unit's command that is done in this cycle
+  // Sequencers that something may have changed for since they last had nothing to do.
+  Units due_ = 0;
+  Units taking_ = 0;  // units that take a command in this cycle
 };
 
 }  // namespace systole::timing

@@ -135,15 +135,11 @@ bool VectorTiming::done(Cycle cycle) const {
 
 // ----------------------------------------------------------------------------------- the cycle
 
-bool VectorTiming::step(Cycle cycle, uint32_t granted, bool row_granted) {
-  if (state_ == State::Idle) return false;
-  if (state_ == State::Check) {
-    start(cycle);
-    return true;
-  }
+void VectorTiming::step(Cycle cycle, uint32_t granted, bool row_granted) {
+  if (state_ == State::Check) return start(cycle);
   if (done(cycle)) {
     state_ = State::Idle;
-    return true;
+    return;
   }
   const bool va = (granted >> Scratchpad::Va & 1) != 0;
   const bool a_granted = asks_a_ && va;
@@ -167,7 +163,6 @@ bool VectorTiming::step(Cycle cycle, uint32_t granted, bool row_granted) {
     a_got_ = a_whole;
     b_got_ = b_whole;
   }
-  return true;
 }
 
 void VectorTiming::advance(Cycle cycle) {

@@ -12,6 +12,7 @@ namespace systole::timing {
 class VectorTiming {
  public:
   bool ready() const { return state_ == State::Idle; }
+  bool idle() const { return state_ == State::Idle; }
   void take(const spec::VectorCommand& command);
 
   void ask(Scratchpad& scratchpad, Cycle cycle);
@@ -19,8 +20,8 @@ class VectorTiming {
   bool wants_row() const { return asks_row_; }
   unsigned row_half() const { return group_.a / spec::AccHalfRows % 2; }
   bool done(Cycle cycle) const;
-  /// Ends the cycle. True when anything changed.
-  bool step(Cycle cycle, uint32_t granted, bool row_granted);
+  /// Ends the cycle.
+  void step(Cycle cycle, uint32_t granted, bool row_granted);
 
  private:
   static constexpr unsigned kRooms = 16;
