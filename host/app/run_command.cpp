@@ -272,6 +272,22 @@ void record(const RunOptions& options, report::RunRecorder& recorder, const Sess
   if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
 }
 
+/// What the first request will take, of a chip that has loaded its programs by `loaded`; of a run
+/// that has no other, its cycles, too.
+void predict(const RunOptions& options, const compile::CompiledModel& model, uint64_t loaded,
+             report::RunReport& report) {
+  const auto all = static_cast<unsigned>(report.inputs);
+  const unsigned inputs = std::min(all, options.inputs_per_request);
+  const uint64_t start = compile::start_of_first_request(loaded, model.tiles.size());
+  const auto predicted = compile::predict_cycles(model, {inputs, options.simulation.dram, start});
+  report.predicted_spacing = predicted.spacing;
+  for (std::size_t i = 0; i < report.layers.size(); ++i)
+    report.layers[i].predicted_cycles = predicted.layers[i];
+  if (inputs != all) return;
+  report.predicted_cycles = predicted.cycles;
+  report.predicted_refusals = predicted.refusals;
+}
+
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
@@ -299,6 +315,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     session.emplace(model, *chip, session_options(options));
     recorder.loaded();
     const uint64_t loaded = chip->cycles();
+    predict(options, model, loaded, report);
     const double before = chip->simulation_seconds();
     outputs = session->run(batch.records);
     report.sim_cycles_per_s =
@@ -344,19 +361,6 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   return report;
 }
 
-/// Of a run whose requests are all of one size: layers and spacing; of one request its cycles, too.
-void predict(const RunOptions& options, const compile::CompiledModel& model,
-             report::RunReport& report) {
-  const auto all = static_cast<unsigned>(report.inputs);
-  const unsigned inputs = std::min(all, options.inputs_per_request);
-  const auto predicted =
-      compile::predict_cycles(model, {inputs, options.simulation.dram, std::nullopt});
-  if (inputs == all) report.predicted_cycles = predicted.cycles;
-  report.predicted_spacing = predicted.spacing;
-  for (std::size_t i = 0; i < report.layers.size(); ++i)
-    report.layers[i].predicted_cycles = predicted.layers[i];
-}
-
 /// Returns the exit status.
 int finish(const RunOptions& options, report::RunReport& report, Clock::time_point start) {
   report.wall_s = seconds_since(start);
@@ -383,7 +387,6 @@ int run(const RunOptions& options) {
   report::RunReport report = start_report(options, model, batch.records.size());
   std::vector<Record> outputs;
   if (options.device == "chip") {
-    predict(options, model, report);
     outputs = run_on_chip(options, model, batch, report);
     if (outputs.empty()) return finish(options, report, start);
     if (!report.matches_model && options.check) {

@@ -670,13 +670,16 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
       std::optional<CompiledModel> model =
           attempt(graph, config, options, tiles, price, page, failure);
       if (!model) continue;
-      predict(*model, options.dram);
+      predict_stream(*model, options.dram);
       if (!best || model->spacing < best->spacing) best = std::move(model);
       if (tiles == 1) break;
     }
     if (best) break;
   }
-  if (best) return std::move(*best);
+  if (best) {
+    predict_latency(*best, options.dram);
+    return std::move(*best);
+  }
   throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
 }
 

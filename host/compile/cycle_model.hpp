@@ -33,16 +33,23 @@ struct RequestCycles {
 RequestCycles run_request(const CompiledModel& model, const CycleQuestion& question);
 
 /// Cycles of a request, its layers and its inputs, as LayerSpans has them. Of many inputs it runs a
-/// few, and takes the rest to be like those. Layers and spacing are those of all inputs but the
-/// first, where there are more.
+/// few, and takes the rest to be like those, unless it is to start in a certain cycle. Layers and
+/// spacing are those of all inputs but the first, where there are more.
 struct CyclePrediction {
   double cycles = 0;
   double spacing = 0;  // 0 with one input
   std::vector<double> layers;
+  uint64_t refusals = 0;  // of scratchpads, in what was run
 };
 CyclePrediction predict_cycles(const CompiledModel& model, const CycleQuestion& question);
 
-/// Fills in the model's own predictions: of one input alone, and of a long stream.
-void predict(CompiledModel& model, const std::string& dram);
+/// Fills in the model's predictions of a long stream: spacing and layers.
+void predict_stream(CompiledModel& model, const std::string& dram);
+/// Fills in the one of a request of one input.
+void predict_latency(CompiledModel& model, const std::string& dram);
+
+/// When the first request of a session starts that has loaded its programs by `loaded`: the driver
+/// rings at once, and the firmware launches so many tiles.
+timing::Cycle start_of_first_request(timing::Cycle loaded, std::size_t tiles);
 
 }  // namespace systole::compile

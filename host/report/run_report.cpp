@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "host/report/counters.hpp"
 
 namespace systole::report {
@@ -54,6 +57,7 @@ nlohmann::ordered_json layer_json(const LayerReport& layer) {
                               {"mac", layer.mac},
                               {"predicted_cycles", layer.predicted_cycles},
                               {"bound_by", layer.bound_by},
+                              {"badly_predicted", layer.badly_predicted()},
                               {"dram_bytes", layer.traffic.dram},
                               {"host_bytes", layer.traffic.host},
                               {"tile_bytes", layer.traffic.tiles}};
@@ -73,6 +77,33 @@ nlohmann::ordered_json wait_json(const WaitReport& wait) {
           {"cycles", wait.cycles}};
 }
 
+uint64_t refusals_of(const ChipCounters& counters) {
+  uint64_t sum = 0;
+  for (const TileCounters& tile : counters.tiles) sum += tile.scratchpad_refusals;
+  return sum;
+}
+
+/// Where a run that was predicted goes another way, its scratchpads mostly refuse another number.
+std::string refusals_row(const RunReport& r) {
+  if (!r.counters || r.predicted_cycles == 0) return "";
+  const uint64_t refusals = refusals_of(*r.counters);
+  return row("scratchpad refusals",
+             fmt::format("{}", refusals) + prediction(static_cast<double>(r.predicted_refusals),
+                                                      static_cast<double>(refusals)));
+}
+
+/// Layers that the prediction has missed, with what bounds them: what it did not know of is there.
+std::string surprises(const RunReport& r) {
+  std::string text;
+  for (const LayerReport& layer : r.layers) {
+    if (!layer.badly_predicted()) continue;
+    text += row("predicted otherwise",
+                fmt::format("{}: {:+.0f} cycles; {}", short_name(layer.name),
+                            layer.predicted_cycles - layer.cycles, layer.bound_by));
+  }
+  return text;
+}
+
 }  // namespace
 
 const char* verdict(const std::optional<bool>& matches) {
@@ -87,6 +118,12 @@ std::optional<double> prediction_error(double predicted, double measured) {
 
 std::optional<double> LayerReport::prediction_error() const {
   return report::prediction_error(predicted_cycles, cycles);
+}
+
+bool LayerReport::badly_predicted() const {
+  if (!prediction_error()) return false;
+  return std::abs(predicted_cycles - cycles) >
+         std::max(kPredictionBound * cycles, kPredictionCycles);
 }
 
 double RunReport::peak_mac_per_cycle() const {
@@ -121,6 +158,7 @@ std::string table(const RunReport& r) {
       text += row("cycles from input to input",
                   fmt::format("{:.1f}", r.spacing) + prediction(r.predicted_spacing, r.spacing));
     }
+    text += refusals_row(r) + surprises(r);
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
@@ -146,6 +184,8 @@ std::string json(const RunReport& r) {
   j["predicted_cycles"] = r.predicted_cycles;
   j["prediction_error"] =
       number_json(prediction_error(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
+  if (r.counters) j["scratchpad_refusals"] = refusals_of(*r.counters);
+  j["predicted_scratchpad_refusals"] = r.predicted_refusals;
   j["spacing"] = r.spacing;
   j["predicted_spacing"] = r.predicted_spacing;
   j["spacing_prediction_error"] = number_json(prediction_error(r.predicted_spacing, r.spacing));

@@ -16,6 +16,9 @@ namespace systole::report {
 /// Predicted over measured, less one; none without both.
 std::optional<double> prediction_error(double predicted, double measured);
 
+constexpr double kPredictionBound = 0.02;
+constexpr double kPredictionCycles = 16;
+
 struct LayerReport {
   std::string name;
   std::string op;
@@ -27,6 +30,8 @@ struct LayerReport {
   std::array<StateTotals, spec::NumUnits> states{};  // over all tiles and inputs
 
   std::optional<double> prediction_error() const;
+  /// Off by more than kPredictionBound and kPredictionCycles.
+  bool badly_predicted() const;
 };
 
 /// A unit's wait for one semaphore.
@@ -53,7 +58,8 @@ struct RunReport {
   double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
   double spacing = 0;                     // cycles from input to input, 0 without a second one
   double predicted_spacing = 0;
-  uint64_t mac = 0;  // of one input
+  uint64_t predicted_refusals = 0;  // of scratchpads, where the cycles are predicted
+  uint64_t mac = 0;                 // of one input
   double sim_cycles_per_s = 0;
   double wall_s = 0;
   uint64_t core_awake_cycles = 0;

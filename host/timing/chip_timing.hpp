@@ -22,6 +22,9 @@ class ChipTiming {
   /// the run.
   void launch(const TileLaunch& launch, Cycle cycle);
 
+  /// The control core keeps the io node awake until then.
+  void core_awake(Cycle until) { memories_[0].timing.keep_awake(until); }
+
   /// Runs until all tiles have ended, or nothing can happen any more, or `max_cycles` have passed.
   /// True when all have ended.
   bool run(Cycle max_cycles);
@@ -29,7 +32,7 @@ class ChipTiming {
   /// In the order of their cycles, but for the matrix unit's retirements, which are told with the
   /// cycle before.
   std::vector<Event> take_events() { return std::move(events_); }
-  /// Of the last tile's end.
+  /// When the io node hears of the last tile's end, without what the io node itself takes.
   Cycle end() const { return end_; }
   uint64_t refusals() const;
 
@@ -53,7 +56,8 @@ class ChipTiming {
   void cycle();
   void start_tiles();
   void show();
-  void deliver();
+  void deliver_requests();
+  void deliver_responses();
   Cycle next_cycle() const;
 
   unsigned cols_;
@@ -64,6 +68,7 @@ class ChipTiming {
   std::size_t launched_ = 0;
   std::vector<Event> events_;
   Cycle now_ = 0;
+  bool requests_move_ = false, responses_move_ = false;  // in this cycle
   Cycle end_ = 0;
   unsigned running_ = 0;
 };

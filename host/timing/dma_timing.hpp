@@ -115,8 +115,6 @@ class StoreTiming {
   void take(const spec::StoreCommand& command, unsigned remote_node);
 
   void ask(Scratchpad& scratchpad);
-  /// Behind ask(): it takes a packet from the block in this cycle.
-  bool begins_packet() const { return begins_; }
   bool offers() const { return !queue_.empty(); }
   const Flit& flit() const { return queue_.front(); }
   bool done() const { return head_ != cut_ && pending_[head_ % 4] == 0; }

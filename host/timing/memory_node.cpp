@@ -116,13 +116,12 @@ void MemoryNode::step(Cycle cycle, bool flit_offered) {
       in_.pop();
     }
   }
-  awake_ = behind_io() && (flit_offered || busy || crossing);
+  awake_ = behind_io() && (flit_offered || busy || crossing || cycle < awake_until_);
 }
 
 // --------------------------------------------------------------------------------------- responses
 
 const Flit* MemoryNode::offer() {
-  sent_ = false;
   if (!held_) {
     const bool read = !r_.empty();
     const bool ack = !b_.empty();
@@ -145,11 +144,7 @@ const Flit* MemoryNode::offer() {
   return &out_;
 }
 
-void MemoryNode::sent() { sent_ = true; }
-
-void MemoryNode::finish() {
-  if (!sent_) return;
-  sent_ = false;
+void MemoryNode::sent() {
   if (out_.last) held_ = false;
   if (give_ == Give::Ack) {
     b_.pop();
@@ -163,8 +158,8 @@ void MemoryNode::finish() {
   reads_.pop();
 }
 
-bool MemoryNode::idle() const {
-  return in_.empty() && reads_.empty() && writes_.empty() && !awake_;
+bool MemoryNode::idle(Cycle now) const {
+  return now > awake_until_ && in_.empty() && reads_.empty() && writes_.empty() && !awake_;
 }
 
 /// Only answers of the memory are waited for: nothing else can move.
@@ -174,7 +169,7 @@ Cycle MemoryNode::next_event(Cycle now) const {
   Cycle next = ~Cycle{0};
   if (!read_beats_.empty()) next = std::min(next, read_beats_.front());
   if (!responses_.empty()) next = std::min(next, responses_.front());
-  if (next == ~Cycle{0} && awake_ && behind_io()) return now;
+  if (next == ~Cycle{0} && behind_io() && (awake_ || now <= awake_until_)) return now;
   return std::max(next, now);
 }
 

@@ -20,17 +20,18 @@ class MemoryNode {
   MemoryNode(unsigned node, uint64_t base, const DramParameters* dram);
 
   // A cycle: ready() and offer() tell what it begins with, step() moves the pins, then come sent()
-  // and receive() for what the network took and brought.
+  // where the network took the offer, and receive() for what it brought.
   bool ready() const;
   const Flit* offer();
   void step(Cycle cycle, bool flit_offered);
   void sent();
   void receive(const Flit& flit);
-  /// Bookkeeping of the response port; behind sent().
-  void finish();
+
+  /// Somebody else keeps the io node awake until then.
+  void keep_awake(Cycle until) { awake_until_ = until; }
 
   /// Nothing happens before next_event() unless a flit comes.
-  bool idle() const;
+  bool idle(Cycle now) const;
   Cycle next_event(Cycle now) const;
 
  private:
@@ -68,6 +69,7 @@ class MemoryNode {
   // the io node: requests of the mesh come through a queue, and wake it
   Queue<Flit, 2> in_;
   bool awake_ = false;
+  Cycle awake_until_ = 0;
 
   // requests
   bool in_write_ = false;
@@ -85,7 +87,6 @@ class MemoryNode {
   Give give_ = Give::None;
   bool held_ = false;  // a packet has been offered and has not ended
   bool read_turn_ = false;
-  bool sent_ = false;
   unsigned beat_ = 0;
   Flit out_;
 };

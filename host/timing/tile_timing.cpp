@@ -2,10 +2,10 @@
 
 namespace systole::timing {
 
-TileTiming::TileTiming(unsigned number, unsigned node, unsigned cols)
-    : number_(number), node_(node), cols_(cols), target_(node) {}
+TileTiming::TileTiming(unsigned node, unsigned cols) : node_(node), cols_(cols), target_(node) {}
 
-void TileTiming::launch(const TileLaunch& launch) {
+void TileTiming::launch(const TileLaunch& launch, unsigned number) {
+  number_ = number;
   for (std::size_t u = 0; u < sequencers_.size(); ++u)
     sequencers_[u].launch(launch, launch.units[u]);
   due_ = (1u << spec::NumUnits) - 1;
@@ -108,16 +108,18 @@ TileTiming::Units TileTiming::done(Cycle cycle) const {
          Units{vector_.done(cycle)} << kVector | Units{store_.done()} << kStore;
 }
 
+/// Units that take a command in this cycle, if they get one.
+TileTiming::Units TileTiming::ready(bool load_fires) const {
+  return Units{load_.ready(load_fires)} << kLoad | Units{matrix_.ready()} << kMatrix |
+         Units{vector_.ready()} << kVector | Units{store_.ready()} << kStore;
+}
+
 /// Takes, issues and retirements of this cycle.
-void TileTiming::run_sequencers(Cycle cycle, Units due, Units done, bool load_fires,
-                                std::vector<Event>& events) {
-  taking_ = 0;
-  const Units ready = Units{load_.ready(load_fires)} << kLoad | Units{matrix_.ready()} << kMatrix |
-                      Units{vector_.ready()} << kVector | Units{store_.ready()} << kStore;
+void TileTiming::run_sequencers(Cycle cycle, Units due, Units done, std::vector<Event>& events) {
   for (Units left = due; left != 0; left &= left - 1) {
     const auto u = static_cast<std::size_t>(__builtin_ctz(left));
     Sequencer& sequencer = sequencers_[u];
-    if (!sequencer.issue(semaphores_, has(ready, u)) || !sequencer.issued_to_unit()) continue;
+    if (!sequencer.issue(semaphores_, has(ready_, u)) || !sequencer.issued_to_unit()) continue;
     taking_ |= 1u << u;
     events.push_back({number_, static_cast<spec::Unit>(u), sequencer.issued_pc(),
                       sequencer.issued_iteration(), cycle, false});
@@ -158,26 +160,22 @@ bool TileTiming::step_dma(uint32_t granted, TileRequester::Pick pick) {
   return changed;
 }
 
-/// Ends the cycle of the units; returns those for which something changed.
-TileTiming::Units TileTiming::step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick) {
-  Units changed = 0;
+/// Ends the cycle of the units. True when anything changed.
+bool TileTiming::step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick) {
+  const bool computes = !matrix_.idle() || !vector_.idle();
   if (has(taking_, kLoad)) hand_over(kLoad, cycle);
   if (has(taking_, kStore)) hand_over(kStore, cycle);
   const bool dma = (taking_ & (1u << kLoad | 1u << kStore)) != 0 || !load_.idle() ||
                    !store_.idle() || requester_.response() != nullptr;
-  if (dma && step_dma(granted, pick)) changed |= 1u << kLoad | 1u << kStore;
-  if (!matrix_.idle()) {
-    matrix_.step(cycle, granted);
-    changed |= 1u << kMatrix;
-  }
+  const bool moved = dma && step_dma(granted, pick);
+  if (!matrix_.idle()) matrix_.step(cycle, granted);
   if (!vector_.idle()) {
     const bool row = vector_.wants_row() && !matrix_reads_;
     vector_.step(cycle, granted, row);
-    changed |= 1u << kVector;
   }
   if (has(taking_, kMatrix)) hand_over(kMatrix, cycle);
   if (has(taking_, kVector)) hand_over(kVector, cycle);
-  return changed | taking_;
+  return computes || moved || taking_ != 0;
 }
 
 /// Ends the cycle of the sequencers that are due; returns those for which something changed.
@@ -205,20 +203,19 @@ bool TileTiming::step(Cycle cycle, std::vector<Event>& events) {
   const auto pick = send();
   const Units units_done = done(cycle);
   done_posted_ = has(units_done, kStore) && store_.done_posted();
-  // A unit that sends in this cycle may be ready in it.
-  const bool load_sends = pick == TileRequester::Pick::Load || load_fill_ends(granted);
-  const Units due =
-      due_ | units_done | Units{load_sends} << kLoad | Units{store_.begins_packet()} << kStore;
+  const Units were_ready = ready_;
+  ready_ = ready(pick == TileRequester::Pick::Load || load_fill_ends(granted));
+  const Units due = due_ | units_done | (ready_ & ~were_ready);
   semaphores_.begin_cycle();
   taking_ = 0;
-  if (due != 0) run_sequencers(cycle, due, units_done, load_sends, events);
-  const Units units_changed = step_units(cycle, granted, pick);
+  if (due != 0) run_sequencers(cycle, due, units_done, events);
+  const bool units_changed = step_units(cycle, granted, pick);
   unsigned post = 0;
   const bool target_changed = !target_.idle() && target_.step(granted, post);
   if (post != 0) semaphores_.post(post);
-  due_ = units_changed | step_sequencers(due, units_done, granted, pick);
+  due_ = step_sequencers(due, units_done, granted, pick);
   if (semaphores_.end_cycle()) due_ = (1u << spec::NumUnits) - 1;
-  return due_ != 0 || target_changed || pick != TileRequester::Pick::None ||
+  return due_ != 0 || units_changed || target_changed || pick != TileRequester::Pick::None ||
          scratchpad_.refused_any();
 }
 

@@ -14,7 +14,7 @@ namespace systole::timing {
 
 /// What the chip's trace tells of a command (host/driver/simulated_chip.hpp).
 struct Event {
-  unsigned tile = 0;
+  unsigned launch = 0;  // which of those of the chip
   spec::Unit unit{};
   uint32_t pc = 0;
   uint32_t iteration = 0;
@@ -24,10 +24,11 @@ struct Event {
 
 class TileTiming {
  public:
-  /// `number` goes into the events; nodes are counted row by row, `cols` of them a row.
-  TileTiming(unsigned number, unsigned node, unsigned cols);
+  /// Nodes are counted row by row, `cols` of them a row.
+  TileTiming(unsigned node, unsigned cols);
 
-  void launch(const TileLaunch& launch);
+  /// `number` goes into the events.
+  void launch(const TileLaunch& launch, unsigned number);
   /// True when anything changed, so that there may be something to do in the next cycle.
   bool step(Cycle cycle, std::vector<Event>& events);
   /// All programs have ended, and all that they wrote has been answered.
@@ -52,15 +53,15 @@ class TileTiming {
   void ask_fetch();
   TileRequester::Pick send();
   Units done(Cycle cycle) const;
-  void run_sequencers(Cycle cycle, Units due, Units done, bool load_fires,
-                      std::vector<Event>& events);
+  Units ready(bool load_fires) const;
+  void run_sequencers(Cycle cycle, Units due, Units done, std::vector<Event>& events);
   void hand_over(std::size_t unit, Cycle cycle);
   bool load_fill_ends(uint32_t granted) const;
   bool step_dma(uint32_t granted, TileRequester::Pick pick);
-  Units step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick);
+  bool step_units(Cycle cycle, uint32_t granted, TileRequester::Pick pick);
   Units step_sequencers(Units due, Units done, uint32_t granted, TileRequester::Pick pick);
 
-  unsigned number_, node_, cols_;
+  unsigned number_ = 0, node_, cols_;
   std::array<Sequencer, spec::NumUnits> sequencers_;
   Semaphores semaphores_;
   Scratchpad scratchpad_;
@@ -77,6 +78,7 @@ class TileTiming {
   bool done_posted_ = false;   // of the store unit's command that is done in this cycle
   // Sequencers that something may have changed for since they last had nothing to do.
   Units due_ = 0;
+  Units ready_ = 0;
   Units taking_ = 0;  // units that take a command in this cycle
 };
 
