@@ -669,7 +669,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
     for (const double price : {0.0, 0.01, 0.04}) {
       std::optional<CompiledModel> model =
           attempt(graph, config, options, tiles, price, page, failure);
-      if (!model) continue;
+      if (!model || (best && model->digest() == best->digest())) continue;
       predict_stream(*model, options.dram);
       if (!best || model->spacing < best->spacing) best = std::move(model);
       if (tiles == 1) break;

@@ -22,8 +22,11 @@ constexpr timing::Cycle kToFirstRequest = 460;
 constexpr timing::Cycle kToFirstRequestPerTile = 47;
 
 constexpr timing::Cycle kMaxCycles = timing::Cycle{1} << 40;
-/// Inputs of a long stream that are run.
+/// Inputs of a long stream that are run; two, when they have cost so much, or one.
 constexpr unsigned kStream = 4;
+constexpr uint64_t kEnoughWork = 1'000'000;
+constexpr uint64_t kTooMuchWork = 5'000'000;
+constexpr timing::Cycle kSlice = 2000;
 
 /// The programs of a tile, launched for so many inputs.
 timing::TileLaunch launch_of(const CompiledModel& model, const TileProgram& tile, unsigned inputs) {
@@ -86,24 +89,73 @@ LayerSpans spans_of(const CompiledModel& model, const RequestCycles& request) {
   return spans;
 }
 
+/// A request under way.
+class Request {
+ public:
+  Request(const CompiledModel& model, const CycleQuestion& question)
+      : model_(model), start_(question.start.value_or(0)), chip_(model.config, dram_of(question)) {
+    for (const TileProgram& tile : model.tiles)
+      launches_.push_back(launch_of(model, tile, question.inputs));
+    timing::Cycle at = start_ + kToLaunch;
+    for (const timing::TileLaunch& launch : launches_) {
+      chip_.launch(launch, at + launch.x + launch.y);
+      at += kBetweenLaunches;
+    }
+    chip_.core_awake(at - kBetweenLaunches + kAwakeBehindLaunch);
+    iterations_of_.assign(launches_.size(), {});
+  }
+
+  /// Runs for so many cycles more; true when the request has ended. Throws Error when nothing can
+  /// happen any more.
+  bool run(timing::Cycle cycles) {
+    until_ += cycles;
+    if (chip_.run(start_ + until_)) return true;
+    if (chip_.stuck()) throw Error("a program waits for what never comes", "cycle model");
+    return false;
+  }
+
+  RequestCycles result() {
+    return {chip_.end() + kBehindEnd - start_, chip_.take_events(), chip_.refusals()};
+  }
+
+  uint64_t work() const { return chip_.work(); }
+  /// Inputs that every unit of every tile has left behind.
+  unsigned inputs_done() {
+    const std::vector<timing::Event>& events = chip_.events();
+    for (; seen_ < events.size(); ++seen_) {
+      const timing::Event& event = events[seen_];
+      if (!event.retired) continue;
+      iterations_of_[event.launch][static_cast<std::size_t>(event.unit)] = event.iteration;
+    }
+    uint32_t least = ~0u;
+    for (const auto& units : iterations_of_)
+      least = std::min(least, *std::min_element(units.begin(), units.end()));
+    return least / model_.phases;
+  }
+
+ private:
+  static timing::DramParameters dram_of(const CycleQuestion& question) {
+    timing::DramParameters dram = timing::dram_parameters(question.dram);
+    dram.spread_refresh = !question.start;
+    return dram;
+  }
+
+  const CompiledModel& model_;
+  timing::Cycle start_;
+  timing::Cycle until_ = 0;
+  timing::ChipTiming chip_;
+  std::vector<timing::TileLaunch> launches_;
+  std::vector<std::array<uint32_t, spec::NumUnits>> iterations_of_;  // that a unit is in
+  std::size_t seen_ = 0;                                             // events
+};
+
 }  // namespace
 
 RequestCycles run_request(const CompiledModel& model, const CycleQuestion& question) {
-  timing::DramParameters dram = timing::dram_parameters(question.dram);
-  dram.spread_refresh = !question.start;
-  const timing::Cycle start = question.start.value_or(0);
-  timing::ChipTiming chip(model.config, dram);
-  std::vector<timing::TileLaunch> launches;
-  for (const TileProgram& tile : model.tiles)
-    launches.push_back(launch_of(model, tile, question.inputs));
-  timing::Cycle at = start + kToLaunch;
-  for (const timing::TileLaunch& launch : launches) {
-    chip.launch(launch, at + launch.x + launch.y);
-    at += kBetweenLaunches;
+  Request request(model, question);
+  while (!request.run(kMaxCycles)) {
   }
-  chip.core_awake(at - kBetweenLaunches + kAwakeBehindLaunch);
-  if (!chip.run(start + kMaxCycles)) throw Error("a program waits for what never comes", "cycles");
-  return {chip.end() + kBehindEnd - start, chip.take_events(), chip.refusals()};
+  return request.result();
 }
 
 CyclePrediction predict_cycles(const CompiledModel& model, const CycleQuestion& question) {
@@ -125,11 +177,29 @@ CyclePrediction predict_cycles(const CompiledModel& model, const CycleQuestion& 
   return prediction;
 }
 
+/// Runs kStream inputs, or as many as the work that one search may cost allows, at least one.
 void predict_stream(CompiledModel& model, const std::string& dram) {
-  const CyclePrediction stream = predict_cycles(model, {kStream + 1, dram, {}});
-  model.spacing = stream.spacing;
-  for (std::size_t layer = 0; layer < model.layers.size(); ++layer)
-    model.layers[layer].predicted_cycles = static_cast<uint64_t>(std::lround(stream.layers[layer]));
+  Request request(model, {kStream, dram, {}});
+  unsigned done = 0;
+  bool ended = false;
+  while (!ended) {
+    ended = request.run(kSlice);
+    done = request.inputs_done();
+    if (!ended && ((done >= 2 && request.work() > kEnoughWork) ||
+                   (done >= 1 && request.work() > kTooMuchWork)))
+      break;
+  }
+  // Of the last input of a stream, no other follows: it is left out.
+  const unsigned last = ended ? kStream - 1 : done;
+  const LayerSpans spans = spans_of(model, request.result());
+  const auto steady = [&](std::size_t input) {
+    return last == 1 ? input == 0 : input > 0 && input < last;
+  };
+  model.spacing = last == 1 ? static_cast<double>(spans.end(0)) : spans.mean_spacing(steady);
+  for (std::size_t layer = 0; layer < model.layers.size(); ++layer) {
+    model.layers[layer].predicted_cycles =
+        static_cast<uint64_t>(std::lround(spans.mean_cycles(layer, steady)));
+  }
 }
 
 void predict_latency(CompiledModel& model, const std::string& dram) {

@@ -37,6 +37,8 @@ class LayerSpans {
     const Span& span = spans_[layer][input];
     return span.end < span.begin ? 0 : span.end - span.begin;
   }
+  /// When the last command of an input retired.
+  uint64_t end(std::size_t input) const { return ends_[input]; }
   /// From the end of the input before to that of this one.
   uint64_t spacing(std::size_t input) const { return ends_[input] - ends_[input - 1]; }
 

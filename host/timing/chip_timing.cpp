@@ -32,10 +32,11 @@ uint64_t ChipTiming::refusals() const {
   return sum;
 }
 
-bool ChipTiming::run(Cycle max_cycles) {
+bool ChipTiming::run(Cycle until) {
   while (running_ != 0) {
-    now_ = next_cycle();
-    if (now_ >= max_cycles) return false;
+    const Cycle next = next_cycle();
+    if (next >= until) return false;
+    now_ = next;
     cycle();
     ++now_;
   }
@@ -125,6 +126,7 @@ void ChipTiming::cycle() {
   show();
   for (Tile& tile : tiles_) {
     if (!tile.awake) continue;
+    ++work_;
     tile.awake = tile.timing.step(now_, events_);
     if (!tile.running || !tile.timing.ended()) continue;
     tile.running = false;

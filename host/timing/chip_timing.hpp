@@ -25,9 +25,11 @@ class ChipTiming {
   /// The control core keeps the io node awake until then.
   void core_awake(Cycle until) { memories_[0].timing.keep_awake(until); }
 
-  /// Runs until all tiles have ended, or nothing can happen any more, or `max_cycles` have passed.
-  /// True when all have ended.
-  bool run(Cycle max_cycles);
+  /// Runs until all tiles have ended, or nothing can happen any more, or cycle `until`. True when
+  /// all have ended.
+  bool run(Cycle until);
+  /// Nothing can happen any more.
+  bool stuck() const { return running_ != 0 && next_cycle() == ~Cycle{0}; }
 
   /// In the order of their cycles, but for the matrix unit's retirements, which are told with the
   /// cycle before.
@@ -35,6 +37,9 @@ class ChipTiming {
   /// When the io node hears of the last tile's end, without what the io node itself takes.
   Cycle end() const { return end_; }
   uint64_t refusals() const;
+  /// Cycles of tiles that were looked at: what the run has cost.
+  uint64_t work() const { return work_; }
+  const std::vector<Event>& events() const { return events_; }
 
  private:
   struct Tile {
@@ -71,6 +76,7 @@ class ChipTiming {
   bool requests_move_ = false, responses_move_ = false;  // in this cycle
   Cycle end_ = 0;
   unsigned running_ = 0;
+  uint64_t work_ = 0;
 };
 
 }  // namespace systole::timing
