@@ -198,15 +198,26 @@ static bool check_tensor(const struct view* v, uint32_t type, uint32_t base_word
   return inside(&e, base, bytes, SYSTOLE_SCRATCHPAD_BYTES) || bad_operand(v, base_word);
 }
 
+// Move keeps the 32 bits of a: nothing else is done to them, and their type stays.
+static bool check_move(const uint32_t* w) {
+  const uint32_t a = systole_vector_a_type(w), d = systole_vector_d_type(w);
+  const bool integers = a == SYSTOLE_VTYPE_S32 || a == SYSTOLE_VTYPE_ACC;
+  return systole_vector_act(w) == SYSTOLE_VACT_NONE &&
+         systole_vector_reduce(w) == SYSTOLE_VREDUCE_NONE &&
+         ((integers && d == SYSTOLE_VTYPE_S32) ||
+          (a == SYSTOLE_VTYPE_F32 && d == SYSTOLE_VTYPE_F32));
+}
+
 static bool check_vector_types(const uint32_t* w) {
   const uint32_t op = systole_vector_op(w), act = systole_vector_act(w);
   const uint32_t a = systole_vector_a_type(w), b = systole_vector_b_type(w);
   const uint32_t d = systole_vector_d_type(w);
   if (a < SYSTOLE_VTYPE_S8 || a > SYSTOLE_VTYPE_ACC || b > SYSTOLE_VTYPE_F32) return false;
   if (d < SYSTOLE_VTYPE_S8 || d > SYSTOLE_VTYPE_F32) return false;
-  if (op > SYSTOLE_VOP_MIN || act > SYSTOLE_VACT_CLIP) return false;
+  if (op > SYSTOLE_VOP_MOVE || act > SYSTOLE_VACT_RSQRT) return false;
   if (systole_vector_reduce(w) > SYSTOLE_VREDUCE_MAX) return false;
   if (act == SYSTOLE_VACT_CLIP && op != SYSTOLE_VOP_MUL) return false;
+  if (op == SYSTOLE_VOP_MOVE && !check_move(w)) return false;
   if (op == SYSTOLE_VOP_MAX || op == SYSTOLE_VOP_MIN) return b != SYSTOLE_VTYPE_NONE;
   return op == SYSTOLE_VOP_FMA || b == SYSTOLE_VTYPE_NONE;
 }

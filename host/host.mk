@@ -12,7 +12,7 @@ $(FST_READER): $(OBJ)/fst/%.o: $(VERILATOR_ROOT)/include/gtkwave/%.c
 HOST_OBJECTS += $(FST_READER)
 $(OBJ)/host/report/waves.o: CPPFLAGS += -isystem $(VERILATOR_ROOT)/include
 
-HOST_LIBS := -lonnx -lonnx_proto -lprotobuf -lfmt -lz
+HOST_LIBS := -lonnx -lonnx_proto -lprotobuf -lfmt -larchive -lcrypto -lz
 CXXFLAGS_host := -DONNX_NAMESPACE=onnx -DONNX_ML=1
 
 $(HOST_LIB): $(HOST_OBJECTS)

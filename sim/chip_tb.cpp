@@ -15,6 +15,9 @@ namespace {
 constexpr uint64_t kForever = std::numeric_limits<uint64_t>::max();
 constexpr unsigned kResetCycles = 4;
 constexpr unsigned kReleaseCycles = 2;  // rtl/common/reset_sync.sv
+// Without a command that ends, times the watchdog's: while tiles run, and while none does.
+constexpr uint64_t kBusyPatience = 2;
+constexpr uint64_t kLoadingPatience = 10;
 constexpr std::size_t kThreadStackBytes = 4 << 20;
 
 std::unique_ptr<VerilatedContext> make_context(const SimulationOptions& options) {
@@ -175,6 +178,7 @@ void ChipTb::step(unsigned step) {
   bool progress = false;
   if (model.trace_any_o) {
     progress = true;
+    last_command_ = cycle_;
     if (on_trace && on_trace(cycle_)) stop_ = true;
   }
   const auto edge = sc_core::sc_time::from_value(uint64_t{step + 1} * kPicosecondsPerCycle);
@@ -196,6 +200,20 @@ uint64_t ChipTb::checkpoint_after(uint64_t cycle) const {
   return checkpoint_every_ == 0 ? kForever : (cycle / checkpoint_every_ + 1) * checkpoint_every_;
 }
 
+/// Traffic alone is no progress: a core that polls, a unit that reads for ever. While no tile runs,
+/// programs may be on their way, which takes long.
+uint64_t ChipTb::command_deadline() const {
+  const bool run = !tiles_run || tiles_run();
+  return last_command_ + watchdog_cycles_ * (run ? kBusyPatience : kLoadingPatience);
+}
+
+void ChipTb::hang(const char* what, uint64_t since) {
+  const bool busy = since < last_progress_;
+  failure_ = {ChipFailure::Kind::Hang, since, on_hang ? on_hang() : "", busy};
+  throw Error(fmt::format("{} for {} cycles", what, cycle_ - since),
+              fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
+}
+
 void ChipTb::check_deadline() {
   if (cycle_ >= next_checkpoint_) {
     next_checkpoint_ = checkpoint_after(cycle_);
@@ -208,12 +226,10 @@ void ChipTb::check_deadline() {
   if (cycle_ >= until_) throw Error("ended as asked", fmt::format("cycle {}", cycle_));
   if (cycle_ >= stop_cycle_) stop_ = true;
   const uint64_t patience = last_progress_ + watchdog_cycles_;
-  if (cycle_ >= patience && !stop_) {
-    failure_ = {ChipFailure::Kind::Hang, last_progress_, on_hang ? on_hang() : ""};
-    throw Error(fmt::format("nothing has happened for {} cycles", watchdog_cycles_),
-                fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
-  }
-  deadline_ = std::min({stop_cycle_, patience, next_checkpoint_, next_sample_, until_});
+  if (cycle_ >= patience && !stop_) hang("nothing has happened", last_progress_);
+  if (cycle_ >= command_deadline() && !stop_) hang("no command has ended", last_command_);
+  deadline_ =
+      std::min({stop_cycle_, patience, command_deadline(), next_checkpoint_, next_sample_, until_});
 }
 
 /// The first multiple of sample_cycles_ behind this cycle.
@@ -261,7 +277,7 @@ void ChipTb::clock_thread() {
 void ChipTb::run(uint64_t max_cycles) {
   stop_ = false;
   stop_cycle_ = max_cycles > kForever - cycle_ ? kForever : cycle_ + max_cycles;
-  last_progress_ = cycle_;
+  last_progress_ = last_command_ = cycle_;
   Verilated::threadContextp(context_.get());
   if (restore_) {
     std::exchange(restore_, nullptr)();

@@ -45,6 +45,8 @@ class ChipTb : public sc_core::sc_module {
   std::function<bool(uint64_t cycle)> on_trace;
   /// Called when the watchdog's time has passed: says what is known of the hang.
   std::function<std::string()> on_hang;
+  /// Whether a tile runs: then a command must end now and then. Unset: one does.
+  std::function<bool()> tiles_run;
   /// Called behind the rising edge of every cycle, if set.
   std::function<void(uint64_t cycle)> on_cycle;
   /// Called between two cycles, when a multiple of SimulationOptions::checkpoint_every have passed.
@@ -61,6 +63,8 @@ class ChipTb : public sc_core::sc_module {
   uint64_t cycle() const { return cycle_; }
   /// An assertion or a hang that has ended a run.
   const std::optional<ChipFailure>& failure() const { return failure_; }
+  /// SimulationOptions::until has been reached.
+  bool ended_as_asked() const { return cycle_ >= until_; }
   /// An assertion has ended an evaluation halfway: the model's state is that of no cycle.
   bool broken() const { return failure_ && failure_->kind == ChipFailure::Kind::Assertion; }
   double wall_seconds() const { return wall_seconds_; }
@@ -86,7 +90,7 @@ class ChipTb : public sc_core::sc_module {
     archive(host_memory_, host_port_, host_memory_port_);
     for (auto& dram : drams_) archive(*dram);
     for (auto& port : dram_ports_) archive(*port);
-    plain_all(archive, cycle_, last_progress_, stop_cycle_);
+    plain_all(archive, cycle_, last_progress_, last_command_, stop_cycle_);
     archive_model(archive, *model_);
   }
 
@@ -101,6 +105,8 @@ class ChipTb : public sc_core::sc_module {
   void dump_waves(int64_t time);
   uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
+  uint64_t command_deadline() const;
+  [[noreturn]] void hang(const char* what, uint64_t since);
   uint64_t checkpoint_after(uint64_t cycle) const;
   tlm::tlm_sync_enum answered(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                               sc_core::sc_time& delay);
@@ -124,6 +130,7 @@ class ChipTb : public sc_core::sc_module {
 
   uint64_t cycle_ = 0;
   uint64_t last_progress_ = 0;
+  uint64_t last_command_ = 0;  // began, ended or was posted
   uint64_t stop_cycle_ = 0;
   uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
   uint64_t next_checkpoint_ = 0;

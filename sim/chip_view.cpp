@@ -49,6 +49,7 @@ ChipView::ChipView(const ChipConfig& config, const VerilatedContext& context)
       }
       tile.accumulators = variable<uint32_t>(context, scope + "u_matrix.u_accumulators", "mem_q");
       tile.semaphores = variable<uint8_t>(context, scope + "u_semaphores", "count_q");
+      tile.fault = variable<uint8_t>(context, scope + "u_regs", "fault_q");
       for (unsigned u = 0; u < tile.units.size(); ++u) {
         const std::string unit = scope + fmt::format("gen_sequencer[{}].", u);
         const std::string sequencer = unit + "u_sequencer";
@@ -173,6 +174,13 @@ ChipCounters ChipView::counters() const {
 
 // ------------------------------------------------------------------------------------------- hangs
 
+bool ChipView::tiles_run() const {
+  return std::any_of(tiles_.begin(), tiles_.end(), [](const Tile& tile) {
+    return std::any_of(tile.units.begin(), tile.units.end(),
+                       [](const Unit& unit) { return *unit.ended == 0; });
+  });
+}
+
 ChipActivity::Unit ChipView::unit_activity(const Unit& unit) {
   ChipActivity::Unit result;
   result.ended = *unit.ended != 0;
@@ -187,6 +195,7 @@ ChipActivity::Unit ChipView::unit_activity(const Unit& unit) {
 ChipActivity::Tile ChipView::tile_activity(const Tile& tile) {
   ChipActivity::Tile result;
   result.node = tile.node;
+  result.fault = *tile.fault != 0;
   for (unsigned u = 0; u < tile.units.size(); ++u) result.units[u] = unit_activity(tile.units[u]);
   std::copy_n(tile.semaphores, result.semaphores.size(), result.semaphores.begin());
   auto& load = result.units[static_cast<std::size_t>(spec::Unit::Load)];
@@ -212,7 +221,7 @@ ChipActivity ChipView::activity() const {
           {router.node, router.network, static_cast<LinkCounters::Port>(i), node(16), node(24)});
     }
   }
-  result.core = {*firmware_state_, *join_, static_cast<uint32_t>(*pending_ & *enabled_)};
+  result.core = {*firmware_state_, *join_, static_cast<uint32_t>(*pending_ & *enabled_), *enabled_};
   return result;
 }
 

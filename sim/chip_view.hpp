@@ -26,6 +26,11 @@ class ChipView {
   void read_scratchpad(golden::Node node, uint32_t offset, void* data, std::size_t bytes) const;
   void read_accumulators(golden::Node node, unsigned row, int32_t* lanes) const;
 
+  /// Whether a unit's program has not ended.
+  bool tiles_run() const;
+  /// Whether a tile stands at a fault.
+  bool has_fault(golden::Node node) const { return *tile(node).fault != 0; }
+
   /// Tiles, routers and control core; what lies outside the chip is left empty.
   ChipActivity activity() const;
 
@@ -57,6 +62,7 @@ class ChipView {
     std::array<const uint8_t*, spec::ScratchpadBanks> banks;
     const uint32_t* accumulators;
     const uint8_t* semaphores;
+    const uint8_t* fault;
     std::array<Unit, spec::NumUnits> units;
     const uint16_t* load_slots;
     const uint64_t* load_addresses;

@@ -24,6 +24,11 @@ extern "C" SYSTOLE_EXPORT systole::SimulatedChip* systole_create_chip(
   throw systole::Error("the library's configuration is unknown", SYSTOLE_CONFIG);
 }
 
+extern "C" SYSTOLE_EXPORT const char* systole_chip_build_id() {
+  static const std::string id = systole::sim::build_id();
+  return id.c_str();
+}
+
 extern "C" SYSTOLE_EXPORT std::size_t systole_chip_interface() { return SYSTOLE_CHIP_INTERFACE; }
 
 /// The kernel's library wants it; the host program runs the kernel itself.

@@ -31,7 +31,7 @@ SIM_OBJ := $(BUILD)/sim
 SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/checkpoint.cpp sim/chip_view.cpp \
   host/timing/dram_timing.cpp sim/memory_targets.cpp $(wildcard host/command/*.cpp) \
   $(addprefix host/driver/,chip_activity.cpp chip_counters.cpp) $(addprefix host/golden/,execute.cpp \
-  functional_model.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
+  functional_model.cpp likeness.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
   $(addprefix $(SIM_OBJ)/verilated/,verilated.o verilated_fst_c.o verilated_save.o verilated_threads.o)
 # With the model's header in sight.

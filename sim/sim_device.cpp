@@ -54,11 +54,13 @@ SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
   tb_ = std::make_unique<ChipTb>("chip_tb", config_, options);
   view_ = std::make_unique<ChipView>(config_, tb_->context());
   tb_->on_hang = [this] { return to_string(activity()); };
+  tb_->tiles_run = [this] { return view_->tiles_run(); };
   tb_->on_trace = [this](uint64_t cycle) { return take_trace(cycle); };
   if (options.lockstep) {
     judge_ = std::make_unique<golden::LockstepJudge>(config_, tb_->host_memory().bytes(),
                                                      static_cast<const golden::ChipState&>(*this));
   }
+  if (judge_ && options.study) judge_->study(options.study->first, options.study->second);
   if (watch_.bytes > 0) {
     watched_ = watched_bytes();
     tb_->on_cycle = [this](uint64_t cycle) { watch(cycle); };
@@ -126,7 +128,7 @@ void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
   try {
     call(result);
   } catch (const Error& error) {
-    note_failure();
+    note_failure(error.what());
     result.error = error.what();
     result.cycle = tb_->cycle();
     if (recording_) record_.calls.push_back(std::move(result));
@@ -137,11 +139,14 @@ void SimDevice::run_call(const std::function<void(HostRecord::Call&)>& call) {
   throw_mismatch();
 }
 
-void SimDevice::note_failure() {
+/// What ended a call, unless the run was to end there.
+void SimDevice::note_failure(const std::string& problem) {
   if (mismatch()) {
     failure_ = {ChipFailure::Kind::Mismatch, mismatch()->cycle, mismatch()->text()};
   } else if (tb_->failure()) {
     failure_ = tb_->failure();
+  } else if (!tb_->ended_as_asked()) {
+    failure_ = {ChipFailure::Kind::Refusal, tb_->cycle(), problem};
   }
 }
 
@@ -157,7 +162,10 @@ void SimDevice::write(Address address, const void* data, std::size_t bytes) {
   run_call([&](HostRecord::Call&) {
     tb_->transact(tlm::TLM_WRITE_COMMAND, address, const_cast<void*>(data), bytes);
   });
-  if (judge_) judge_->host_wrote(address, data, bytes);
+  if (!judge_) return;
+  judge_->host_wrote(address, data, bytes, tb_->cycle());
+  if (mismatch()) note_failure("");
+  throw_mismatch();
 }
 
 void SimDevice::read(Address address, void* data, std::size_t bytes) {
@@ -206,7 +214,12 @@ void SimDevice::check_accounts() {
   if (accounts_failed_ || tb_->broken()) return;
   const ChipCounters counters = view_->counters();
   accounts_failed_ = systole::unaccounted_cycles(counters) != 0;
-  systole::check_accounts(counters);
+  try {
+    systole::check_accounts(counters);
+  } catch (const Error& error) {
+    note_failure(error.what());
+    throw;
+  }
 }
 
 // ------------------------------------------------------------------------------------- checkpoints
@@ -268,7 +281,7 @@ bool SimDevice::take_trace(uint64_t cycle) {
   if (judge_) judge_trace(cycle - 1);
   if (observer_) observe_trace(cycle - 1);
   if (!judge_ || !judge_->mismatch()) return false;
-  note_failure();
+  note_failure("");
   return stop_on_mismatch_;
 }
 
@@ -320,7 +333,9 @@ void SimDevice::observe_trace(uint64_t cycle) {
 
 std::vector<uint8_t> SimDevice::watched_bytes() const {
   std::vector<uint8_t> bytes(watch_.bytes);
-  if (watch_.accumulator) {
+  if (watch_.what == Watch::What::Fault) {
+    bytes[0] = view_->has_fault(watch_.node) ? 1 : 0;
+  } else if (watch_.what == Watch::What::Accumulator) {
     int32_t lanes[golden::kLanes];
     read_accumulators(watch_.node, static_cast<unsigned>(watch_.address / golden::kLanes), lanes);
     std::memcpy(bytes.data(), &lanes[watch_.address % golden::kLanes], watch_.bytes);
@@ -356,6 +371,12 @@ void SimDevice::read_dram(Address address, void* data, std::size_t bytes) const 
 }
 
 // -------------------------------------------------------------------------------------------- text
+
+std::optional<golden::Opinion> SimDevice::opinion(golden::Node node, spec::Unit unit) const {
+  if (!judge_ || node.x == 0 || node.x >= config_.num_cols || node.y >= config_.num_rows)
+    return std::nullopt;
+  return judge_->opinion(node, unit);
+}
 
 ChipActivity SimDevice::activity() const {
   ChipActivity result = view_->activity();

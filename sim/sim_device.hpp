@@ -40,6 +40,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   const std::optional<golden::Mismatch>& mismatch() const override;
   const std::optional<ChipFailure>& failure() const override { return failure_; }
   std::optional<uint64_t> watched_change() const override { return watched_change_; }
+  std::optional<golden::Opinion> opinion(golden::Node node, spec::Unit unit) const override;
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
   double simulation_seconds() const override { return tb_->wall_seconds(); }
@@ -75,7 +76,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
 
   void watch(uint64_t cycle);
   std::vector<uint8_t> watched_bytes() const;
-  void note_failure();
+  void note_failure(const std::string& problem);
 
   bool take_trace(uint64_t cycle);
   void judge_trace(uint64_t cycle);

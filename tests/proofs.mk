@@ -8,7 +8,7 @@ CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
 test-app: test-app_command_line
-test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery
+test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery test-must_fail_bundle
 $(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
 
@@ -53,22 +53,31 @@ $(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT)
 $(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ -Wno-UNUSEDSIGNAL -Wno-PINCONNECTEMPTY,,tests/must_fail $(FAULTY_DIR) rtl))
 # Runs are short: the compiler's time counts.
 $(BUILD)/tiny-faults/Vsystole_chip__ALL.a: private OPT := -O1 -march=native
-MUST_FAIL_TESTS := must_fail_chip must_fail_run must_fail_gallery
+MUST_FAIL_TESTS := must_fail_chip must_fail_run must_fail_gallery must_fail_bundle
 $(MUST_FAIL_TESTS:%=$(BUILD)/test/%/test): | $(BUILD)/tiny-faults/libsystole_chip.so \
   $(BUILD)/firmware/firmware.bin
-$(BUILD)/test/must_fail_gallery/test: | $(BUILD)/systole $(BUILD)/must_fail/forgetful/firmware.bin
+$(BUILD)/test/must_fail_gallery/test $(BUILD)/test/must_fail_bundle/test: | $(BUILD)/systole \
+  $(BUILD)/must_fail/forgetful/firmware.bin $(BUILD)/must_fail/polling/firmware.bin
+# Where the faults are not.
+$(BUILD)/test/must_fail_bundle/test: | build-tiny
 
-# Firmware with a fault: the completion of one request, number 2, is forgotten.
-FORGETFUL := $(BUILD)/must_fail/forgetful
+# Firmware with a fault: $(eval $(call faulty-firmware,<name>,<sed script on the command loop>)).
+define faulty-firmware
+$(BUILD)/must_fail/$(1)/command_loop.c: firmware/command_loop.c tests/proofs.mk
+	@mkdir -p $$(@D)
+	@sed '$(2)' $$< >$$@
+	@! cmp -s $$< $$@ || { echo "$$@: nothing to change in $$<"; rm $$@; exit 1; }
+$(BUILD)/must_fail/$(1)/firmware.bin: $(BUILD)/must_fail/$(1)/command_loop.c $(FIRMWARE_OBJECTS)
+	$$(Q)$(RISCV)gcc $(FIRMWARE_CFLAGS) -Ifirmware -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T firmware/link.ld \
+	  $$(filter-out %/command_loop.c.o,$(FIRMWARE_OBJECTS)) $$< -lgcc -o $$(@:.bin=.elf)
+	$$(Q)$(RISCV)objcopy -O binary $$(@:.bin=.elf) $$@
+endef
+# The completion of one request, number 2, is forgotten.
 FORGET := s/complete(serve());/{ const uint8_t status = serve(); if (request.id != 2) complete(status); else loop.served++; }/
-$(FORGETFUL)/command_loop.c: firmware/command_loop.c tests/proofs.mk
-	@mkdir -p $(@D)
-	@sed '$(FORGET)' $< >$@
-	@! cmp -s $< $@ || { echo "$@: nothing to forget in $<"; rm $@; exit 1; }
-$(FORGETFUL)/firmware.bin: $(FORGETFUL)/command_loop.c $(FIRMWARE_OBJECTS)
-	$(Q)$(RISCV)gcc $(FIRMWARE_CFLAGS) -Ifirmware -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T firmware/link.ld \
-	  $(filter-out %/command_loop.c.o,$(FIRMWARE_OBJECTS)) $< -lgcc -o $(@:.bin=.elf)
-	$(Q)$(RISCV)objcopy -O binary $(@:.bin=.elf) $@
+# Instead of sleeping until the tiles have ended, the core reads the host's memory over and over.
+POLL := s/const uint32_t event = io_wait(io, ends | SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK);/uint32_t event; while (!(event = io_pending(io, ends))) (void)fetch(\&next_request, ring_entry(loop.served), sizeof next_request);/
+$(eval $(call faulty-firmware,forgetful,$(FORGET)))
+$(eval $(call faulty-firmware,polling,$(POLL)))
 
 # The same faults in their modules alone, always on: each module's own test must fail.
 FAULTY_TESTED := $(foreach module,$(FAULTY_MODULES),$(if $(wildcard \

@@ -3,9 +3,9 @@
 
     crosscheck.py FOLDER [--device model|chip] [--config small] [--command 'build/systole run']
 
-A case is `exact`, `wrong` (elements differ, or shape or type does), or `refused` (the command said no or
-died). Prints a table by operator and the first failures with the command that repeats each; the exit status
-is 0 only when all cases are exact. Cases that the judge itself ran in binary32 may differ and are counted
+A case is `exact`, `close` (where the last operator is approximated: within a step of the output's scale),
+`wrong` (elements differ, or shape or type does), or `refused` (the command said no or died). Prints a table by operator and the first failures with the command that repeats each; the exit status
+is 0 only when all cases are exact or close. Cases that the judge itself ran in binary32 may differ and are counted
 apart.
 """
 import argparse
@@ -41,6 +41,8 @@ def run_case(case, arguments):
     if done.returncode != 0:
         text = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         return "refused", f"exit {done.returncode}: {text}", command
+    about = json.loads((case / "about.json").read_text())
+    verdict = "exact"
     for name, want in expected.items():
         path = out / f"{name}.npy"
         if not path.exists():
@@ -51,11 +53,18 @@ def run_case(case, arguments):
         differs = got.view(np.uint8 if got.itemsize == 1 else f"u{got.itemsize}") != want.view(
             np.uint8 if want.itemsize == 1 else f"u{want.itemsize}")
         differs &= ~((got == 0) & (want == 0))
+        step = about.get("step", 0)
+        if step and want.dtype != np.float32:
+            step = 1
+        apart = np.abs(got.astype(np.float64) - want.astype(np.float64))
+        if differs.any() and step and (apart <= step * (1 + 1e-4)).all():
+            verdict = "close"
+            continue
         if differs.any():
             at = np.unravel_index(int(np.argmax(differs)), got.shape)
             return "wrong", (f"{name}{list(map(int, at))}: {got[at]}, expected {want[at]}; "
                              f"{int(differs.sum())} of {differs.size} differ"), command
-    return "exact", "", command
+    return verdict, "", command
 
 
 def main():
@@ -90,7 +99,7 @@ def main():
             print(f"{verdict}: {case.name} ({', '.join(about['operators'])}; "
                   f"{', '.join(about['features'])}; {about['format']})\n  {detail}\n  {shlex.join(command)}")
 
-    verdicts = ("exact", "wrong", "refused", "apart")
+    verdicts = ("exact", "close", "wrong", "refused", "apart")
     print(f"{'':24}" + "".join(f"{verdict:>9}" for verdict in verdicts))
     for row in sorted(table):
         print(f"{row:24}" + "".join(f"{table[row][verdict]:9}" for verdict in verdicts))

@@ -5,11 +5,12 @@
 
 Each case is a folder: model.onnx, input_<name>.npy and output_<name>.npy for every graph input and output,
 about.json (the seed, the operators, features, and whether ONNX Runtime ran all of it in integers: where it
-did not, its own answer is binary32 arithmetic in an order of its own, and no judge of single bits).
+did not, its own answer is binary32 arithmetic in an order of its own, and no judge of single bits; and
+`step`, by how much an element may differ where the last operator is approximated, else 0).
 
 Models are QDQ, in the way ONNX Runtime's quantize_static writes them, or QOperator. Scales are random or
 powers of two (which hits rounding ties); zero-points lie anywhere. A Gemm or MatMul at the end may stay
-binary32. Cases that ONNX Runtime itself rejects are left out, and counted.
+binary32, and so may element-wise operators and chains of them. Cases that ONNX Runtime itself rejects are left out, and counted.
 """
 import argparse
 import json
@@ -25,11 +26,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from ort_session import make_session
 
-OPSET = 13
+OPSET = 14
 IR_VERSION = 8
 RANGES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 INTEGER_SUM_OPERATORS = {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "Add",
-                         "AveragePool", "GlobalAveragePool"}
+                         "AveragePool", "GlobalAveragePool", "ReduceMean"}
+APPROXIMATED = ("Sigmoid", "Tanh", "Softmax")
+FLOAT_STEP = 1e-6  # of approximated operators whose result is binary32
 REJECTED = (ort_state.Fail, ort_state.InvalidArgument, ort_state.NotImplemented,
             ort_state.RuntimeException)
 
@@ -65,6 +68,7 @@ class Builder:
         self.types = [np.uint8] if self.chance(0.5) else [np.int8]
         self.may_stay_float = False  # whether the operator being drawn is the last one
         self.float_output = None
+        self.step = 0  # by how much an element of the last tensor may differ
 
     # ---- dice
     def chance(self, p):
@@ -138,8 +142,8 @@ class Builder:
     def add_input(self, shape):
         """A graph input, binary32 and quantized on entry, or already quantized."""
         name = self.name("x")
-        value = (self.rng.standard_normal(shape) * self.rng.uniform(0.2, 4)
-                 + self.rng.uniform(-1, 1)).astype(np.float32)
+        value = np.asarray(self.rng.standard_normal(shape) * self.rng.uniform(0.2, 4)
+                           + self.rng.uniform(-1, 1), np.float32)
         quantized = self.fit(value)
         if self.qoperator and self.chance(0.5):
             self.features.add("quantized input")
@@ -409,17 +413,26 @@ class Builder:
         return self.quantize(y, value, out)
 
     def add(self, x):
-        """A sum with an earlier tensor, another input, or a constant."""
-        self.operators.append("Add")
+        return self.two_operands("Add", x)
+
+    def sub(self, x):
+        return self.two_operands("Sub", x)
+
+    def mul(self, x):
+        return self.two_operands("Mul", x)
+
+    def two_operands(self, operator, x):
+        """With an earlier tensor, another input, or a constant."""
+        self.operators.append(operator)
         shape = self.values[x].shape
         same = [n for n, v in self.values.items() if v.shape == shape and n in self.quantized]
         kind = self.pick("earlier", "earlier", "input", "constant")
         if kind == "earlier":
             other = self.pick(*same)
         elif kind == "input":
-            other = self.add_input(list(shape))
+            other = self.add_input(self.broadcastable(shape) if operator != "Add" else list(shape))
         else:
-            self.features.add("constant addend")
+            self.features.add("constant operand")
             if self.chance(0.5) and len(shape) == 4:
                 shape = (1, shape[1], 1, 1)
                 self.features.add("broadcast")
@@ -429,14 +442,124 @@ class Builder:
             array = np.clip(np.rint(value / quantized.scale) + quantized.zero, lowest, highest)
             other = self.initializer("c", array.astype(quantized.dtype))
             self.define(other, value, quantized)
-        value = self.values[x] + self.values[other]
-        pair = [self.dequantize(x), self.dequantize(other)]
+        function = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[operator]
+        names = [x, other]
         if self.chance(0.3):
-            pair.reverse()
-        y = self.node("Add", pair, self.name("add"))
+            names.reverse()
+        value = function(self.values[names[0]], self.values[names[1]])
+        pair = [self.dequantize(name) for name in names]
+        y = self.node(operator, pair, self.name(operator.lower()))
         if kind == "constant":
             del self.values[other]
+        if operator != "Add" and self.may_stay_float and self.chance(0.3):
+            return self.keep(y, value)
         return self.quantize(*self.maybe_activation(y, value))
+
+    def broadcastable(self, shape):
+        """A shape that broadcasts to this one."""
+        if not self.chance(0.4):
+            return list(shape)
+        self.features.add("broadcast")
+        other = [1 if self.chance(0.4) else d for d in shape]
+        return other[self.between(0, len(other)):]
+
+    def keep(self, y, value):
+        """Makes a binary32 tensor the graph's output."""
+        self.features.add("float output")
+        self.values[y] = value
+        self.float_output = y
+        return y
+
+    def approximate(self, y, value, quantized):
+        """The end of a graph whose last operator is approximated: one step of the scale."""
+        if self.chance(0.3):
+            self.step = FLOAT_STEP
+            return self.keep(y, value)
+        self.step = float(quantized.scale)
+        return self.quantize(y, value, quantized)
+
+    def unary(self, operator, x, function, **attributes):
+        self.operators.append(operator)
+        value = function(self.values[x]).astype(np.float32)
+        y = self.node(operator, [self.dequantize(x)], self.name(operator.lower()), **attributes)
+        if operator in APPROXIMATED:
+            return self.approximate(y, value, self.fit(value))
+        if self.may_stay_float and self.chance(0.3):
+            return self.keep(y, value)
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def leaky_relu(self, x):
+        alpha = float(np.float32(self.pick(0.01, 0.1, 0.25, -0.3, 1.5)))
+        return self.unary("LeakyRelu", x, lambda v: np.where(v >= 0, v, alpha * v), alpha=alpha)
+
+    def hard_swish(self, x):
+        return self.unary("HardSwish", x, lambda v: v * np.clip(v / 6 + 0.5, 0, 1))
+
+    def hard_sigmoid(self, x):
+        alpha, beta = (float(np.float32(v)) for v in self.pick((0.2, 0.5), (1 / 6, 0.5), (0.5, 0.1)))
+        return self.unary("HardSigmoid", x, lambda v: np.clip(alpha * v + beta, 0, 1), alpha=alpha,
+                          beta=beta)
+
+    def sigmoid(self, x):
+        return self.unary("Sigmoid", x, lambda v: (np.tanh(v / 2) + 1) / 2)
+
+    def tanh(self, x):
+        return self.unary("Tanh", x, np.tanh)
+
+    def softmax(self, x):
+        # Of several elements: the judge's quantized softmax of one is not 1.
+        shape = self.values[x].shape
+        axes = [a for a in range(-len(shape), len(shape)) if shape[a] > 1]
+        if not axes:
+            return self.relu(x)
+        axis = self.pick(*axes)
+        self.operators.append("Softmax")
+        power = np.exp(self.values[x] - self.values[x].max(axis, keepdims=True))
+        value = (power / power.sum(axis, keepdims=True)).astype(np.float32)
+        y = self.node("Softmax", [self.dequantize(x)], self.name("softmax"), axis=axis)
+        # Room for 1: the judge's s8 softmax wraps around above 127.
+        dtype = np.dtype(self.types[0])
+        return self.approximate(y, value, Quantized(np.float32(1 / 255), np.array(RANGES[dtype][0], dtype)))
+
+    def reduce_mean(self, x):
+        self.operators.append("ReduceMean")
+        rank = self.values[x].ndim
+        axes = [a for a in range(rank) if self.chance(0.5)] or [rank - 1]
+        if rank == 4 and self.chance(0.4):
+            axes = [2, 3]
+        value = self.values[x].mean(axis=tuple(axes), keepdims=True)
+        y = self.node("ReduceMean", [self.dequantize(x)], self.name("mean"),
+                      axes=[a - rank if self.chance(0.3) else a for a in axes])
+        return self.quantize(y, value, self.pick(self.quantized[x], self.fit(value)))
+
+    def global_max_pool(self, x):
+        self.operators.append("GlobalMaxPool")
+        value = self.values[x].max(axis=(2, 3), keepdims=True)
+        y = self.node("GlobalMaxPool", [self.dequantize(x)], self.name("maximum"))
+        return self.quantize(y, value, self.quantized[x])
+
+    def float_chain(self, x):
+        """Binary32 operators one after another, from a DequantizeLinear to the output."""
+        self.features.add("float chain")
+        y, value = self.dequantize(x), self.values[x]
+        for _ in range(self.between(2, 5)):
+            operator = self.pick("Relu", "LeakyRelu", "HardSwish", "Add", "Sub", "Mul", "MaxPool")
+            if operator == "MaxPool" and value.ndim != 4:
+                operator = "Add"
+            self.operators.append(operator)
+            inputs, attributes, arrays = [y], {}, [value]
+            if operator in ("Add", "Sub", "Mul"):
+                other = np.asarray(self.rng.standard_normal(self.broadcastable(value.shape)), np.float32)
+                inputs.append(self.initializer("c", other))
+                arrays.append(other)
+                if self.chance(0.3):
+                    inputs.reverse()
+                    arrays.reverse()
+            if operator == "MaxPool":
+                attributes = self.window(*value.shape[2:])
+            value = self.evaluate(operator, arrays, **attributes)
+            y = self.node(operator, inputs, self.name(operator.lower()), **attributes)
+        return self.keep(y, value) if self.may_stay_float else self.quantize(y, value, self.fit(value))
 
     def relu(self, x):
         self.operators.append("Relu")
@@ -516,21 +639,25 @@ class Builder:
         return model
 
 
+ANY = ("sub", "mul", "leaky_relu", "hard_swish", "hard_sigmoid", "reduce_mean", "float_chain")
+LAST = ("sigmoid", "tanh", "softmax")  # approximated: nothing is drawn behind them
 FOUR = ("conv", "conv", "conv", "add", "relu", "clip", "max_pool", "average_pool",
-        "global_average_pool", "flatten", "reshape")
-TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add")
-THREE = ("matmul", "matmul_two", "add", "relu")
+        "global_average_pool", "global_max_pool", "flatten", "reshape", *ANY)
+TWO = ("gemm", "gemm", "matmul", "matmul_two", "relu", "clip", "add", *ANY)
+THREE = ("matmul", "matmul_two", "add", "relu", *ANY)
 
 
 def random_graph(rng, only):
     """A Builder that holds a chain of one to six operators, and the chain's last tensor."""
     builder = Builder(rng, qoperator=rng.random() < 0.4)
-    wanted = only or ("conv" if builder.chance(0.25) else builder.pick(*FOUR, *TWO, *THREE))
+    wanted = only or ("conv" if builder.chance(0.25) else builder.pick(*FOUR, *TWO, *THREE, *LAST))
     rank = 4 if wanted in FOUR else 2
     if wanted in ("matmul", "matmul_two") and builder.chance(0.4):
         rank = 3
-    if wanted in ("add", "relu", "clip") and builder.chance(0.3):
-        rank = 2
+    if wanted in ("add", "relu", "clip", *ANY, *LAST) and builder.chance(0.3):
+        rank = builder.pick(2, 3)
+    if wanted in LAST and builder.chance(0.5):
+        rank = 4
     if rank == 4:
         shape = [builder.pick(1, 1, 1, 2, 3), builder.pick(1, 2, 3, 4, 8, 13, 16, 17, 32, 35),
                  builder.between(1, 12), builder.between(1, 12)]
@@ -543,12 +670,18 @@ def random_graph(rng, only):
         x = builder.transpose(x)
     more = builder.pick(0, 0, 0, 1, 2, 3, 5)
     builder.may_stay_float = more == 0
-    x = getattr(builder, wanted)(x)
+    chain = [] if wanted in LAST else [wanted]
+    for name in chain:
+        x = getattr(builder, name)(x)
     for left in reversed(range(more)):
         builder.may_stay_float = left == 0
         menu = {4: FOUR, 3: THREE, 2: TWO}[builder.values[x].ndim]
         x = getattr(builder, builder.pick(*menu))(x)
-    if builder.values[x].ndim == 4 and builder.chance(0.06):
+    if wanted in LAST or (not builder.float_output and builder.chance(0.08)):
+        builder.may_stay_float = True
+        if not builder.float_output:
+            x = getattr(builder, wanted if wanted in LAST else builder.pick(*LAST))(x)
+    if builder.values[x].ndim == 4 and not builder.float_output and builder.chance(0.06):
         x = builder.transpose(x)
     return builder, x
 
@@ -585,7 +718,8 @@ def write_case(folder, seed, only):
     for info, array in zip(model.graph.output, outputs):
         np.save(folder / f"output_{info.name}.npy", array)
     about = {"seed": seed, "operators": builder.operators, "features": sorted(builder.features),
-             "format": "QOperator" if builder.qoperator else "QDQ", "binary32_in_judge": in_float}
+             "format": "QOperator" if builder.qoperator else "QDQ", "binary32_in_judge": in_float,
+             "step": builder.step}
     (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
     return about
 
@@ -595,7 +729,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder, emptied first")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the first case; the next one's is +1")
-    parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE)), help="first operator")
+    parser.add_argument("--only", choices=sorted(set(FOUR + TWO + THREE + LAST)), help="first operator")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
     seeds = range(arguments.seed, arguments.seed + arguments.count)

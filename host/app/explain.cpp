@@ -12,11 +12,19 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <utility>
 
+#include "host/app/record.hpp"
+#include "host/app/rerun.hpp"
+#include "host/bundle/bundle.hpp"
 #include "host/command/error.hpp"
 #include "host/command/loop_nest.hpp"
+#include "host/command/shell_word.hpp"
+#include "host/report/chip_address.hpp"
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
+#include "host/report/program_map.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
 
@@ -25,9 +33,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kBefore = 600;  // cycles of waves before the one that matters
-constexpr uint64_t kBehind = 200;  // and behind it
-constexpr uint64_t kReach = 1500;  // what belongs to it is in the window when it lies so near
+constexpr uint64_t kBefore = 600;   // cycles of waves before the one that matters
+constexpr uint64_t kBehind = 200;   // and behind it
+constexpr uint64_t kReach = 1500;   // what belongs to it is in the window when it lies so near
+constexpr uint64_t kStill = 10000;  // without any command: the chip stands
+constexpr uint64_t kSpan = 8000;    // of waves, for a chip of one tile
 constexpr uint64_t kPicosecondsPerCycle = 1000;
 
 // ----------------------------------------------------------------------------------- the command
@@ -36,7 +46,7 @@ constexpr uint64_t kPicosecondsPerCycle = 1000;
 const std::vector<std::string> kOwnOptions = {
     "--resume", "--trace",  "--trace-file", "--checkpoint-every", "--checkpoint-folder",
     "--json",   "--output", "-o",           "--explain",          "--explain-folder",
-    "--until",  "--report", "--timeline",   "--on-mismatch"};
+    "--until",  "--report", "--timeline",   "--on-mismatch",      "--bundle"};
 
 /// The words of a command line without those options and their values.
 std::vector<std::string> shared_words(const std::vector<std::string>& words) {
@@ -52,16 +62,6 @@ std::vector<std::string> shared_words(const std::vector<std::string>& words) {
     }
   }
   return result;
-}
-
-std::string quoted(const std::string& word) {
-  const bool plain = word.find_first_not_of(
-                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                         "0123456789_-+=./:,@%") == std::string::npos;
-  if (plain && !word.empty()) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 /// Runs this program again with other words; what it prints goes to `log`. Returns its status.
@@ -113,19 +113,20 @@ void require_waves(const std::string& file, uint64_t cycle) {
 class Explainer {
  public:
   explicit Explainer(const FailedRun& run)
-      : run_(run), failure_(*run.chip.failure()), mismatch_(run.chip.mismatch()) {
+      : run_(run), failure_(run.failure), mismatch_(run.chip.mismatch()), map_(run.model) {
+    if (failure_.kind != ChipFailure::Kind::Mismatch) mismatch_.reset();
     folder_ = fmt::format("{}/{}_cycle_{}", run.options.explain_folder,
                           fs::path(run.options.model).stem().string(), failure_.cycle);
   }
 
-  void explain() {
+  std::string explain() {
     const auto start = std::chrono::steady_clock::now();
     make_folder();
     try {
       choose_checkpoint();
       locate();
+      look_at_activity();
       write_waves();
-      study_waves();
       write_texts();
     } catch (...) {
       std::error_code ignored;
@@ -135,6 +136,7 @@ class Explainer {
     print();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     fmt::print(stderr, "  explained in {:.2f} s\n", took.count());
+    return folder_;
   }
 
  private:
@@ -147,60 +149,119 @@ class Explainer {
     if (error) throw Error("cannot be written", folder_, "a folder", error.message());
   }
 
+  // -------------------------------------------------------------------------- what kind it is of
+
+  bool is(ChipFailure::Kind kind) const { return failure_.kind == kind; }
+  bool is_timeout() const { return run_.request && run_.request->status == spec::Status::Timeout; }
+  /// A tile, or the firmware for it, has refused a command.
+  bool is_refusal() const {
+    return run_.request && run_.request->node.x > 0 &&
+           (run_.request->status == spec::Status::TileFault ||
+            run_.request->status == spec::Status::BadProgram);
+  }
+  bool has_unit() const {
+    return mismatch_ && mismatch_->kind != golden::Mismatch::Kind::HostWrite;
+  }
+  /// The chip stands still, or did when it was given up: one looks at what it waits for.
+  bool stands() const { return is(ChipFailure::Kind::Hang) || (is_timeout() && stuck()); }
+
+  /// Nothing had happened for long when the request was given up.
+  bool stuck() const {
+    const uint64_t last = run_.log.last_event().value_or(0);
+    return last <= run_.request->end && run_.request->end - last >= kStill;
+  }
+  /// The last cycle in which something happened.
+  uint64_t last_progress() const {
+    if (!is_timeout()) return failure_.cycle;
+    return stuck() ? std::max(run_.log.last_event().value_or(0), run_.request->start)
+                   : run_.request->end;
+  }
+
+  // -------------------------------------------------------------------------- when
+
   /// When the command at fault began, as far as is known.
   std::optional<uint64_t> begin() const {
-    if (!mismatch_) return std::nullopt;
+    if (is_refusal()) return run_.log.begin_of_next(run_.request->node, run_.request->unit);
+    if (!has_unit()) return std::nullopt;
     const auto last = run_.log.last_retired(mismatch_->node, mismatch_->unit);
     const bool retired = last && *last == mismatch_->pc;
     return retired ? run_.log.begin_of_last(mismatch_->node, mismatch_->unit)
                    : run_.log.begin_of_next(mismatch_->node, mismatch_->unit);
   }
 
+  /// The earliest cycle that one may want to look at.
+  uint64_t first_cycle() const {
+    uint64_t first = failure_.cycle;
+    if (run_.request && run_.request->end > 0) first = std::min(first, run_.request->end);
+    if (is_timeout()) first = std::min(first, last_progress());
+    first = std::min(first, begin().value_or(first));
+    if (stands()) {
+      const auto graph = graph_of(run_.chip.activity(), is(ChipFailure::Kind::Hang));
+      first = std::min(first, graph.since.value_or(first));
+      if (is_timeout()) first = std::min(first, oldest_under_way().value_or(first));
+    }
+    return first;
+  }
+
+  /// The begin of the command that has been under way for longest.
+  std::optional<uint64_t> oldest_under_way() const {
+    std::optional<uint64_t> oldest;
+    for (const auto& program : map_.programs()) {
+      const auto begun = run_.log.under_way(program.first.node, program.first.unit);
+      if (!begun.empty() && (!oldest || begun.front().cycle < *oldest))
+        oldest = begun.front().cycle;
+    }
+    return oldest;
+  }
+
   /// The last one before the fault can have begun.
   void choose_checkpoint() {
-    const uint64_t first = std::min(begin().value_or(failure_.cycle), failure_.cycle);
+    const uint64_t first = first_cycle();
     for (const uint64_t cycle : run_.chip.checkpoints()) {
       if (cycle + kBefore <= first) checkpoint_ = cycle;
     }
     if (checkpoint_ > 0) run_.chip.save_checkpoint(checkpoint_, file("checkpoint.ckpt"));
   }
 
-  /// Runs to the failure once more, without waves, watching the wrong element: in which cycle did
-  /// it get its value?
-  void locate() {
-    if (!mismatch_ || mismatch_->kind != golden::Mismatch::Kind::Value) return;
-    written_ = last_change(
-        {mismatch_->accumulator, mismatch_->node, mismatch_->address, mismatch_->element_bytes});
-    if (mismatch_->operand) {
-      operand_written_ =
-          last_change({false, mismatch_->node,
-                       golden::scratchpad_address(mismatch_->node, *mismatch_->operand), 1});
-    }
+  Rerun rerun_with(const Watch& watch, bool study, uint64_t until = 0) const {
+    RerunOptions options;
+    options.checkpoint = checkpoint_ > 0 ? file("checkpoint.ckpt") : "";
+    options.watch = watch;
+    options.until = until;
+    if (study) options.study = std::make_pair(mismatch_->node, mismatch_->unit);
+    Rerun again = rerun(run_, options);
+    if (until == 0) require_same_failure(again.failed_in);
+    return again;
   }
 
-  /// The last cycle before the failure in which bytes of the chip changed.
-  std::optional<uint64_t> last_change(const Watch& watch) const {
-    SimulationOptions options = run_.simulation;
-    options.checkpoint_every = 0;
-    options.checkpoint_folder.clear();
-    options.trace_from = options.trace_to = 0;
-    options.resume = checkpoint_ > 0 ? file("checkpoint.ckpt") : "";
-    options.watch = watch;
-    ChipConfig build = run_.model.config;
-    if (!run_.options.build.empty()) build.name = run_.options.build;
-    const auto chip = load_simulated_chip(build, options);
-    SessionOptions session;
-    if (!run_.options.firmware.empty()) session.firmware = run_.options.firmware;
-    session.inputs_per_request = run_.options.inputs_per_request;
-    session.timeout_cycles = run_.options.timeout_cycles;
-    try {
-      Session(run_.model, *chip, session).run(run_.records);
-    } catch (const Error&) {
-      // The same failure, as it should be.
+  /// Runs to the failure once more, without waves, watching the wrong element: in which cycle did
+  /// it get its value? Of a fault: in which cycle was it raised?
+  void locate() {
+    using What = Watch::What;
+    if (is_refusal() && run_.request->status == spec::Status::TileFault) {
+      raised_ =
+          rerun_with({What::Fault, run_.request->node, 0, 1}, false, run_.request->end).changed;
+      return;
     }
-    require_same_failure(chip->failure() ? std::optional<uint64_t>(chip->failure()->cycle)
-                                         : std::nullopt);
-    return chip->watched_change();
+    if (!mismatch_ || (mismatch_->kind != golden::Mismatch::Kind::Value &&
+                       mismatch_->kind != golden::Mismatch::Kind::HostWrite))
+      return;
+    const Rerun again = rerun_with({mismatch_->accumulator ? What::Accumulator : What::Memory,
+                                    mismatch_->node, mismatch_->address, mismatch_->element_bytes},
+                                   has_unit());
+    written_ = again.changed;
+    if (again.mismatch) {
+      mismatch_->as_if = again.mismatch->as_if;
+      mismatch_->common = again.mismatch->common;
+    }
+    if (mismatch_->operand) {
+      const Address operand = golden::scratchpad_address(mismatch_->node, *mismatch_->operand);
+      operand_written_ = rerun_with({What::Memory, mismatch_->node, operand, 1}, false).changed;
+    }
+    if (mismatch_->source && mismatch_->source->expected != mismatch_->source->got) {
+      source_written_ =
+          rerun_with({What::Memory, mismatch_->node, mismatch_->source->address, 1}, false).changed;
+    }
   }
 
   void require_same_failure(std::optional<uint64_t> cycle) const {
@@ -209,28 +270,74 @@ class Explainer {
                 cycle ? fmt::format("at cycle {}", *cycle) : "none");
   }
 
+  // -------------------------------------------------------------------------- who waits for whom
+
+  report::WaitGraph graph_of(const ChipActivity& activity, bool stands) const {
+    report::WaitFacts facts;
+    facts.stands = stands;
+    if (run_.session && !run_.request) {
+      facts.completion_arrived = run_.session->completion_arrived();
+      facts.stray_completion = run_.session->stray_completion();
+    }
+    return report::wait_graph(map_, activity, run_.log, facts);
+  }
+
+  /// The firmware has stopped the tiles when it reports that a request took too long: what they
+  /// waited for is seen in the cycle in which it gave it up.
+  void look_at_activity() {
+    if (is_timeout()) {
+      const ChipActivity then = rerun_with({}, false, run_.request->end).activity;
+      graph_ = graph_of(then, stuck());
+    } else if (!mismatch_ && !is(ChipFailure::Kind::Assertion)) {
+      graph_ = graph_of(run_.chip.activity(), is(ChipFailure::Kind::Hang));
+    }
+  }
+
+  // -------------------------------------------------------------------------- waves
+
   /// The cycle that one wants to look at. An element that its command did not write tells none.
   uint64_t cursor() const {
+    if (finding_) return finding_->cycle;
+    if (raised_) return *raised_;
+    if (stands()) return began_early() && !at_the_end_ ? *graph_.since : last_progress();
+    if (is_timeout()) return run_.request->end;
+    // The run has ended there: there is no such cycle.
+    if (run_.request || is(ChipFailure::Kind::Boot) || is(ChipFailure::Kind::Refusal))
+      return failure_.cycle - std::min<uint64_t>(failure_.cycle, 1);
+    if (!mismatch_) return failure_.cycle;
     const auto began = begin();
     if (!written_ || (began && *written_ < *began)) return failure_.cycle;
     return *written_;
   }
 
+  /// What a chip that stands still waits for began long before it stood.
+  bool began_early() const {
+    return graph_.since && *graph_.since < last_progress() &&
+           last_progress() - *graph_.since > kReach;
+  }
+
   void choose_window() {
     from_ = cursor() < kBefore ? 0 : cursor() - kBefore;
-    for (const auto& earlier : {begin(), operand_written_}) {
+    for (const auto& earlier : {begin(), operand_written_, graph_.since}) {
       if (earlier && *earlier <= cursor() && cursor() - *earlier <= kReach)
         from_ = std::min(from_, *earlier - std::min(*earlier, kBefore / 6));
     }
-    from_ = std::max(from_, checkpoint_);
     to_ = cursor() + kBehind;
-    if (failure_.cycle >= cursor() && failure_.cycle - cursor() <= kReach)
-      to_ = std::max(to_, failure_.cycle + kBehind);
+    for (const uint64_t later : {failure_.cycle, last_progress()}) {
+      if (later >= cursor() && later - cursor() <= kReach) to_ = std::max(to_, later + kBehind);
+    }
+    if (stands() && began_early() && !finding_ && !at_the_end_) to_ = cursor() + span();
+    from_ = std::max(from_, checkpoint_);
   }
 
-  /// Of a second run. One that is only to write waves ends behind them, one that is to show a hang
-  /// when the watchdog has seen it.
-  std::vector<std::string> words(bool show_hang) const {
+  /// Cycles of waves that stay small: what is written grows with the chip.
+  uint64_t span() const {
+    return std::clamp<uint64_t>(kSpan / run_.model.config.tiles(), kBefore + kBehind, kSpan / 2);
+  }
+
+  /// Of a second run. One that is only to write waves ends behind them, one that is to show a
+  /// failure with it.
+  std::vector<std::string> words(bool show_failure) const {
     std::vector<std::string> words = shared_words(run_.options.words);
     words.insert(words.begin(), "run");
     const auto add = [&](const std::string& option, const std::string& value) {
@@ -243,44 +350,69 @@ class Explainer {
     add("--explain", "off");
     // The run goes on to the end of the waves, and no further.
     add("--on-mismatch", "continue");
-    if (!show_hang || failure_.kind != ChipFailure::Kind::Hang)
-      add("--until", std::to_string(std::max(to_, failure_.cycle + 2)));
+    const bool ends = is(ChipFailure::Kind::Mismatch) || is(ChipFailure::Kind::Assertion);
+    if (!show_failure) add("--until", std::to_string(to_ + 2));
+    if (show_failure && ends) add("--until", std::to_string(std::max(to_, failure_.cycle + 2)));
     return words;
   }
 
+  /// Looks for the breach of a contract that explains what the units see, first where it can have
+  /// begun, then at the end; the waves that stay are those around it.
   void write_waves() {
+    trace_and_audit();
+    if (!finding_ && stands() && began_early()) {
+      at_the_end_ = true;
+      trace_and_audit();
+      at_the_end_ = false;
+    }
+    if (cursor() < from_ || cursor() >= to_ || to_ - from_ > 2 * kReach) {
+      choose_window();
+      trace();
+    }
+    require_waves(file("waves.fst"), cursor());
+    if (!operand_written_) return;
+    operand_writer_ = report::scratchpad_writer(report::Waves(file("waves.fst")), mismatch_->node,
+                                                *mismatch_->operand, *operand_written_);
+  }
+
+  void trace_and_audit() {
     choose_window();
+    trace();
+    const auto findings =
+        report::audit_network(run_.model.config, report::Waves(file("waves.fst")), stands());
+    if (!findings.empty()) finding_ = findings.front();
+  }
+
+  void trace() const {
     const int status = run_again(words(false), file("second_run.txt"));
     if (status != 1 && status != 2)
       throw Error("the failure does not repeat", file("second_run.txt"), "exit status 1 or 2",
                   std::to_string(status));
-    require_waves(file("waves.fst"), cursor());
+    require_waves(file("waves.fst"), from_ + 1);
   }
 
-  /// What the waves tell of the network, and of who wrote an operand.
-  void study_waves() {
-    const report::Waves waves(file("waves.fst"));
-    const auto findings =
-        report::audit_network(run_.model.config, waves, failure_.kind == ChipFailure::Kind::Hang);
-    if (!findings.empty()) finding_ = findings.front();
-    if (operand_written_) {
-      operand_writer_ =
-          report::scratchpad_writer(waves, mismatch_->node, *mismatch_->operand, *operand_written_);
-    }
-  }
+  // -------------------------------------------------------------------------- texts
 
   /// A breach of the network's contract comes first: what the units see follows from it.
   std::string text() const {
     std::string text;
     if (finding_) text = fmt::format("{}\n  {}\n", finding_->title, finding_->evidence);
-    if (failure_.kind == ChipFailure::Kind::Hang) {
-      const auto graph = report::wait_graph(run_.model, run_.chip.activity(), run_.log,
-                                            run_.session && run_.session->completion_arrived());
-      return text + report::explain_hang(failure_.cycle, graph);
+    if (mismatch_) return text + mismatch_text();
+    if (is(ChipFailure::Kind::Assertion))
+      return text + report::explain_assertion(failure_, run_.log, map_);
+    if (is(ChipFailure::Kind::Hang)) {
+      const bool early = began_early() && !finding_;
+      return text + report::explain_hang(failure_, early ? graph_.since : std::nullopt, graph_);
     }
-    if (!mismatch_) return text + report::explain_assertion(failure_, run_.log);
-    text += report::explain_mismatch(*mismatch_, report::find(run_.model, *mismatch_, run_.log),
-                                     begin(), written_);
+    if (is_timeout()) return text + timeout_text();
+    if (is_refusal()) return text + refusal_text();
+    return text + report::explain_end(failure_, request_text(), graph_);
+  }
+
+  std::string mismatch_text() const {
+    const auto where =
+        has_unit() ? report::find(run_.model, map_, *mismatch_, run_.log) : host_write_place();
+    std::string text = report::explain_mismatch(*mismatch_, where, begin(), written_);
     if (operand_written_) {
       text += fmt::format(
           "  operand    scratchpad 0x{:05x} differs too, which this command does not "
@@ -288,7 +420,112 @@ class Explainer {
           *mismatch_->operand, *operand_written_,
           operand_writer_.empty() ? "" : " by " + operand_writer_);
     }
+    text += loop_text();
+    if (source_written_)
+      text +=
+          report::row("", fmt::format("its source was last written in cycle {}", *source_written_));
     return text;
+  }
+
+  /// A unit that has left its loop too soon or too late.
+  std::string loop_text() const {
+    const report::ProgramMap::Program* program = map_.find({mismatch_->node, mismatch_->unit});
+    if (!mismatch_->retired || program == nullptr) return "";
+    const bool inside =
+        *mismatch_->retired >= program->body && *mismatch_->retired <= program->loop;
+    const bool expected = mismatch_->pc >= program->body && mismatch_->pc <= program->loop;
+    if (inside == expected) return "";
+    return report::row(
+        "loop",
+        fmt::format("the unit {}, after {} times around: its count of inputs",
+                    inside ? "has gone around its loop again, and should "
+                             "have left it"
+                           : "has left its loop, and should go around again",
+                    run_.log.count(mismatch_->node, mismatch_->unit, program->loop).retired));
+  }
+
+  report::Whereabouts host_write_place() const {
+    report::Whereabouts where;
+    where.source = report::constant_text(run_.model, map_, mismatch_->address);
+    return where;
+  }
+
+  std::string timeout_text() const {
+    const uint64_t allowed =
+        run_.options.timeout_cycles == 0 ? ~uint32_t{0} : run_.options.timeout_cycles;
+    return report::explain_timeout({*run_.request, allowed, run_.log.last_event(), stuck()},
+                                   graph_);
+  }
+
+  std::string refusal_text() const {
+    const RequestFailure& request = *run_.request;
+    report::RefusedCommand refused{request, {}, {}, {}, begin(), raised_, failure_.cycle, ""};
+    const report::UnitId unit{request.node, request.unit};
+    refused.where = report::layer_of(run_.model, map_, run_.log, unit, request.pc);
+    if (request.status == spec::Status::TileFault) {
+      refused.opinion = run_.chip.opinion(request.node, request.unit);
+    }
+    const report::ProgramMap::Program* program = map_.find(unit);
+    if (program != nullptr && request.pc < program->length)
+      refused.words = program->words(0, request.pc);
+    refused.evidence = window_text();
+    return report::explain_refused(refused);
+  }
+
+  /// The windows that the program has asked for, when an address is in none.
+  std::string window_text() const {
+    if (run_.request->fault != spec::Fault::Window) return "";
+    std::string text;
+    for (const compile::TileProgram& tile : run_.model.tiles) {
+      if (!(golden::Node{tile.x, tile.y} == run_.request->node)) continue;
+      for (const compile::Window& window : tile.windows) {
+        const bool inside = run_.request->info - window.base < window.bytes;
+        text += report::row(
+            text.empty() ? "windows" : "",
+            fmt::format("0x{:012x} to 0x{:012x}{}{}{}", window.base, window.base + window.bytes - 1,
+                        window.readable ? ", read" : "", window.writable ? ", write" : "",
+                        inside ? ": the address lies in it" : ""));
+      }
+    }
+    return text;
+  }
+
+  /// Of a request that failed otherwise, and of firmware that does not come up.
+  std::string request_text() const {
+    if (is(ChipFailure::Kind::Boot)) return core_ram_text();
+    if (!run_.request) return "";
+    std::string text = report::row("request", run_.request->what);
+    if (run_.request->status == spec::Status::BusError)
+      text += report::row("address", report::address_text(run_.request->info));
+    return text;
+  }
+
+  /// Whether the core's memory holds the image, as the host reads it.
+  std::string core_ram_text() const {
+    std::ifstream in(
+        run_.options.firmware.empty() ? SessionOptions().firmware : run_.options.firmware,
+        std::ios::binary);
+    const std::vector<uint8_t> image{std::istreambuf_iterator<char>(in), {}};
+    std::vector<uint8_t> held(image.size());
+    try {
+      run_.chip.read(spec::CoreRamBase, held.data(), held.size());
+    } catch (const Error& error) {
+      return report::row("evidence",
+                         fmt::format("the core's memory cannot be read: {}", error.what()));
+    }
+    const auto [want, got] = std::mismatch(image.begin(), image.end(), held.begin());
+    if (want == image.end()) {
+      return report::row("evidence",
+                         "the core's memory holds the image: the core, its bus or the firmware is "
+                         "at fault");
+    }
+    return report::row(
+        "evidence",
+        fmt::format(
+            "the core's memory does not hold the image, as the host reads it: byte 0x{:05x} "
+            "is 0x{:02x} and should be 0x{:02x}: the host port, the network or the io node "
+            "is at fault",
+            want - image.begin(), *got, *want));
   }
 
   void write(const std::string& name, const std::string& text) const {
@@ -312,15 +549,15 @@ class Explainer {
 
   /// The tile, and the unit if it is one, whose signals one wants to see.
   report::Place looked_at() const {
-    if (mismatch_) return {mismatch_->node, mismatch_->unit, ""};
+    if (has_unit()) return {mismatch_->node, mismatch_->unit, ""};
+    if (is_refusal()) return {run_.request->node, run_.request->unit, ""};
+    if (finding_ && finding_->node.x > 0 && stands()) return {finding_->node, std::nullopt, ""};
+    if (graph_.suspect) return {graph_.suspect->node, graph_.suspect->unit, ""};
+    for (const report::Wait& wait : graph_.waits) {
+      if (wait.unit) return {wait.unit->node, wait.unit->unit, ""};
+    }
     report::Place place = report::place_of(failure_.text);
     if (!place.node || place.node->x == 0) place = {golden::Node{1, 0}, std::nullopt, ""};
-    golden::Node node;
-    if (failure_.kind == ChipFailure::Kind::Hang && finding_ && finding_->node.x > 0) {
-      place.node = finding_->node;
-    } else if (std::sscanf(failure_.text.c_str(), " tile (%u, %u)", &node.x, &node.y) == 2) {
-      place.node = node;
-    }
     return place;
   }
 
@@ -329,13 +566,16 @@ class Explainer {
                                                   to_, repeat_command()));
     report::WaveView view;
     view.dump_file = "waves.fst";
-    view.title = fmt::format("{}: cycle {}", run_.options.model, cursor());
+    view.title =
+        fmt::format("{}: cycle {}", fs::path(run_.options.model).filename().string(), cursor());
     view.cycle = cursor();
     const report::Place place = looked_at();
     view.node = *place.node;
     view.unit = place.unit;
-    if (mismatch_) view.lane = lane();
+    if (has_unit()) view.lane = lane();
     write("waves.gtkw", report::gtkw(view));
+    write("commands.txt", run_.trace.text());
+    write_record();
     write("repeat.sh", "#!/bin/sh\n# The same failure again, with the same waves.\ncd " +
                            quoted(fs::current_path().string()) + " && exec " + repeat_command() +
                            "\n");
@@ -344,27 +584,45 @@ class Explainer {
                     fs::perm_options::add);
   }
 
+  void write_record() const {
+    bundle::FailureRecord record = record_of(run_);
+    record.checkpoint = checkpoint_;
+    record.waves_from = from_;
+    record.waves_to = to_;
+    record.repeat = words(true);
+    record.repeat.insert(record.repeat.begin(), "systole");
+    write(bundle::kRecord, bundle::to_json(record));
+  }
+
   void print() const {
     fmt::print(stderr,
                "{}  explained  {}\n  look       (cd {} && gtkwave waves.fst waves.gtkw)\n"
-               "  repeat     {}\n",
-               text(), file("explanation.txt"), quoted(folder_), file("repeat.sh"));
+               "  repeat     {}\n"
+               "  share      {} explain --bundle {}.tar.gz {}\n",
+               text(), file("explanation.txt"), quoted(folder_), file("repeat.sh"),
+               quoted(fs::proximate(fs::read_symlink("/proc/self/exe")).string()),
+               quoted(fs::path(folder_).filename().string()), quoted(folder_));
   }
 
   const FailedRun& run_;
   ChipFailure failure_;
   std::optional<golden::Mismatch> mismatch_;
+  report::ProgramMap map_;
   std::string folder_;
   uint64_t checkpoint_ = 0;                  // 0: from reset
   std::optional<uint64_t> written_;          // the wrong element
   std::optional<uint64_t> operand_written_;  // a byte of the scratchpad that differs too
+  std::optional<uint64_t> source_written_;   // the wrong byte that a Load read
+  std::optional<uint64_t> raised_;           // a tile's fault
   std::string operand_writer_;
+  report::WaitGraph graph_;
   std::optional<report::Finding> finding_;
+  bool at_the_end_ = false;  // the waves of a chip that stands are looked at there
   uint64_t from_ = 0, to_ = 0;
 };
 
 }  // namespace
 
-void explain(const FailedRun& run) { Explainer(run).explain(); }
+std::string explain(const FailedRun& run) { return Explainer(run).explain(); }
 
 }  // namespace systole::app

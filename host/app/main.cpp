@@ -5,7 +5,9 @@
 #include <string>
 
 #include "host/app/options.hpp"
+#include "host/app/replay.hpp"
 #include "host/app/run_command.hpp"
+#include "host/app/show.hpp"
 #include "host/command/error.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
 
@@ -21,6 +23,8 @@ constexpr const char* kHelp =
     "systole: runs quantized networks on an open inference accelerator, in RTL\n\n"
     "usage: systole COMMAND ...\n\n"
     "  run MODEL.onnx   compile, run and check a model; systole run --help\n"
+    "  explain          show a failure again, or pack it: systole explain --help\n"
+    "  replay BUNDLE    run a packed failure again: systole replay --help\n"
     "  --version        commit and configurations\n"
     "  --help           this text\n\n"
     "example:\n"
@@ -42,10 +46,21 @@ int dispatch(int argc, char** argv) {
     const auto action = systole::app::parse_run(argc - 1, argv + 1, options);
     return action == systole::app::Action::Run ? systole::app::run(options) : 0;
   }
+  if (command == "explain") {
+    systole::app::ExplainOptions options;
+    const auto action = systole::app::parse_explain(argc - 1, argv + 1, options);
+    return action == systole::app::Action::Run ? systole::app::show(options) : 0;
+  }
+  if (command == "replay") {
+    systole::app::ReplayOptions options;
+    options.commit = SYSTOLE_COMMIT;
+    const auto action = systole::app::parse_replay(argc - 1, argv + 1, options);
+    return action == systole::app::Action::Run ? systole::app::replay(options) : 0;
+  }
   if (command == "--version") return print_version(), 0;
   if (command == "--help" || command == "-h") return fmt::print("{}", kHelp), 0;
   throw systole::Error(command.empty() ? "no command" : "unknown command", "",
-                       "run, --version or --help", command);
+                       "run, explain, replay, --version or --help", command);
 }
 
 }  // namespace

@@ -61,17 +61,41 @@ void refuse_negative_numbers(int argc, const char* const* argv) {
 /// The functional model has no cycles, and runs no RTL.
 void refuse_chip_options(const po::variables_map& map) {
   for (const char* name : {"timeline", "report", "trace", "until", "checkpoint-every", "resume",
-                           "build", "plusarg", "seed", "firmware"}) {
+                           "build", "plusarg", "seed", "firmware", "bundle"}) {
     if (map.count(name) != 0 && !map[name].defaulted())
       throw Error("the functional model has no cycles", fmt::format("--{}", name), "--device chip",
                   "model");
   }
 }
 
-std::string model_name(const std::vector<std::string>& positional) {
+/// The only positional word of `systole <command>`.
+std::string only(const std::vector<std::string>& positional, const std::string& command,
+                 const std::string& what, const std::string& expected) {
   if (positional.size() == 1) return positional[0];
-  throw Error("one model is needed", "systole run", "MODEL.onnx",
+  throw Error("one " + what + " is needed", "systole " + command, expected,
               positional.empty() ? "none" : fmt::format("{} files", positional.size()));
+}
+
+/// Whole names only: an explanation finds options in the words of a command line.
+po::variables_map parse(int argc, const char* const* argv, const po::options_description& options,
+                        const std::string& command) {
+  po::positional_options_description positional;
+  positional.add("positional", -1);
+  po::variables_map map;
+  try {
+    namespace style = po::command_line_style;
+    po::store(po::command_line_parser(argc, argv)
+                  .options(options)
+                  .positional(positional)
+                  .style(style::default_style & ~style::allow_guessing)
+                  .run(),
+              map);
+    po::notify(map);
+  } catch (const po::error& error) {
+    throw Error(fmt::format("{}; see systole {} --help", error.what(), command),
+                "systole " + command);
+  }
+  return map;
 }
 
 }  // namespace
@@ -94,8 +118,18 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("device,d", po::value(&o.device)->value_name("chip|model")->default_value(o.device),
        "the simulated RTL, or the functional model alone (fast, no cycles)")  //
       ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
-       "compute tiles to use, 0: all")                                              //
-      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
+       "compute tiles to use, 0: all")  //
+      ("optimize", po::value(&o.optimize)->value_name("GOAL")->default_value(o.optimize),
+       "latency: one input after the other, each on all tiles; throughput: as many at once as "
+       "pays; "
+       "auto: throughput where there is more than one input")  //
+      ("groups", po::value(&o.groups)->value_name("N")->default_value(0),
+       "divide the tiles into N groups, each with inputs of its own, 0: as --optimize says")  //
+      ("in-flight", po::value(&o.in_flight)->value_name("N")->default_value(0),
+       "inputs that a group works on at a time, 0: as --optimize says")  //
+      ("stages", po::value(&o.stages)->value_name("N")->default_value(0),
+       "cut the network into N stages, each a tile's of every group, 0: as --optimize says")  //
+      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")            //
       ("report", po::value(&o.report)->value_name("FILE"),
        "write a page, HTML, that shows where the cycles went")  //
       ("timeline", po::value(&o.timeline)->value_name("FILE"),
@@ -112,8 +146,10 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
        "explain a failure: run again from a checkpoint with waves, and write a folder")  //
       ("explain-folder",
        po::value(&o.explain_folder)->value_name("FOLDER")->default_value(o.explain_folder),
-       "where to write such folders")                                      //
-      ("no-check", "do not compare the outputs with the graph reference")  //
+       "where to write such folders")  //
+      ("bundle", po::value(&o.bundle)->value_name("FILE"),
+       "write the explanation also as one file to share, .tar.gz; systole replay FILE")  //
+      ("no-check", "do not compare the outputs with the graph reference")                //
       ("dram", po::value(&o.simulation.dram)->value_name("NAME")->default_value(o.simulation.dram),
        "DRAM timing: ddr4-3200, hbm2e")  //
       ("requests-of", po::value(&o.inputs_per_request)->value_name("N")->default_value(32),
@@ -155,24 +191,9 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("quiet,q", "no progress line")                                                     //
       ("help,h", "this text");
   po::options_description all;
-  all.add(visible).add_options()("model", po::value(&models));
-  po::positional_options_description positional;
-  positional.add("model", -1);
-  po::variables_map map;
+  all.add(visible).add_options()("positional", po::value(&models));
   refuse_negative_numbers(argc, argv);
-  try {
-    // Whole names only: an explanation finds options in the words of a command line.
-    namespace style = po::command_line_style;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(all)
-                  .positional(positional)
-                  .style(style::default_style & ~style::allow_guessing)
-                  .run(),
-              map);
-    po::notify(map);
-  } catch (const po::error& error) {
-    throw Error(fmt::format("{}; see systole run --help", error.what()), "systole run");
-  }
+  const po::variables_map map = parse(argc, argv, all, "run");
   if (map.count("help") != 0) {
     std::cout << "usage: systole run MODEL.onnx --input [NAME=]x.npy ... [options]\n\n"
                  "Compiles a quantized ONNX model for the chip, runs it, and compares every "
@@ -183,13 +204,15 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
               << visible;
     return Action::Done;
   }
-  o.model = model_name(models);
+  o.model = only(models, "run", "model", "MODEL.onnx");
   o.inputs = named_files(inputs);
   o.outputs = named_files(outputs);
   o.check = map.count("no-check") == 0;
   o.quiet = map.count("quiet") != 0;
   o.simulation.lockstep = on_or_off("--lockstep", lockstep);
   o.explain = on_or_off("--explain", explain);
+  if (!o.bundle.empty() && !o.explain)
+    throw Error("a bundle holds an explanation", "--bundle", "--explain on", "off");
   if (on_mismatch != "stop" && on_mismatch != "continue")
     throw Error("bad value", "--on-mismatch", "stop or continue", on_mismatch);
   o.simulation.stop_on_mismatch = on_mismatch == "stop";
@@ -198,10 +221,71 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
   if (o.device != "chip") refuse_chip_options(map);
+  if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
+    throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)
     throw Error("bad value", "--cycles-per-wait", "at least 1", "0");
+  return Action::Run;
+}
+
+Action parse_explain(int argc, const char* const* argv, ExplainOptions& o) {
+  std::vector<std::string> folders;
+  po::options_description visible("Options", 100, 60);
+  visible.add_options()  //
+      ("bundle,b", po::value(&o.bundle)->value_name("FILE"),
+       "pack it into one file, .tar.gz, with everything that systole replay needs: model, inputs, "
+       "firmware, checkpoint, waves, the last commands")  //
+      ("help,h", "this text");
+  po::options_description all;
+  all.add(visible).add_options()("positional", po::value(&folders));
+  const po::variables_map map = parse(argc, argv, all, "explain");
+  if (map.count("help") != 0) {
+    std::cout << "usage: systole explain [FOLDER] [options]\n\n"
+                 "Shows an explanation that a failed run has written: FOLDER, or the newest one in "
+                 "build/explain.\n"
+                 "Exit status: 0, or 2 for bad input.\n\n"
+              << visible;
+    return Action::Done;
+  }
+  if (map.count("bundle") != 0 && o.bundle.empty())
+    throw Error("bad value", "--bundle", "a file's name", "none");
+  if (!folders.empty()) o.folder = only(folders, "explain", "folder", "FOLDER");
+  return Action::Run;
+}
+
+Action parse_replay(int argc, const char* const* argv, ReplayOptions& o) {
+  std::vector<std::string> bundles;
+  po::options_description visible("Options", 100, 60);
+  visible.add_options()  //
+      ("folder,f", po::value(&o.folder)->value_name("FOLDER"),
+       "where to unpack it; by default build/replay/<the bundle's name>. The folder of an earlier "
+       "replay is replaced")  //
+      ("from-reset",
+       "run it without the checkpoint, to the end: on another build of the chip, to see whether "
+       "the failure is gone")  //
+      ("build", po::value(&o.build)->value_name("NAME"),
+       "another build of the chip, build/<NAME>; by default the recorded one")  //
+      ("help,h", "this text");
+  po::options_description all;
+  all.add(visible).add_options()("positional", po::value(&bundles));
+  const po::variables_map map = parse(argc, argv, all, "replay");
+  if (map.count("help") != 0) {
+    std::cout << "usage: systole replay BUNDLE [options]\n\n"
+                 "Runs what failed once more, from the bundle's checkpoint and with waves, and "
+                 "shows that it fails\n"
+                 "as it did: same kind, cycle and text. The chip must be of the same build.\n\n"
+                 "Exit status: 1 when the failure shows; 2 for bad input, another build, or a run "
+                 "that does not fail\n"
+                 "as it did. With --from-reset: 0 when the failure is gone and all outputs agree, "
+                 "1 when it shows,\n"
+                 "another one does, or an output differs.\n\n"
+              << visible;
+    return Action::Done;
+  }
+  o.bundle = only(bundles, "replay", "bundle", "BUNDLE.tar.gz");
+  o.from_reset = map.count("from-reset") != 0;
   return Action::Run;
 }
 

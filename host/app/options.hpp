@@ -1,4 +1,4 @@
-// The command line of `systole run`, parsed and checked.
+// The command lines of `systole run`, `explain` and `replay`, parsed and checked.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,10 @@ struct RunOptions {
   std::string commit = "unknown";
   std::string firmware;
   unsigned tiles = 0;
+  std::string optimize = "auto";
+  unsigned groups = 0;     // of tiles; 0: chosen
+  unsigned in_flight = 0;  // inputs of a group; 0: chosen
+  unsigned stages = 0;     // of a group; 0: chosen
   uint64_t sample_cycles = 1000;
   unsigned inputs_per_request = 32;
   uint32_t timeout_cycles = 0;
@@ -34,14 +38,31 @@ struct RunOptions {
   bool quiet = false;
   bool explain = true;  // a failure on the chip
   std::string explain_folder = "build/explain";
+  std::string bundle;  // of the explanation
   SimulationOptions simulation;
   std::vector<std::string> words;  // the command line, as it was given
 };
 
 enum class Action { Run, Done };
 
-/// Parses what follows `systole run`. Done: help has been printed. Throws Error for what cannot be
-/// meant.
+/// `systole explain`: an explanation that a run has written.
+struct ExplainOptions {
+  std::string folder;  // empty: the newest one
+  std::string bundle;  // empty: it is only shown
+};
+
+struct ReplayOptions {
+  std::string bundle;
+  std::string folder;  // empty: build/replay/<the bundle's name>
+  std::string build;   // of the chip; empty: the recorded one
+  bool from_reset = false;
+  std::string commit = "unknown";
+};
+
+/// Parse what follows `systole run`, `explain` and `replay`. Done: help has been printed. Throw
+/// Error for what cannot be meant.
 Action parse_run(int argc, const char* const* argv, RunOptions& options);
+Action parse_explain(int argc, const char* const* argv, ExplainOptions& options);
+Action parse_replay(int argc, const char* const* argv, ReplayOptions& options);
 
 }  // namespace systole::app

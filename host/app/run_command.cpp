@@ -1,7 +1,6 @@
 #include "host/app/run_command.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,11 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "host/app/explain.hpp"
-#include "host/command/digest.hpp"
+#include "host/app/failure.hpp"
+#include "host/app/prepared_run.hpp"
+#include "host/app/show.hpp"
 #include "host/command/error.hpp"
 #include "host/compile/cycle_model.hpp"
 #include "host/driver/batch.hpp"
@@ -40,26 +40,6 @@ double seconds_since(Clock::time_point start) {
 }
 
 // ------------------------------------------------------------------------------------------- files
-
-/// The model inputs by name, from the files given by name or by position.
-graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile>& files) {
-  std::vector<std::string> names;
-  for (const onnx::Port& port : model.inputs) {
-    if (model.initializers.count(port.name) == 0) names.push_back(port.name);
-  }
-  graph::Tensors tensors;
-  std::size_t position = 0;
-  for (const auto& [given, file] : files) {
-    if (given.empty() && position >= names.size()) {
-      throw Error("too many inputs", "--input " + file,
-                  fmt::format("{} for this model", names.size()));
-    }
-    const std::string name = given.empty() ? names[position++] : given;
-    if (!tensors.emplace(name, npy::load(file)).second)
-      throw Error("given twice", "--input " + name);
-  }
-  return tensors;
-}
 
 /// Which output goes to which file: index in the graph's outputs, path.
 std::vector<std::pair<std::size_t, std::string>> output_files(const graph::Graph& graph,
@@ -180,63 +160,10 @@ double accuracy(const std::vector<Record>& outputs, const Tensor& labels) {
 
 // -------------------------------------------------------------------------------------------- runs
 
-class Progress {
- public:
-  explicit Progress(bool quiet) : on_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
-  void operator()(std::size_t done, std::size_t all) const {
-    if (!on_) return;
-    fmt::print(stderr, "\r  {} of {} inputs", done, all);
-    if (done == all) fmt::print(stderr, "\r{:40}\r", "");
-    std::fflush(stderr);
-  }
-
- private:
-  bool on_;
-};
-
-SessionOptions session_options(const RunOptions& options) {
-  SessionOptions session;
-  if (!options.firmware.empty()) session.firmware = options.firmware;
-  session.inputs_per_request = options.inputs_per_request;
-  session.timeout_cycles = options.timeout_cycles;
-  session.progress = Progress(options.quiet);
-  return session;
-}
-
 std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batch& batch,
                                  SessionOptions session) {
   golden::ModelDevice device(model.config, Session::host_memory_bytes(model, batch.records.size()));
   return Session(model, device, std::move(session)).run(batch.records);
-}
-
-/// What two runs must have in common for one to go on from a checkpoint of the other.
-std::vector<std::pair<std::string, std::string>> identity_of(const RunOptions& options,
-                                                             const compile::CompiledModel& model,
-                                                             const Batch& batch) {
-  const auto file = [](const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return std::string{std::istreambuf_iterator<char>(in), {}};
-  };
-  Digest inputs;
-  for (const Record& record : batch.records) {
-    for (const Tensor& tensor : record) inputs.add(tensor.bytes().data(), tensor.bytes().size());
-  }
-  return {{"configuration", model.config.name},
-          {"the compiled model", model.digest()},
-          {"an input", inputs.text()},
-          {"the firmware", Digest().add(file(session_options(options).firmware)).text()},
-          {"--dram", options.simulation.dram},
-          {"--lockstep", options.simulation.lockstep ? "on" : "off"},
-          {"--requests-of", std::to_string(options.inputs_per_request)},
-          {"--timeout", std::to_string(options.timeout_cycles)},
-          {"--plusarg", fmt::format("{}", fmt::join(options.simulation.plusargs, " "))},
-          {"--seed", std::to_string(options.simulation.random_reset)}};
-}
-
-/// The configuration under the name of its build.
-ChipConfig chip_build(const RunOptions& options, ChipConfig config) {
-  if (!options.build.empty()) config.name = options.build;
-  return config;
 }
 
 std::string checkpoint_folder(const RunOptions& options) {
@@ -245,11 +172,20 @@ std::string checkpoint_folder(const RunOptions& options) {
   return "build/checkpoints/" + std::filesystem::path(options.model).stem().string();
 }
 
+/// An explanation without a bundle is better than none.
+void bundle_failure(const RunOptions& options, const std::string& folder) {
+  try {
+    if (!options.bundle.empty()) pack(folder, options.bundle);
+  } catch (const Error& trouble) {
+    fmt::print(stderr, "systole: no bundle: {}\n", trouble.what());
+  }
+}
+
 /// Explains a failure; false, with what is known printed, when that was not to be or cannot be
 /// done.
 bool tell_failure(const FailedRun& run) {
   try {
-    if (run.options.explain) return explain(run), true;
+    if (run.options.explain) return bundle_failure(run.options, explain(run)), true;
   } catch (const Error& trouble) {
     fmt::print(stderr, "systole: no explanation: {}\n", trouble.what());
   }
@@ -268,7 +204,8 @@ void require_traced(const SimulationOptions& simulation, uint64_t cycles) {
 
 void record(const RunOptions& options, report::RunRecorder& recorder, const Session& session,
             report::RunReport& report) {
-  recorder.finish(report);
+  const uint64_t launch = session.reports().empty() ? 0 : session.reports().front().start;
+  recorder.finish(launch, report);
   if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
 }
 
@@ -290,11 +227,12 @@ void predict(const RunOptions& options, const compile::CompiledModel& model, uin
 
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
-std::vector<Record> run_on_chip(const RunOptions& options, const compile::CompiledModel& model,
-                                const Batch& batch, report::RunReport& report) {
+std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& run,
+                                report::RunReport& report, std::optional<ChipFailure>& failure) {
+  const auto& [batch, model] = run;
   SimulationOptions simulation = options.simulation;
   simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
-  simulation.identity = identity_of(options, model, batch);
+  simulation.identity = identity_of(options, model, batch.records);
   if (simulation.checkpoint_every > 0) {
     simulation.checkpoint_folder = checkpoint_folder(options);
     make_folder(simulation.checkpoint_folder);
@@ -309,7 +247,11 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     log.add(event);
   });
   std::optional<Session> session;
-  const FailedRun failed{options, model, batch.records, simulation, *chip, log, session};
+  std::optional<RequestFailure> request;
+  const auto tell = [&] {
+    return tell_failure({options, run.model, run.batch.records, simulation, *chip, *failure,
+                         request, log, recorder.trace(), session});
+  };
   std::vector<Record> outputs;
   try {
     session.emplace(model, *chip, session_options(options));
@@ -321,11 +263,11 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     report.sim_cycles_per_s =
         static_cast<double>(chip->cycles() - loaded) / (chip->simulation_seconds() - before);
     report.chip_cycles = session->reports().back().end - session->reports().front().start;
-    for (const RequestReport& request : session->reports())
-      report.core_awake_cycles += request.awake;
+    for (const RequestReport& done : session->reports()) report.core_awake_cycles += done.awake;
   } catch (const Error& error) {
-    if (!chip->failure()) throw;
-    const bool explained = tell_failure(failed);
+    failure = failure_of(error, *chip, &request);
+    if (!failure) throw;
+    const bool explained = tell();
     if (!chip->mismatch()) {
       if (explained) throw Error(error.problem(), error.where());
       throw;
@@ -335,7 +277,8 @@ std::vector<Record> run_on_chip(const RunOptions& options, const compile::Compil
     return {};
   }
   require_traced(simulation, chip->cycles());
-  if (chip->mismatch()) tell_failure(failed);
+  failure = chip->failure();
+  if (chip->mismatch() && failure) tell();
   report.lockstep_commands = chip->lockstep_commands();
   if (simulation.lockstep) report.matches_model = !chip->mismatch();
   record(options, recorder, *session, report);
@@ -353,6 +296,9 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.commit = options.commit;
   report.dram = options.simulation.dram;
   report.tiles = static_cast<unsigned>(model.tiles.size());
+  report.groups = model.division.groups;
+  report.in_flight = model.division.in_flight;
+  report.stages = model.division.stages;
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
     report.layers.push_back({layer.name, layer.op, 0, layer.mac, 0, "", {}, {}});
@@ -372,22 +318,21 @@ int finish(const RunOptions& options, report::RunReport& report, Clock::time_poi
 
 }  // namespace
 
-int run(const RunOptions& options) {
+int run(const RunOptions& options, std::optional<ChipFailure>& failure) {
   const auto start = Clock::now();
-  const onnx::Model onnx_model = onnx::load(options.model);
-  const Batch batch = make_batch(onnx_model, load_inputs(onnx_model, options.inputs));
+  const PreparedRun prepared = prepare(options);
+  const auto& [batch, model] = prepared;
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
-  for (const auto& path : {options.json, options.timeline, options.report}) require_writable(path);
+  for (const auto& path : {options.json, options.timeline, options.report, options.bundle})
+    require_writable(path);
   std::optional<Tensor> labels;
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
-  const compile::CompiledModel model = compile::compile(
-      batch.graph, chip_config(options.config), {options.tiles, false, 0, options.simulation.dram});
 
   report::RunReport report = start_report(options, model, batch.records.size());
   std::vector<Record> outputs;
   if (options.device == "chip") {
-    outputs = run_on_chip(options, model, batch, report);
+    outputs = run_on_chip(options, prepared, report, failure);
     if (outputs.empty()) return finish(options, report, start);
     if (!report.matches_model && options.check) {
       const auto expected = run_on_model(model, batch, session_options(options));

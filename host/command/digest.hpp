@@ -22,6 +22,7 @@ class Digest {
     const uint64_t length = text.size();
     return add(&length, sizeof length).add(text.data(), text.size());
   }
+  uint64_t value() const { return value_; }
   std::string text() const { return fmt::format("{:016x}", value_); }
 
  private:

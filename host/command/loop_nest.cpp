@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace systole {
 namespace {
 
@@ -153,6 +155,39 @@ Iteration iteration_of(const spec::CommandWords& words, uint64_t element) {
       return matmul_iteration(spec::MatmulCommand::decode(words), element);
     case Opcode::Vector:
       return vector_iteration(spec::VectorCommand::decode(words), element);
+    default:
+      return {};
+  }
+}
+
+std::optional<uint64_t> source_of(const spec::CommandWords& words, uint64_t element) {
+  if (opcode_of(words) != Opcode::Load) return std::nullopt;
+  const Iteration i = iteration_of(words, element);
+  if (i.empty()) return std::nullopt;
+  const auto load = spec::LoadCommand::decode(words);
+  return static_cast<uint64_t>(static_cast<int64_t>(load.addr) + i[0].second * load.gstride1 +
+                               i[1].second * load.gstride0 + i[2].second);
+}
+
+std::vector<int64_t> extents_of(const spec::CommandWords& words) {
+  const auto block = [](const auto& c) -> std::vector<int64_t> {
+    return {c.count1, c.count0, c.run};
+  };
+  switch (opcode_of(words)) {
+    case Opcode::Load:
+      return block(spec::LoadCommand::decode(words));
+    case Opcode::Fill:
+      return block(spec::FillCommand::decode(words));
+    case Opcode::Store:
+      return block(spec::StoreCommand::decode(words));
+    case Opcode::Matmul: {
+      const auto c = spec::MatmulCommand::decode(words);
+      return {c.ncount, c.rcount2, c.rcount1, c.rcount0, spec::ArrayCols};
+    }
+    case Opcode::Vector: {
+      const auto c = spec::VectorCommand::decode(words);
+      return {c.count3, c.count2, c.count1, c.count0, std::max(c.lanes, c.lanes_last)};
+    }
     default:
       return {};
   }

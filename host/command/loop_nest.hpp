@@ -20,6 +20,13 @@ using Iteration = std::vector<std::pair<std::string, int64_t>>;
 /// Load, Fill and Store write bytes). Empty when the command writes no such element.
 Iteration iteration_of(const spec::CommandWords& words, uint64_t element);
 
+/// The global address of the byte that a Load reads for element `element`; nullopt for others.
+std::optional<uint64_t> source_of(const spec::CommandWords& words, uint64_t element);
+
+/// How many values each of those variables takes, in the same order; a command writes their
+/// product, but for a last run that is shorter.
+std::vector<int64_t> extents_of(const spec::CommandWords& words);
+
 /// "n=0 r=17 c=3"
 std::string iteration_text(const Iteration& iteration);
 

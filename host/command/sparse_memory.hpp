@@ -17,6 +17,12 @@ class SparseMemory {
  public:
   static constexpr uint64_t kPageBytes = 64 * 1024;
 
+  SparseMemory() = default;
+  SparseMemory(const SparseMemory& other) {
+    for (const auto& [number, page] : other.pages_) pages_[number] = std::make_unique<Page>(*page);
+  }
+  SparseMemory& operator=(const SparseMemory&) = delete;
+
   void write(uint64_t address, const void* data, std::size_t bytes) {
     const auto* from = static_cast<const uint8_t*>(data);
     while (bytes > 0) {

@@ -161,11 +161,23 @@ bool overlap(const Region& a, const Region& b) {
   return false;
 }
 
-Access access_of(const spec::CommandWords& words) {
+namespace {
+
+/// What a load reads of the tile's own scratchpad.
+void add_own_reads(const spec::LoadCommand& c, uint64_t own, Access& access) {
+  if (c.addr < own || c.addr >= own + spec::ScratchpadBytes) return;
+  access.reads.push_back(region(static_cast<int64_t>(c.addr - own), c.run,
+                                {{c.count0, c.gstride0}, {c.count1, c.gstride1}}));
+}
+
+}  // namespace
+
+Access access_of(const spec::CommandWords& words, uint64_t own) {
   Access access;
   switch (spec::CommandHeader::decode(words).opcode) {
     case spec::Opcode::Load:
       access.writes.push_back(local_block(spec::LoadCommand::decode(words)));
+      add_own_reads(spec::LoadCommand::decode(words), own, access);
       break;
     case spec::Opcode::Fill:
       access.writes.push_back(local_block(spec::FillCommand::decode(words)));

@@ -36,8 +36,9 @@ struct Access {
   std::vector<Region> acc_reads, acc_writes;
 };
 
-/// Of an encoded command; none for Nop, Loop and End.
-Access access_of(const spec::CommandWords& words);
+/// Of an encoded command; none for Nop, Loop and End. `own`: global address of the tile's
+/// scratchpad, from which a load may read.
+Access access_of(const spec::CommandWords& words, uint64_t own);
 
 /// Whether the order of two commands matters: one writes what the other touches.
 bool conflict(const Access& first, const Access& second);

@@ -1,18 +1,27 @@
 // The compiler: canonical graph in, programs out. Operators are emitted one after another; each has
 // its values in DRAM (or the host's records) and its work spread over all tiles.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <deque>
+#include <iterator>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
 #include "host/compile/cycle_model.hpp"
+#include "host/compile/elementwise.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
 #include "host/compile/pool.hpp"
+#include "host/compile/predict.hpp"
+#include "host/compile/rows.hpp"
 #include "host/golden/arith.hpp"
 
 namespace systole::compile {
@@ -30,21 +39,61 @@ struct Needs {
   Address records = 0;
 };
 
-/// One attempt at compiling a graph with a given division of the scratchpads.
+/// What a Compiler makes: the work of some tiles on some nodes, for some inputs.
+struct Part {
+  std::vector<Place> places;
+  std::vector<Place> team;         // the tiles that are launched together, `places` among them
+  std::size_t begin = 0, end = 0;  // nodes
+  int first_layer = 0;             // of those nodes
+  std::vector<int> inputs;         // counted from the first that comes in with the iteration
+  bool staged = false;             // inputs one after the other, the team meets behind each
+  unsigned lead = 0;               // output records before that of the iteration's first input
+  bool is_last = true;             // makes the model's outputs
+};
+
+/// Values that one stage makes and the next one reads, in DRAM: one place for each of the two
+/// inputs of an iteration, so that one is read while the other is written.
+using Handed = std::map<ValueId, std::array<Stored, 2>>;
+
+/// One attempt at compiling a part, with a given division of the scratchpads.
 class Compiler {
  public:
-  Compiler(const Graph& graph, const ChipConfig& config, unsigned tiles, Budget budget)
-      : graph_(graph), config_(config), budget_(budget), context_(config, tiles, budget) {}
+  Compiler(const Graph& graph, GlobalMemory& memory, Handed& handed, Part part, Budget budget)
+      : graph_(graph),
+        memory_(memory),
+        handed_(handed),
+        handed_in_(handed),
+        part_(std::move(part)),
+        context_(memory, part_.places, part_.team, part_.staged ? 1 : inputs(), budget),
+        values_(inputs()),
+        output_written_(inputs()) {}
 
   void run();
   Needs needs() const;
-  CompiledModel result();
+  /// Adds the part's programs to the model, and what is the same for all parts.
+  void add_to(CompiledModel& model);
+  int num_layers() const { return static_cast<int>(layers_.size()); }
+  /// An estimate of the cycles from input to input of the part.
+  uint64_t spacing() const;
 
  private:
   void bind_inputs();
   void bind_outputs();
+  Buffer output_buffer(std::size_t output) const;
   void copy_outputs();
+  void copy(const Stored& from, Stored& to);
+  std::vector<Layer> predicted_layers() const;
+  unsigned inputs() const { return static_cast<unsigned>(part_.inputs.size()); }
+  void begin_layer(Layer layer);
+  void begin_input(unsigned input);
+  void emit_nodes();
+  void emit_stage();
   void emit(const Node& node);
+  void emit(const Node& node, unsigned input);
+  void take_handed(unsigned input);
+  bool is_handed_on(ValueId id) const;
+  const Buffer& handed_on(const Node& node, const View& view);
+  void release(std::size_t node, unsigned input);
 
   void operator()(const Node& node, const graph::Quantize& op);
   void operator()(const Node& node, const graph::Dequantize& op);
@@ -53,6 +102,10 @@ class Compiler {
   void operator()(const Node& node, const graph::QGemm& op);
   void operator()(const Node& node, const graph::QMatMul& op);
   void operator()(const Node& node, const graph::QAdd& op);
+  void operator()(const Node& node, const graph::Unary& op);
+  void operator()(const Node& node, const graph::Binary& op);
+  void operator()(const Node& node, const graph::Softmax& op);
+  void operator()(const Node& node, const graph::RowMean& op);
   void operator()(const Node& node, const graph::QMaxPool& op);
   void operator()(const Node& node, const graph::QAveragePool& op);
   void operator()(const Node& node, const graph::QGlobalAveragePool& op);
@@ -60,6 +113,8 @@ class Compiler {
   void operator()(const Node& node, const graph::Transpose& op);
 
   void emit_pool_node(const Node& node, PoolOperator pool);
+  void emit_rows(const Node& node, RowOperator rows);
+  BinaryOperand operand_of(const graph::Binary& op, ValueId id, graph::QuantParams params) const;
   const Stored& stored(ValueId id) const;
   /// The value under another layout, moved there when it has a different one.
   Stored with_view(const Stored& from, const View& view);
@@ -71,14 +126,20 @@ class Compiler {
   void note_place(const Stored& value);
 
   const Graph& graph_;
-  ChipConfig config_;
-  Budget budget_;
+  GlobalMemory& memory_;
+  Handed& handed_;
+  const Handed handed_in_;  // by the stages before
+  Part part_;
   Context context_;
   Schedule::Layout layout_;
-  std::vector<std::optional<Stored>> values_;
+  unsigned input_ = 0;  // the one whose commands are emitted, of those at once
+  std::vector<std::vector<std::optional<Stored>>> values_;  // by input
   std::vector<Binding> inputs_, outputs_;
-  std::vector<bool> output_written_;
+  std::vector<std::vector<bool>> output_written_;  // by input
   uint32_t input_record_ = 0, output_record_ = 0;
+  std::vector<std::size_t> last_reader_;            // of each value
+  std::size_t layer_ = 0;                           // index in layers_
+  std::deque<std::vector<MatrixShare>> divisions_;  // by layer
   std::vector<Layer> layers_;
   std::vector<TensorPlace> places_;
 };
@@ -107,20 +168,24 @@ Binding bind(const graph::Value& value, uint32_t& record) {
 }
 
 void Compiler::bind_inputs() {
-  values_.resize(graph_.values.size());
-  for (const ValueId id : graph_.inputs) {
-    const graph::Value& value = graph_.value(id);
-    inputs_.push_back(bind(value, input_record_));
-    Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Input, inputs_.back().offset, nullptr};
-    values_[static_cast<std::size_t>(id)] = std::move(stored);
-  }
-  for (std::size_t id = 0; id < graph_.values.size(); ++id) {
-    const graph::Value& value = graph_.values[id];
-    if (!value.constant) continue;
-    Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
-    stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
-    values_[id] = std::move(stored);
+  for (const ValueId id : graph_.inputs) inputs_.push_back(bind(graph_.value(id), input_record_));
+  for (unsigned i = 0; i < inputs(); ++i) {
+    values_[i].resize(graph_.values.size());
+    for (std::size_t k = 0; k < inputs_.size(); ++k) {
+      const graph::Value& value = graph_.value(graph_.inputs[k]);
+      Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
+      stored.buffer = {Buffer::Space::Input,
+                       static_cast<Address>(part_.inputs[i]) * input_record_ + inputs_[k].offset,
+                       nullptr};
+      values_[i][static_cast<std::size_t>(graph_.inputs[k])] = std::move(stored);
+    }
+    for (std::size_t id = 0; id < graph_.values.size(); ++id) {
+      const graph::Value& value = graph_.values[id];
+      if (!value.constant) continue;
+      Stored stored{value.name, value.type, value.shape, {}, View::row_major(value.shape), -1};
+      stored.buffer = {Buffer::Space::Dram, context_.constant(value.constant->bytes()), nullptr};
+      values_[i][id] = std::move(stored);
+    }
   }
 }
 
@@ -128,11 +193,17 @@ void Compiler::bind_outputs() {
   for (const ValueId id : graph_.outputs) {
     outputs_.push_back(bind(graph_.value(id), output_record_));
   }
-  output_written_.assign(outputs_.size(), false);
+  for (auto& written : output_written_) written.assign(outputs_.size(), false);
+}
+
+/// Of an output, in the record of the input that commands are emitted for.
+Buffer Compiler::output_buffer(std::size_t output) const {
+  const auto record = static_cast<Address>(int(part_.lead) + part_.inputs[input_]);
+  return {Buffer::Space::Output, record * output_record_ + outputs_[output].offset, nullptr};
 }
 
 const Stored& Compiler::stored(ValueId id) const {
-  const auto& value = values_[static_cast<std::size_t>(id)];
+  const auto& value = values_[input_][static_cast<std::size_t>(id)];
   if (!value) throw Error("value is used before it is computed", graph_.value(id).name);
   return *value;
 }
@@ -140,9 +211,14 @@ const Stored& Compiler::stored(ValueId id) const {
 /// Notes where the present layer's output lies.
 void Compiler::note_place(const Stored& value) {
   const int64_t bytes = value.elements() * value.element_bytes();
-  TensorPlace place{
-      static_cast<int>(layers_.size()) - 1, value.name, value.type, value.shape, value.view,
-      TensorPlace::Space::Global,           bytes,      {}};
+  TensorPlace place{part_.first_layer + static_cast<int>(layer_),
+                    value.name,
+                    value.type,
+                    value.shape,
+                    value.view,
+                    TensorPlace::Space::Global,
+                    bytes,
+                    {}};
   const Buffer& buffer = value.buffer;
   if (buffer.space == Buffer::Space::Home) {
     place.columns = buffer.home->columns;
@@ -159,8 +235,50 @@ void Compiler::note_place(const Stored& value) {
 }
 
 void Compiler::define(const Node& node, Stored value) {
+  // A value that lies elsewhere, as another name for its operand.
+  if (is_handed_on(node.output)) {
+    const Buffer& buffer = handed_on(node, value.view);
+    if (buffer.address != value.buffer.address || value.buffer.space != buffer.space) {
+      Stored to{value.name, value.type, value.shape, buffer, value.view, -1};
+      copy(value, to);
+      value = std::move(to);
+    }
+  }
   note_place(value);
-  values_[static_cast<std::size_t>(node.output)] = std::move(value);
+  values_[input_][static_cast<std::size_t>(node.output)] = std::move(value);
+}
+
+void Compiler::copy(const Stored& from, Stored& to) {
+  MapOperator op;
+  op.first = &from;
+  op.output = &to;
+  op.passes = {copy_pass(from.type)};
+  emit_map(context_, op);
+}
+
+/// Whether a later stage reads the value.
+bool Compiler::is_handed_on(ValueId id) const {
+  return part_.staged && last_reader_[static_cast<std::size_t>(id)] >= part_.end &&
+         last_reader_[static_cast<std::size_t>(id)] < graph_.nodes.size();
+}
+
+/// Where the next stage finds the node's output.
+const Buffer& Compiler::handed_on(const Node& node, const View& view) {
+  Stored& stored = handed_[node.output][input_];
+  if (stored.buffer.address != 0) return stored.buffer;
+  const graph::Value& value = graph_.output_of(node);
+  stored = {value.name, value.type, value.shape, {}, view, -1};
+  stored.buffer.address =
+      memory_.dram.allocate(stored.elements() * stored.element_bytes(), value.name);
+  return stored.buffer;
+}
+
+/// What the stage before has left: in the iteration half before this one.
+void Compiler::take_handed(unsigned input) {
+  for (const auto& [id, stored] : handed_in_) {
+    if (last_reader_[static_cast<std::size_t>(id)] < part_.begin) continue;
+    values_[input][static_cast<std::size_t>(id)] = stored[1 - input];
+  }
 }
 
 Stored Compiler::make_output(const Node& node, View view) {
@@ -170,12 +288,14 @@ Stored Compiler::make_output(const Node& node, View view) {
     return std::count(other.inputs.begin(), other.inputs.end(), node.output) > 0;
   });
   for (std::size_t i = 0; i < outputs_.size() && !read; ++i) {
-    if (graph_.outputs[i] != node.output || output_written_[i]) continue;
+    if (graph_.outputs[i] != node.output || output_written_[input_][i]) continue;
     if (view != View::row_major(value.shape)) continue;
-    output_written_[i] = true;
-    Stored out{value.name, value.type, value.shape, {}, std::move(view), -1};
-    out.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
-    return out;
+    output_written_[input_][i] = true;
+    return {value.name, value.type, value.shape, output_buffer(i), std::move(view), -1};
+  }
+  if (is_handed_on(node.output)) {
+    const Buffer& buffer = handed_on(node, view);
+    return {value.name, value.type, value.shape, buffer, std::move(view), -1};
   }
   return unplaced(value.name, value.type, value.shape, std::move(view));
 }
@@ -183,11 +303,7 @@ Stored Compiler::make_output(const Node& node, View view) {
 Stored Compiler::with_view(const Stored& from, const View& view) {
   if (from.view == view) return from;
   Stored to = unplaced(from.name, from.type, from.shape, view);
-  MapOperator op;
-  op.first = &from;
-  op.output = &to;
-  op.passes = {copy_pass(from.type)};
-  emit_map(context_, op);
+  copy(from, to);
   return to;
 }
 
@@ -198,31 +314,21 @@ Image Compiler::image(const Stored& value) const {
 
 void Compiler::copy_outputs() {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const Stored& from = stored(graph_.outputs[i]);
-    if (output_written_[i]) continue;
+    if (output_written_[0][i]) continue;  // of one input as of the others
     context_.node_name = "output " + outputs_[i].name;
-    layers_.push_back({outputs_[i].name, "Copy", 0, 0});
-    context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1);
-    Stored to{from.name, from.type, from.shape, {}, View::row_major(from.shape), -1};
-    to.buffer = {Buffer::Space::Output, outputs_[i].offset, nullptr};
-    MapOperator op;
-    op.first = &from;
-    op.output = &to;
-    op.passes = {copy_pass(from.type)};
-    emit_map(context_, op);
-    note_place(to);
+    begin_layer({outputs_[i].name, "Copy", 0, 0});
+    for (unsigned input = 0; input < inputs(); ++input) {
+      begin_input(input);
+      const Stored& from = stored(graph_.outputs[i]);
+      Stored to{from.name, from.type, from.shape, output_buffer(i), View::row_major(from.shape),
+                -1};
+      copy(from, to);
+      note_place(to);
+    }
   }
 }
 
 // ----------------------------------------------------------------------------- element by element
-
-spec::VectorCommand division(float scale) {
-  spec::VectorCommand c;
-  c.op = spec::Vop::Div;
-  c.s = float_bits(scale);
-  c.t = float_bits(golden::quotient(1.0f, scale));
-  return c;
-}
 
 /// The value as element-wise operators with parameters by channel take it: channels along one axis.
 Stored Compiler::by_channel(const Stored& from, std::size_t parameters, int64_t axis) {
@@ -248,12 +354,11 @@ void Compiler::operator()(const Node& node, const graph::Quantize& op) {
     map.channel_axis = op.axis;
     pass.s = op.scale;
     for (const float scale : op.scale) pass.t.push_back(golden::quotient(1.0f, scale));
-    pass.to_temporary = true;
-    pass.temporary = spec::Vtype::S32;
+    map.temporary = spec::Vtype::S32;
+    pass.to = Slot::T0;
     set_codes(pass.command, 0, {0, 0});
     MapPass offset;
-    offset.a = MapPass::Operand::Temporary;
-    offset.temporary = spec::Vtype::S32;
+    offset.a = Slot::T0;
     offset.command.op = spec::Vop::Fma;
     offset.command.s = float_bits(1.0f);
     for (const int32_t zp : op.zero_point) offset.c.push_back(static_cast<float>(zp));
@@ -283,11 +388,11 @@ void Compiler::operator()(const Node& node, const graph::Dequantize& op) {
     // q - zp of the channel first: exact in binary32.
     map.channel_axis = op.axis;
     MapPass offset;
-    offset.to_temporary = true;
+    offset.to = Slot::T0;
     offset.command.op = spec::Vop::Fma;
     offset.command.s = float_bits(1.0f);
     for (const int32_t zp : op.zero_point) offset.c.push_back(static_cast<float>(-zp));
-    pass.a = MapPass::Operand::Temporary;
+    pass.a = Slot::T0;
     pass.s = op.scale;
     map.passes = {offset, pass};
   }
@@ -307,12 +412,12 @@ void Compiler::operator()(const Node& node, const graph::Requantize& op) {
     map.passes = {pass};
   } else {
     MapPass real;
-    real.to_temporary = true;
+    real.to = Slot::T0;
     real.command.op = spec::Vop::Mul;
     real.command.a_zp = static_cast<int16_t>(op.x.zero_point);
     real.command.s = float_bits(op.x.scale);
     MapPass codes;
-    codes.a = MapPass::Operand::Temporary;
+    codes.a = Slot::T0;
     codes.command = division(op.y.scale);
     set_codes(codes.command, op.y.zero_point, op.clamp);
     map.passes = {real, codes};
@@ -338,7 +443,7 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
   if (op.rounding == graph::Rounding::AfterOffset) {
     const golden::AddCoefficients k = golden::add_coefficients(op.a, op.b, op.y);
     MapPass pass;
-    pass.b = MapPass::Operand::Second;
+    pass.b = Slot::Second;
     pass.command.op = spec::Vop::Fma;
     pass.command.s = float_bits(k.ra);
     pass.command.t = float_bits(k.rb);
@@ -347,26 +452,94 @@ void Compiler::operator()(const Node& node, const graph::QAdd& op) {
     map.passes = {pass};
   } else {
     MapPass first;
-    first.to_temporary = true;
+    first.to = Slot::T0;
     first.command.op = spec::Vop::Mul;
     first.command.a_zp = static_cast<int16_t>(op.a.zero_point);
     first.command.s = float_bits(op.a.scale);
     MapPass sum;  // fma(a, 1, fma(b, sb, -0)): b's product rounded, then the sum
-    sum.a = MapPass::Operand::Temporary;
-    sum.b = MapPass::Operand::Second;
-    sum.to_temporary = true;
+    sum.a = Slot::T0;
+    sum.b = Slot::Second;
+    sum.to = Slot::T0;
     sum.command.op = spec::Vop::Fma;
     sum.command.b_zp = static_cast<int16_t>(op.b.zero_point);
     sum.command.s = float_bits(1.0f);
     sum.command.t = float_bits(op.b.scale);
     sum.command.c = float_bits(-0.0f);
     MapPass codes;
-    codes.a = MapPass::Operand::Temporary;
+    codes.a = Slot::T0;
     codes.command = division(op.y.scale);
     set_codes(codes.command, op.y.zero_point, op.clamp);
     map.passes = {first, sum, codes};
   }
   emit_map(context_, map);
+  define(node, to);
+}
+
+void Compiler::operator()(const Node& node, const graph::Unary& op) {
+  const Stored& from = stored(node.inputs[0]);
+  Stored to = make_output(node, from.view);
+  MapOperator map;
+  map.first = &from;
+  map.output = &to;
+  map.passes = passes_of(op, from.type, to.type);
+  emit_map(context_, map);
+  define(node, to);
+}
+
+/// A sum or product takes a single constant from its command.
+BinaryOperand Compiler::operand_of(const graph::Binary& op, ValueId id,
+                                   graph::QuantParams params) const {
+  const graph::Value& value = graph_.value(id);
+  BinaryOperand operand{value.type, std::nullopt};
+  const bool takes = op.function != graph::BinaryFunction::Div && !op.wraps &&
+                     op.rounding == graph::Rounding::BeforeOffset;
+  if (!takes || !value.constant || value.constant->size() != 1) return operand;
+  operand.value = value.type == DataType::F32
+                      ? *value.constant->data<float>()
+                      : golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
+                                           params.scale, params.zero_point);
+  return operand;
+}
+
+void Compiler::operator()(const Node& node, const graph::Binary& op) {
+  const graph::Value& value = graph_.output_of(node);
+  BinaryOperand kind_a = operand_of(op, node.inputs[0], op.a);
+  const BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
+  if (kind_b.value) kind_a.value.reset();
+  Stored a = stored(node.inputs[0]);
+  Stored b = stored(node.inputs[1]);
+  // The output lies as an operand of its shape does.
+  const Stored& like = a.shape == value.shape && !kind_a.value ? a : b;
+  const View view = like.shape == value.shape ? like.view : View::row_major(value.shape);
+  a = with_view(a, a.shape == value.shape ? view : View::row_major(a.shape));
+  b = with_view(b, b.shape == value.shape ? view : View::row_major(b.shape));
+  Stored to = make_output(node, view);
+  MapOperator map;
+  map.first = kind_a.value ? &b : &a;
+  map.second = kind_a.value || kind_b.value ? nullptr : &b;
+  map.output = &to;
+  map.passes = passes_of(op, kind_a, kind_b, to.type);
+  emit_map(context_, map);
+  define(node, to);
+}
+
+// -------------------------------------------------------------------------------------------- rows
+
+void Compiler::operator()(const Node& node, const graph::Softmax& op) {
+  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp});
+}
+
+void Compiler::operator()(const Node& node, const graph::RowMean& op) {
+  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp});
+}
+
+void Compiler::emit_rows(const Node& node, RowOperator rows) {
+  const Stored& x = stored(node.inputs[0]);
+  const Stored in = with_view(x, View::row_major(x.shape));
+  Stored to = make_output(node, View::row_major(graph_.output_of(node).shape));
+  rows.in = &in;
+  rows.output = &to;
+  emit_row_operator(context_, rows);
   define(node, to);
 }
 
@@ -425,6 +598,7 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.division = &divisions_[layer_];
   matrix.output = &to;
   emit_matrix(context_, matrix);
   define(node, to);
@@ -465,6 +639,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
+  matrix.division = &divisions_[layer_];
   matrix.output = &to;
   emit_matrix(context_, matrix);
   define(node, to);
@@ -488,8 +663,9 @@ void Compiler::operator()(const Node& node, const graph::QMaxPool& op) {
   const int32_t lowest = value.type == DataType::S8 ? -128 : 0;
   PoolOperator pool;
   pool.window = op.window;
-  pool.pad = lowest;
-  pool.clamp = {lowest, lowest + 255};
+  pool.pad = value.type == DataType::F32 ? float_bits(-std::numeric_limits<float>::infinity())
+                                         : byte_pattern(lowest);
+  if (value.type != DataType::F32) pool.clamp = {lowest, lowest + 255};
   emit_pool_node(node, pool);
 }
 
@@ -497,10 +673,12 @@ void Compiler::operator()(const Node& node, const graph::QAveragePool& op) {
   PoolOperator pool;
   pool.kind = PoolOperator::Kind::Average;
   pool.window = op.window;
-  pool.pad = op.x.zero_point;
-  pool.count_include_pad = op.count_include_pad;
+  pool.counted = op.counted;
   pool.rounding = op.rounding;
-  pool.x = op.x;
+  if (graph_.value(node.inputs[0]).type != DataType::F32) {
+    pool.pad = byte_pattern(op.x.zero_point);
+    pool.x = op.x;
+  }
   pool.y = op.y;
   pool.clamp = op.clamp;
   emit_pool_node(node, pool);
@@ -513,7 +691,7 @@ void Compiler::operator()(const Node& node, const graph::QGlobalAveragePool& op)
   pool.window.kernel = {x.shape[2], x.shape[3]};
   pool.x = op.x;
   pool.y = op.y;
-  pool.pad = op.x.zero_point;
+  pool.pad = byte_pattern(op.x.zero_point);
   pool.clamp = op.clamp;
   emit_pool_node(node, pool);
 }
@@ -531,32 +709,77 @@ void Compiler::emit_pool_node(const Node& node, PoolOperator pool) {
 
 // ---------------------------------------------------------------------------------------- assembly
 
+void Compiler::begin_layer(Layer layer) {
+  layer_ = layers_.size();
+  layers_.push_back(std::move(layer));
+  divisions_.emplace_back();
+}
+
+void Compiler::begin_input(unsigned input) {
+  input_ = input;
+  context_.schedule.set_layer(part_.first_layer + static_cast<int>(layer_), part_.inputs[input]);
+}
+
 void Compiler::emit(const Node& node) {
+  begin_layer({node.name, graph::operator_name(node.op),
+               static_cast<uint64_t>(graph::mac_count(graph_, node)), 0});
+}
+
+void Compiler::emit(const Node& node, unsigned input) {
   context_.node_name = graph::operator_name(node.op) + " " + node.name;
-  layers_.push_back({node.name, graph::operator_name(node.op),
-                     static_cast<uint64_t>(graph::mac_count(graph_, node)), 0});
-  context_.schedule.set_layer(static_cast<int>(layers_.size()) - 1);
+  begin_input(input);
   std::visit([&](const auto& op) { (*this)(node, op); }, node.op);
+}
+
+/// A value's memory is given back after its last reader.
+void Compiler::release(std::size_t node, unsigned input) {
+  for (const ValueId id : graph_.nodes[node].inputs) {
+    if (last_reader_[static_cast<std::size_t>(id)] == node)
+      values_[input][static_cast<std::size_t>(id)].reset();
+  }
+}
+
+/// Node by node, of each the inputs one behind the other.
+void Compiler::emit_nodes() {
+  for (std::size_t i = part_.begin; i < part_.end; ++i) {
+    emit(graph_.nodes[i]);
+    for (unsigned input = 0; input < inputs(); ++input) emit(graph_.nodes[i], input);
+    for (unsigned input = 0; input < inputs(); ++input) release(i, input);
+  }
+  copy_outputs();
+}
+
+/// Input by input; the team meets behind each, so that all stages go on together.
+void Compiler::emit_stage() {
+  for (unsigned input = 0; input < inputs(); ++input) {
+    take_handed(input);
+    for (std::size_t i = part_.begin; i < part_.end; ++i) {
+      if (input == 0) {
+        emit(graph_.nodes[i]);
+      } else {
+        layer_ = i - part_.begin;
+      }
+      emit(graph_.nodes[i], input);
+      release(i, input);
+    }
+    if (part_.is_last && input + 1 == inputs()) copy_outputs();
+    context_.schedule.set_layer(-1);
+    context_.meet_team();
+  }
 }
 
 void Compiler::run() {
   bind_inputs();
   bind_outputs();
-  // A value's memory is given back after its last reader.
-  std::vector<std::size_t> last(values_.size(), 0);
+  last_reader_.assign(graph_.values.size(), 0);
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
-    for (const ValueId id : graph_.nodes[i].inputs) last[static_cast<std::size_t>(id)] = i;
+    for (const ValueId id : graph_.nodes[i].inputs) last_reader_[static_cast<std::size_t>(id)] = i;
   }
-  for (const ValueId id : graph_.outputs) last[static_cast<std::size_t>(id)] = graph_.nodes.size();
-  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
-    emit(graph_.nodes[i]);
-    for (const ValueId id : graph_.nodes[i].inputs) {
-      if (last[static_cast<std::size_t>(id)] == i) values_[static_cast<std::size_t>(id)].reset();
-    }
-  }
-  copy_outputs();
+  for (const ValueId id : graph_.outputs)
+    last_reader_[static_cast<std::size_t>(id)] = graph_.nodes.size();
+  part_.staged ? emit_stage() : emit_nodes();
   context_.schedule.set_layer(-1);
-  context_.schedule.finish();
+  context_.finish();
   // Records step once a phase.
   const Schedule& schedule = context_.schedule;
   const unsigned phases = schedule.phases();
@@ -567,7 +790,7 @@ void Compiler::run() {
   layout_.output_step = output_record_ / phases;
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const auto bytes = static_cast<int64_t>(schedule.page_bytes(t));
-    layout_.pages.push_back(bytes == 0 ? 0 : context_.dram.allocate(bytes, "programs"));
+    layout_.pages.push_back(bytes == 0 ? 0 : memory_.dram.allocate(bytes, "programs"));
   }
 }
 
@@ -577,110 +800,445 @@ Needs Compiler::needs() const {
   needs.resident = context_.resident_used();
   needs.homes = context_.homes_used();
   needs.records = static_cast<Address>(
-      round_up(static_cast<int64_t>(context_.dram.end()), spec::WindowGranuleBytes));
+      round_up(static_cast<int64_t>(memory_.dram.end()), spec::WindowGranuleBytes));
   return needs;
 }
 
-CompiledModel Compiler::result() {
-  CompiledModel model;
-  model.config = config_;
-  model.record_base = budget_.record_base;
-  model.segments = std::move(context_.segments);
+/// Of the part's layers, per input.
+std::vector<Layer> Compiler::predicted_layers() const {
+  std::vector<Layer> all(static_cast<std::size_t>(part_.first_layer) + layers_.size());
+  predict(context_.schedule, all);
+  std::vector<Layer> layers = layers_;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i].predicted_cycles =
+        all[static_cast<std::size_t>(part_.first_layer) + i].predicted_cycles / inputs();
+  }
+  return layers;
+}
+
+uint64_t Compiler::spacing() const {
+  uint64_t cycles = 0;
+  for (const Layer& layer : predicted_layers()) cycles += layer.predicted_cycles;
+  return cycles;
+}
+
+void Compiler::add_to(CompiledModel& model) {
   model.inputs = inputs_;
   model.outputs = outputs_;
   model.input_record = input_record_;
   model.output_record = output_record_;
   model.phases = context_.schedule.phases();
-  model.layers = layers_;
-  model.places = places_;
+  if (model.layers.size() == static_cast<std::size_t>(part_.first_layer)) {
+    const std::vector<Layer> layers = predicted_layers();
+    model.layers.insert(model.layers.end(), layers.begin(), layers.end());
+  }
+  model.places.insert(model.places.end(), places_.begin(), places_.end());
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     TileProgram program = context_.schedule.assemble(t, layout_);
     if (model.phases > 1) {
-      model.segments.push_back({layout_.pages[t], context_.schedule.pages(t, layout_)});
+      memory_.segments.push_back({layout_.pages[t], context_.schedule.pages(t, layout_)});
     }
     program.windows = {
         {spec::HostMemBase, spec::HostMemBytes, true, true},
-        {spec::DramBase, config_.channels() * spec::DramChannelBytes, true, true},
-        {spec::TileBase, Address{config_.num_rows} << spec::TileRowShift, true, true},
+        {spec::DramBase, model.config.channels() * spec::DramChannelBytes, true, true},
+        {spec::TileBase, Address{model.config.num_rows} << spec::TileRowShift, true, true},
     };
     model.tiles.push_back(std::move(program));
   }
-  return model;
 }
+
+/// The compute tiles in as many groups.
+std::vector<std::vector<Place>> grouped(const ChipConfig& config, unsigned tiles, unsigned groups) {
+  std::vector<std::vector<Place>> out(groups);
+  unsigned count = 0;
+  for (unsigned y = 0; y < config.num_rows; ++y) {
+    for (unsigned x = 1; x < config.num_cols && count < tiles; ++x, ++count)
+      out[count * groups / tiles].push_back({x, y});
+  }
+  return out;
+}
+
+struct Candidate {
+  CompiledModel model;
+  uint64_t spacing = 0;  // cycles from input to input, as a first estimate
+};
+
+/// One attempt for all groups and stages. `cuts`: the first node of each stage, then the number of
+/// nodes. `budgets`: by stage.
+class Attempt {
+ public:
+  Attempt(const Graph& graph, const ChipConfig& config, unsigned tiles, Division division,
+          const std::vector<std::size_t>& cuts, const std::vector<Budget>& budgets)
+      : config_(config), division_(division), budgets_(budgets), memory_(config) {
+    const auto groups = grouped(config, tiles, division.groups);
+    for (unsigned group = 0; group < division.groups && !failed_; ++group) {
+      Handed handed;
+      int layers = 0;
+      for (unsigned stage = 0; stage < division.stages && !failed_; ++stage) {
+        Part part = make_part(groups[group], group, stage);
+        part.begin = cuts[stage];
+        part.end = cuts[stage + 1];
+        part.first_layer = layers;
+        add(graph, handed, std::move(part), stage);
+        if (!failed_) layers += parts_.back().num_layers();
+      }
+    }
+  }
+
+  /// The stage that does not fit in its memory, and why.
+  const std::optional<std::pair<unsigned, Error>>& failed() const { return failed_; }
+
+  Needs needs(unsigned stage) const {
+    Needs most;
+    for (std::size_t i = stage; i < parts_.size(); i += division_.stages) {
+      const Needs needs = parts_[i].needs();
+      most.program = std::max(most.program, needs.program);
+      most.resident = std::max(most.resident, needs.resident);
+      most.homes = std::max(most.homes, needs.homes);
+      most.records = std::max(most.records, needs.records);
+    }
+    return most;
+  }
+
+  Candidate result() {
+    Candidate out;
+    CompiledModel& model = out.model;
+    model.config = config_;
+    model.record_base = budgets_.front().record_base;
+    model.division = division_;
+    model.inputs_at_once = inputs_at_once();
+    model.lag = division_.stages / 2;
+    for (Compiler& part : parts_) {
+      out.spacing = std::max(out.spacing, part.spacing() / division_.groups);
+      part.add_to(model);
+    }
+    model.segments = std::move(memory_.segments);
+    return out;
+  }
+
+ private:
+  bool staged() const { return division_.stages > 1; }
+  unsigned inputs_of_group() const { return staged() ? 2 : division_.in_flight; }
+  unsigned inputs_at_once() const { return division_.groups * inputs_of_group(); }
+
+  Part make_part(const std::vector<Place>& tiles, unsigned group, unsigned stage) const {
+    Part part;
+    part.team = tiles;
+    part.places = staged() ? std::vector<Place>{tiles[stage]} : tiles;
+    part.staged = staged();
+    part.is_last = stage + 1 == division_.stages;
+    part.lead = division_.stages / 2 * inputs_at_once();
+    // Every stage is half an iteration behind the one before it.
+    const int count = static_cast<int>(inputs_of_group());
+    for (int input = 0; input < count; ++input) {
+      const int at = input - static_cast<int>(stage);
+      const int round = at >= 0 ? at / count : -((count - 1 - at) / count);
+      part.inputs.push_back(round * static_cast<int>(inputs_at_once()) +
+                            static_cast<int>(group) * count + at - round * count);
+    }
+    return part;
+  }
+
+  void add(const Graph& graph, Handed& handed, Part part, unsigned stage) {
+    try {
+      parts_.emplace_back(graph, memory_, handed, std::move(part), budgets_[stage]);
+      parts_.back().run();
+    } catch (const Error& error) {
+      if (error.problem() != kNoRoom) throw;
+      failed_ = {stage, error};
+    }
+  }
+
+  const ChipConfig& config_;
+  Division division_;
+  const std::vector<Budget>& budgets_;
+  GlobalMemory memory_;
+  std::deque<Compiler> parts_;
+  std::optional<std::pair<unsigned, Error>> failed_;
+};
 
 /// Programs that are longer are cut into pages.
 constexpr uint32_t kMaxProgram = 96 * 1024;
 constexpr unsigned kPageCommands = 240;
 
-/// How much of a scratchpad commands and constants take is known only afterwards: tries with little
-/// for commands, then with what that would have needed; and with less and less for constants. None
-/// when nothing fits.
-std::optional<CompiledModel> attempt(const Graph& graph, const ChipConfig& config,
-                                     const CompileOptions& options, unsigned tiles, double price,
-                                     unsigned page_commands, std::string& failure) {
-  for (const uint32_t limit : {96u, 64u, 32u, 12u, 0u}) {
-    Budget budget;
-    budget.program = 8 * 1024;
-    budget.resident = limit * 1024;
-    budget.homes = limit * 2 / 3 * 1024;
-    budget.weight_price = price;
-    budget.page_commands = page_commands;
-    if (options.records_in_dram) budget.record_base = spec::DramBase;
-    try {
-      for (int round = 0; round < 10; ++round) {
-        Compiler compiler(graph, config, tiles, budget);
-        compiler.run();
-        const Needs needs = compiler.needs();
-        const bool fits = needs.program <= budget.program &&
-                          (!options.records_in_dram || needs.records <= budget.record_base);
-        const bool exact = needs.resident == budget.resident && needs.homes == budget.homes;
-        if (page_commands == 0 && exact && needs.program > kMaxProgram) return std::nullopt;
-        if (fits && (exact || round >= 5)) return compiler.result();
-        // Constants first: what they leave free changes the rest. Then a little more than needed
-        // for commands, since less memory for data may mean more of them.
-        if (exact && needs.program > budget.program) budget.program = needs.program + 512;
-        budget.resident = needs.resident;
-        budget.homes = needs.homes;
-        if (options.records_in_dram) budget.record_base = needs.records;
+constexpr unsigned kMaxInFlight = 8;
+constexpr unsigned kMaxStages = 4;  // a team meets in two rounds
+
+/// How much of a scratchpad commands and constants take is known only afterwards. So a stage tries
+/// with little for commands, then with what that would have needed; and with less and less for
+/// constants.
+class Fit {
+ public:
+  explicit Fit(const Budget& start) : start_(start) { reset(); }
+
+  const Budget& budget() const { return budget_; }
+  /// Less for constants; false when there is no less.
+  bool shrink() {
+    if (++limit_ == kLimits.size()) return false;
+    reset();
+    return true;
+  }
+  /// Whether the needs are met; if not, the next budget meets them, or may.
+  bool meets(const Needs& needs, bool records_in_dram) {
+    const bool fits = needs.program <= budget_.program &&
+                      (!records_in_dram || needs.records <= budget_.record_base);
+    const bool exact = needs.resident == budget_.resident && needs.homes == budget_.homes;
+    too_long_ = budget_.page_commands == 0 && exact && needs.program > kMaxProgram;
+    if (fits && (exact || round_ >= 5)) return true;
+    // Constants first: what they leave free changes the rest. Then a little more than needed for
+    // commands, since less memory for data may mean more of them.
+    if (exact && needs.program > budget_.program) budget_.program = needs.program + 512;
+    budget_.resident = needs.resident;
+    budget_.homes = needs.homes;
+    if (records_in_dram) budget_.record_base = needs.records;
+    ++round_;
+    return false;
+  }
+  bool too_long() const { return too_long_; }
+  bool tired() const { return round_ >= 10; }
+
+ private:
+  static constexpr std::array<uint32_t, 6> kLimits = {144, 96, 64, 32, 12, 0};  // KiB
+
+  void reset() {
+    budget_ = start_;
+    budget_.program = 8 * 1024;
+    budget_.resident = kLimits[limit_] * 1024;
+    budget_.homes = kLimits[limit_] * 2 / 3 * 1024;
+    round_ = 0;
+  }
+
+  Budget start_, budget_;
+  std::size_t limit_ = 0;
+  int round_ = 0;
+  bool too_long_ = false;
+};
+
+/// None when nothing fits.
+std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
+                                 const CompileOptions& options, unsigned tiles, Division division,
+                                 const std::vector<std::size_t>& cuts, double price,
+                                 unsigned page_commands, std::string& failure) {
+  Budget start;
+  start.weight_price = price;
+  start.page_commands = page_commands;
+  if (options.records_in_dram) start.record_base = spec::DramBase;
+  std::vector<Fit> fits(division.stages, Fit(start));
+  for (;;) {
+    std::vector<Budget> budgets;
+    for (const Fit& fit : fits) budgets.push_back(fit.budget());
+    Attempt attempt(graph, config, tiles, division, cuts, budgets);
+    if (attempt.failed()) {
+      failure = attempt.failed()->second.what();
+      if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
+      continue;
+    }
+    bool met = true;
+    for (unsigned stage = 0; stage < division.stages; ++stage) {
+      Fit& fit = fits[stage];
+      const bool ok = fit.meets(attempt.needs(stage), options.records_in_dram);
+      if (fit.too_long()) return std::nullopt;
+      if (!ok && fit.tired() && !fit.shrink()) return std::nullopt;
+      met = met && ok;
+    }
+    if (met) return attempt.result();
+  }
+}
+
+// ------------------------------------------------------------------------------------------ stages
+
+/// The first node of each stage, then the number of nodes: stages of like predicted cycles, of
+/// which each reads nothing but what the one before it made. Empty when there are none.
+std::vector<std::size_t> cut_stages(const Graph& graph, const std::vector<uint64_t>& cycles,
+                                    unsigned stages) {
+  const std::size_t nodes = graph.nodes.size();
+  // A cut lies well where one value passes it that no earlier cut has.
+  std::vector<std::size_t> made(graph.values.size(), 0), read(graph.values.size(), 0);
+  for (std::size_t i = 0; i < nodes; ++i) {
+    made[static_cast<std::size_t>(graph.nodes[i].output)] = i;
+    for (const ValueId id : graph.nodes[i].inputs) read[static_cast<std::size_t>(id)] = i;
+  }
+  const auto passes = [&](std::size_t id, std::size_t cut) {
+    return !graph.values[id].constant && made[id] < cut && read[id] >= cut;
+  };
+  std::vector<std::size_t> places = {0};
+  for (std::size_t cut = 1; cut < nodes; ++cut) {
+    std::size_t values = 0;
+    for (std::size_t id = 0; id < graph.values.size(); ++id) values += passes(id, cut) ? 1 : 0;
+    const auto is_early = [&](ValueId id) { return made[static_cast<std::size_t>(id)] < cut; };
+    const bool inputs = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId id) {
+      return passes(static_cast<std::size_t>(id), cut);
+    });
+    const bool outputs = std::any_of(graph.outputs.begin(), graph.outputs.end(), is_early);
+    if (values == 1 && !inputs && !outputs) places.push_back(cut);
+  }
+  places.push_back(nodes);
+  if (places.size() < stages + 1) return {};
+  std::vector<uint64_t> sum(nodes + 1, 0);
+  for (std::size_t i = 0; i < nodes; ++i) sum[i + 1] = sum[i] + cycles[i];
+  // best[s][p]: of s stages up to place p, the longest one's cycles.
+  std::vector<std::vector<uint64_t>> best(stages + 1,
+                                          std::vector<uint64_t>(places.size(), ~uint64_t{0}));
+  std::vector<std::vector<std::size_t>> from(stages + 1, std::vector<std::size_t>(places.size()));
+  best[0][0] = 0;
+  for (unsigned s = 1; s <= stages; ++s) {
+    for (std::size_t p = s; p < places.size(); ++p) {
+      for (std::size_t q = s - 1; q < p; ++q) {
+        if (best[s - 1][q] == ~uint64_t{0}) continue;
+        const uint64_t longest = std::max(best[s - 1][q], sum[places[p]] - sum[places[q]]);
+        if (longest < best[s][p]) best[s][p] = longest, from[s][p] = q;
       }
-    } catch (const Error& error) {
-      if (error.problem() != kNoRoom) throw;
-      failure = error.what();
     }
   }
-  return std::nullopt;
+  std::vector<std::size_t> cuts = {nodes};
+  for (std::size_t s = stages, p = places.size() - 1; s > 0; --s) {
+    p = from[s][p];
+    cuts.insert(cuts.begin(), places[p]);
+  }
+  return cuts;
+}
+
+}  // namespace
+
+namespace {
+
+/// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
+/// every tile, divisions by channels a part of them. None when nothing fits.
+std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
+                             const CompileOptions& options, unsigned tiles, Division division,
+                             const std::vector<std::size_t>& cuts, unsigned page_commands,
+                             std::string& failure) {
+  std::vector<Candidate> all;
+  std::set<std::string> digests;
+  for (const double price : {0.0, 0.01, 0.04, 0.2}) {
+    auto one =
+        attempt(graph, config, options, tiles, division, cuts, price, page_commands, failure);
+    if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
+    if (tiles == division.groups * division.stages) break;
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  return all;
+}
+
+/// What the cycle model may cost a search, in cycles of tiles (75 ns each).
+constexpr uint64_t kSearchWork = 12'000'000;
+/// Plans of one division that it runs, of those whose estimates are lowest.
+constexpr std::size_t kRunPlans = 3;
+
+/// The plan with the least cycles from input to input. As far as work allows, the cycle model
+/// decides; plans come to it in the order of their estimates.
+CompiledModel best_in_stream(std::vector<Candidate> all, const std::string& dram) {
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  CompiledModel* best = nullptr;
+  uint64_t work = 0;
+  for (Candidate& one : all) {
+    if (work > kSearchWork) break;
+    work += predict_stream(one.model, dram, best == nullptr ? kNoBound : best->spacing);
+    if (best == nullptr || one.model.spacing < best->spacing) best = &one.model;
+  }
+  return std::move(*best);
+}
+
+/// The plan that has a single input done first.
+CompiledModel best_for_one(std::vector<Candidate> all, const std::string& dram) {
+  uint64_t work = 0;
+  for (const Candidate& one : all) work += one.spacing * one.model.tiles.size();
+  if (work > kSearchWork) all.resize(1);
+  CompiledModel* best = nullptr;
+  for (Candidate& one : all) {
+    predict_latency(one.model, dram);
+    if (best == nullptr || one.model.latency < best->latency) best = &one.model;
+  }
+  predict_stream(*best, dram);
+  return std::move(*best);
+}
+
+/// Ways to spread a stream of inputs over the tiles.
+std::vector<Division> divisions(const CompileOptions& options, unsigned tiles) {
+  if (options.division) return {*options.division};
+  if (options.inputs <= 1 || options.page_commands > 0) return {{1, 1, 1}};
+  std::vector<Division> all;
+  for (unsigned groups = tiles; groups > 0; --groups) {
+    if (tiles % groups != 0 || groups > options.inputs) continue;
+    for (const unsigned in_flight : {1u, 2u, 4u}) {
+      if (groups * in_flight <= options.inputs) all.push_back({groups, in_flight, 1});
+    }
+    const unsigned stages = tiles / groups;
+    if (stages > 1 && stages <= kMaxStages && 4 * tiles <= options.inputs)
+      all.push_back({groups, 1, stages});
+  }
+  return all;
+}
+
+void check(const CompileOptions& options, const ChipConfig& config, unsigned tiles) {
+  if (tiles > config.tiles()) {
+    throw Error("not so many compute tiles", "configuration " + config.name,
+                "at most " + std::to_string(config.tiles()), std::to_string(tiles));
+  }
+  if (!options.division) return;
+  const auto [groups, in_flight, stages] = *options.division;
+  if (groups == 0 || tiles % groups != 0) {
+    throw Error("tiles can't be divided into groups", "groups",
+                "a divisor of " + std::to_string(tiles), std::to_string(groups));
+  }
+  if (in_flight == 0 || in_flight > kMaxInFlight) {
+    throw Error("so many inputs can't be in flight", "inputs in flight",
+                "1 to " + std::to_string(kMaxInFlight), std::to_string(in_flight));
+  }
+  if (stages > 1 && (groups * stages != tiles || stages > kMaxStages || in_flight > 1)) {
+    throw Error(
+        "tiles can't be divided into stages", "stages",
+        fmt::format("one for each tile of a group, 2 to {}, one input in flight", kMaxStages),
+        std::to_string(stages));
+  }
+}
+
+/// What each node takes a single tile.
+std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
+                                      const CompileOptions& options) {
+  std::string failure;
+  std::vector<uint64_t> cycles(graph.nodes.size(), 1);
+  const auto alone =
+      attempt(graph, config, options, 1, {1, 1, 1}, {0, graph.nodes.size()}, 0, 0, failure);
+  if (!alone) return {};
+  for (std::size_t i = 0; i < cycles.size(); ++i)
+    cycles[i] = alone->model.layers[i].predicted_cycles;
+  return cycles;
 }
 
 }  // namespace
 
 CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
   const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
-  if (tiles > config.tiles()) {
-    throw Error("not so many compute tiles", "configuration " + config.name,
-                "at most " + std::to_string(config.tiles()), std::to_string(tiles));
-  }
-  // Divisions of the work by rows keep all weights in every tile, divisions by channels a part of
-  // them: the prediction decides. Pages only where nothing else fits.
-  std::optional<CompiledModel> best;
+  check(options, config, tiles);
+  std::vector<Candidate> all;
   std::string failure;
-  std::vector<unsigned> page_commands = {options.page_commands};
-  if (options.page_commands == 0) page_commands.push_back(kPageCommands);
-  for (const unsigned page : page_commands) {
-    for (const double price : {0.0, 0.01, 0.04}) {
-      std::optional<CompiledModel> model =
-          attempt(graph, config, options, tiles, price, page, failure);
-      if (!model || (best && model->digest() == best->digest())) continue;
-      predict_stream(*model, options.dram);
-      if (!best || model->spacing < best->spacing) best = std::move(model);
-      if (tiles == 1) break;
+  std::vector<std::size_t> cuts = {0, graph.nodes.size()};
+  for (const Division division : divisions(options, tiles)) {
+    std::vector<std::size_t> stages = cuts;
+    if (division.stages > 1) {
+      const auto cycles = cycles_of_nodes(graph, config, options);
+      if (!cycles.empty()) stages = cut_stages(graph, cycles, division.stages);
+      if (stages.size() != division.stages + 1) {
+        failure = fmt::format("a network that can't be cut into {} stages", division.stages);
+        continue;
+      }
     }
-    if (best) break;
+    auto some =
+        plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
+    const std::size_t count = std::min(some.size(), kRunPlans);
+    std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
+              std::back_inserter(all));
   }
-  if (best) {
-    predict_latency(*best, options.dram);
-    return std::move(*best);
-  }
-  throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
+  // Pages only where nothing else fits.
+  if (all.empty() && options.page_commands == 0 && !options.division)
+    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, failure);
+  if (all.empty())
+    throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
+  if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);
+  return best_for_one(std::move(all), options.dram);
 }
 
 }  // namespace systole::compile

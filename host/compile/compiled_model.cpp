@@ -79,7 +79,8 @@ std::string CompiledModel::digest() const {
     number(segment.address);
     bytes(segment.bytes);
   }
-  for (const uint64_t value : {input_record, output_record, phases}) number(value);
+  for (const uint64_t value : {input_record, output_record, phases, inputs_at_once, lag})
+    number(value);
   return digest.text();
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct TileProgram {
   /// For each unit, for each phase, for each command of its program: index into
   /// CompiledModel::layers, or -1.
   std::array<std::vector<int>, 4> layer_of_command;
+  /// The same: which input, counted from the first one that comes in with the iteration; negative
+  /// for one that came in before.
+  std::array<std::vector<int>, 4> input_of_command;
 };
 
 /// Commands of an image from byte `at` on, up to End, which is the last of them.
@@ -67,10 +71,21 @@ struct Layer {
   uint64_t predicted_cycles = 0;  // of one input of a long stream (host/compile/layer_spans.hpp)
 };
 
+/// How inputs are spread over the tiles.
+struct Division {
+  unsigned groups = 1;     // tiles work in so many groups of equal size, each on inputs of its own
+  unsigned in_flight = 1;  // a group works on so many inputs at a time, operator by operator
+  /// Or the network is cut into so many stages, each of them a tile's of every group: the tiles
+  /// work on as many inputs that follow one another. Two inputs go through a stage in an iteration.
+  unsigned stages = 1;
+};
+
 /// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
-/// of the first output record. An input takes `phases` iterations of the programs' loop: a launch
-/// of n inputs is one of n * phases, with steps of input_record / phases and output_record /
-/// phases.
+/// of the first output record. The programs work on `inputs_at_once` inputs, neighbours in memory,
+/// which take `phases` iterations of their loop: a launch of n times so many is one of n * phases,
+/// with steps of inputs_at_once * input_record / phases, and output_record likewise. One of the two
+/// numbers is 1. With stages, an input is done `lag` iterations after it came in: a launch has so
+/// many more, and the output records begin with so many times inputs_at_once that mean nothing.
 struct CompiledModel {
   ChipConfig config;
   /// HostMemBase, or an address in DRAM behind all that the programs use there.
@@ -82,6 +97,9 @@ struct CompiledModel {
   uint32_t input_record = 0;
   uint32_t output_record = 0;
   unsigned phases = 1;
+  unsigned inputs_at_once = 1;
+  unsigned lag = 0;
+  Division division;
   std::vector<Layer> layers;
   std::vector<TensorPlace> places;  // of the layers' outputs
   // Predicted cycles (host/compile/cycle_model.hpp): of a request of one input, and from one
@@ -100,7 +118,10 @@ struct CompileOptions {
   unsigned use_tiles = 0;        // compute tiles that take part, 0: all
   bool records_in_dram = false;  // input and output records lie in DRAM, not in host memory
   unsigned page_commands = 0;    // cut programs into pages of about so many commands, 0: if need be
-  std::string dram = "ddr4-3200";  // of the chip, for the prediction
+  /// Inputs that will come in a stream: with more than one, throughput counts, else latency.
+  std::size_t inputs = 1;
+  std::optional<Division> division;  // none: as `inputs` suggests
+  std::string dram = "ddr4-3200";    // of the chip, for the prediction
 };
 
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot

@@ -7,22 +7,13 @@
 #include "host/command/error.hpp"
 
 namespace systole::compile {
-namespace {
 
-std::vector<Place> places(const ChipConfig& config, unsigned tiles) {
-  std::vector<Place> out;
-  for (unsigned y = 0; y < config.num_rows; ++y) {
-    for (unsigned x = 1; x < config.num_cols && out.size() < tiles; ++x) out.push_back({x, y});
-  }
-  return out;
-}
-
-}  // namespace
-
-Context::Context(const ChipConfig& config, unsigned tiles, Budget budget)
-    : schedule(places(config, tiles), budget.page_commands),
-      dram(config),
-      record_base_(budget.record_base) {
+Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
+                 unsigned in_flight, Budget budget)
+    : schedule(places, std::move(team), budget.page_commands),
+      memory_(memory),
+      record_base_(budget.record_base),
+      in_flight_(in_flight) {
   weight_price_ = budget.weight_price;
   resident_begin_ = static_cast<uint32_t>(round_up(budget.program, 128));
   resident_end_ = static_cast<uint32_t>(round_up(resident_begin_ + budget.resident, 64));
@@ -32,33 +23,65 @@ Context::Context(const ChipConfig& config, unsigned tiles, Budget budget)
   const uint32_t end = spec::ScratchpadBytes - 4 * spec::VectorLanes;
   if (homes_end > end) throw Error(kNoRoom, "compiler");
   working_bytes_ = end - homes_end;
-  resident_next_.assign(tiles, resident_begin_);
-  home_memory_.assign(tiles, Scratchpad(homes_begin_, homes_end));
-  scratchpads_.assign(tiles, Scratchpad(homes_end, end));
+  resident_next_.assign(tiles(), resident_begin_);
+  halves_.assign(tiles(), 0);
+  home_memory_.assign(tiles(), Scratchpad(homes_begin_, homes_end));
+  scratchpads_.assign(tiles(), Scratchpad(homes_end, end));
 }
 
 void Context::begin(const std::vector<const Stored*>& inputs,
                     const std::function<void()>& prefetch) {
-  const bool fresh = std::any_of(inputs.begin(), inputs.end(),
-                                 [&](const Stored* input) { return input->epoch == epoch_; });
+  int needed = -1;
+  for (const Stored* input : inputs) needed = std::max(needed, input->epoch);
   ++operators_;
-  if (fresh) schedule.arrive();
+  if (needed >= arrivals_) {
+    if (awaited_ < arrivals_) await();
+    arrive();
+  }
   if (prefetch) prefetch();
-  if (fresh) finish_barrier();
+  if (needed >= awaited_) await();
+  // For the operator of the input before this one.
+  if (in_flight_ > 1 && awaited_ == arrivals_ && operators_ - 1 > arrived_behind_) arrive();
 }
 
 void Context::barrier() {
-  schedule.arrive();
-  finish_barrier();
+  if (awaited_ < arrivals_) await();
+  arrive();
+  await();
 }
 
-void Context::finish_barrier() {
+void Context::meet_team() {
+  if (awaited_ < arrivals_) await();
+  note_arrival();
+  schedule.meet_team();
+  ++awaited_;
+  released_.clear();
+}
+
+void Context::arrive() {
+  schedule.arrive();
+  note_arrival();
+}
+
+void Context::note_arrival() {
+  ++arrivals_;
+  arrived_behind_ = operators_ - 1;
+  // What nobody uses any more is free behind this barrier.
+  for (auto& home : homes_) {
+    if (home.use_count() == 1) released_.push_back(std::move(home));
+  }
+  homes_.erase(std::remove(homes_.begin(), homes_.end(), nullptr), homes_.end());
+}
+
+void Context::await() {
   schedule.await();
-  ++epoch_;
-  // What was used for the last time before the barrier is free.
-  homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
-                              [](const auto& home) { return home.use_count() == 1; }),
-               homes_.end());
+  ++awaited_;
+  released_.clear();
+}
+
+void Context::finish() {
+  if (awaited_ < arrivals_) await();
+  schedule.finish();
 }
 
 const Home::Piece* Home::of(unsigned tile) const {
@@ -70,7 +93,7 @@ const Home::Piece* Home::of(unsigned tile) const {
 
 void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
   if (value.buffer.space != Buffer::Space::Unplaced) return;
-  value.epoch = epoch_;
+  value.epoch = epoch();
   const auto home = std::make_shared<Home>();
   home->rows = rows;
   home->columns = columns;
@@ -90,7 +113,8 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
     value.buffer = {Buffer::Space::Home, 0, home};
   } else {
     value.buffer = {Buffer::Space::Dram,
-                    dram.allocate(value.elements() * value.element_bytes(), value.name), nullptr};
+                    memory_.dram.allocate(value.elements() * value.element_bytes(), value.name),
+                    nullptr};
   }
 }
 
@@ -125,19 +149,21 @@ void Context::place_evenly(Stored& value) {
 
 uint32_t Context::homes_used() const { return homes_used_; }
 
-Address Context::constant(std::vector<uint8_t> bytes) {
-  const Address address = dram.allocate(static_cast<int64_t>(bytes.size()), node_name);
-  segments.push_back({address, std::move(bytes)});
-  return address;
-}
-
-uint32_t Context::reserve_resident(unsigned tile, int64_t bytes) {
+uint32_t Context::resident(unsigned tile, Address source, int64_t bytes) {
+  const auto known = resident_.find({tile, source});
+  if (known != resident_.end()) return known->second;
   const int64_t size = round_up(bytes, 64);
   uint32_t& next = resident_next_[tile];
   if (size > resident_end_ - next) return 0;
-  const uint32_t address = next;
+  spec::LoadCommand command;
+  command.addr = source;
+  command.local_addr = next;
+  command.run = static_cast<uint32_t>(bytes);
+  command.count0 = command.count1 = 1;
+  schedule.emit_prologue(tile, command);
+  resident_[{tile, source}] = next;
   next += static_cast<uint32_t>(size);
-  return address;
+  return command.local_addr;
 }
 
 int64_t Context::resident_room() const {
@@ -336,20 +362,11 @@ void Context::store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_
                                std::move(levels));
 }
 
-void Context::load_resident(unsigned tile, Address address, uint32_t local, int64_t bytes) {
-  spec::LoadCommand command;
-  command.addr = address;
-  command.local_addr = local;
-  command.run = static_cast<uint32_t>(bytes);
-  command.count0 = command.count1 = 1;
-  schedule.emit_prologue(tile, command);
-}
-
-void Context::fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, int64_t count,
+void Context::fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count,
                    int64_t stride) {
   if (run <= 0 || count <= 0) return;
   spec::FillCommand command;
-  command.value = value * 0x01010101u;
+  command.value = pattern;
   command.local_addr = local;
   command.run = static_cast<uint32_t>(run);
   command.count0 = static_cast<uint32_t>(count);
@@ -361,6 +378,8 @@ void Context::fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, in
 std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts) {
   return {count * part / parts, count * (part + 1) / parts};
 }
+
+uint32_t byte_pattern(int32_t byte) { return static_cast<uint8_t>(byte) * 0x01010101u; }
 
 spec::Vtype vector_type(DataType type) {
   switch (type) {

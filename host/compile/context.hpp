@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +50,7 @@ struct Stored {
   Shape shape;
   Buffer buffer;
   View view;
-  int epoch = -1;  // barrier epoch in which it was written; -1: before the launch
+  int epoch = -1;  // the barrier that makes it known to all tiles, see Context::epoch()
 
   int64_t elements() const { return element_count(shape); }
   int64_t element_bytes() const { return static_cast<int64_t>(element_size(type)); }
@@ -74,9 +75,13 @@ struct Budget {
   double weight_price = 0;
 };
 
+/// Tiles that share the work on operators.
 class Context {
  public:
-  Context(const ChipConfig& config, unsigned tiles, Budget budget);
+  /// `team`: the tiles that are launched together, `places` among them. `in_flight`: inputs that
+  /// are emitted operator by operator, one behind the other. `memory` must outlive the context.
+  Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
+          unsigned in_flight, Budget budget);
 
   unsigned tiles() const { return schedule.tiles(); }
   /// Bytes of each scratchpad for data that comes and goes.
@@ -85,11 +90,17 @@ class Context {
 
   // ---- order between tiles
   /// Starts an operator that reads `inputs`: a barrier when one of them was written since the last.
-  /// `prefetch` emits loads of constants, which need not wait for it.
+  /// `prefetch` emits loads of constants, which need not wait for it. With several inputs in flight
+  /// the tiles arrive at an operator's barrier before they emit the next input's, and wait behind
+  /// it: nobody stands idle meanwhile.
   void begin(const std::vector<const Stored*>& inputs, const std::function<void()>& prefetch = {});
   /// A barrier whatever was written.
   void barrier();
-  int epoch() const { return epoch_; }
+  /// A barrier of the whole team.
+  void meet_team();
+  /// The number of the barrier behind what is emitted now; values of it can be read by all tiles
+  /// when that one is passed.
+  int epoch() const { return arrivals_; }
 
   // ---- memory
   /// Gives an unplaced value its memory: the scratchpads of the tiles that make it, if there is
@@ -108,31 +119,39 @@ class Context {
   }
   void rewind(unsigned tile) { scratchpads_[tile].rewind(); }
   /// Bytes in DRAM, known now.
-  Address constant(std::vector<uint8_t> bytes);
-  /// A place for `bytes` that are loaded once a launch; 0 when the budget has no room for it.
-  uint32_t reserve_resident(unsigned tile, int64_t bytes);
+  Address constant(std::vector<uint8_t> bytes) {
+    return memory_.constant(std::move(bytes), node_name);
+  }
+  /// Where bytes of DRAM lie in a tile's scratchpad, loaded once a launch; 0 when the budget has no
+  /// room for them.
+  uint32_t resident(unsigned tile, Address source, int64_t bytes);
   uint32_t resident_used() const;
   /// What every tile has left for that.
   int64_t resident_room() const;
   uint32_t homes_used() const;
+
+  /// The half of the accumulators that a tile's next sums go to.
+  unsigned next_half(unsigned tile) { return halves_[tile]++ % 2; }
 
   // ---- commands
   void load(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
             std::vector<BlockLevel> levels);
   void store(unsigned tile, const Buffer& buffer, int64_t offset, uint32_t local, int64_t run,
              std::vector<BlockLevel> levels);
-  void load_resident(unsigned tile, Address address, uint32_t local, int64_t bytes);
-  /// Writes `value` over runs of `run` bytes.
-  void fill(unsigned tile, uint8_t value, uint32_t local, int64_t run, int64_t count = 1,
+  /// Writes `pattern` over runs of `run` bytes.
+  void fill(unsigned tile, uint32_t pattern, uint32_t local, int64_t run, int64_t count = 1,
             int64_t stride = 0);
 
+  /// No barrier is left open; ends the programs.
+  void finish();
+
   Schedule schedule;
-  Dram dram;
-  std::vector<Segment> segments;
   std::string node_name;  // of the operator being emitted, for errors
 
  private:
-  void finish_barrier();
+  void arrive();
+  void note_arrival();
+  void await();
   template <typename Command>
   void transfer_home(unsigned tile, spec::Unit unit, const Home& home, int64_t offset,
                      uint32_t local, int64_t run, const std::vector<BlockLevel>& levels);
@@ -140,24 +159,33 @@ class Context {
   void transfer(unsigned tile, spec::Unit unit, const Buffer& buffer, int64_t offset,
                 uint32_t local, int64_t run, std::vector<BlockLevel> levels);
 
+  GlobalMemory& memory_;
   Address record_base_;
   double weight_price_ = 0;
+  unsigned in_flight_ = 1;
   std::vector<Scratchpad> scratchpads_;
   std::vector<Scratchpad> home_memory_;
-  std::vector<std::shared_ptr<Home>> homes_;  // until the barrier behind their last use
+  std::vector<std::shared_ptr<Home>> homes_;     // in use
+  std::vector<std::shared_ptr<Home>> released_;  // until the barrier behind their last use
   uint32_t homes_begin_ = 0;
   uint32_t homes_used_ = 0;
   std::vector<uint32_t> resident_next_;
+  std::map<std::pair<unsigned, Address>, uint32_t> resident_;  // by tile, source
   uint32_t resident_begin_ = 0;
   uint32_t resident_end_ = 0;
   int64_t working_bytes_ = 0;
-  int epoch_ = 0;
-  int operators_ = 0;
+  int arrivals_ = 0;              // barriers that the tiles have arrived at
+  int awaited_ = 0;               // and passed; one less at most
+  int operators_ = 0;             // begun
+  int arrived_behind_ = 0;        // so many of them had been emitted at the last arrival
+  std::vector<unsigned> halves_;  // of the accumulators, by tile: how often one was begun
 };
 
 /// Items [first, second) of `count` for part `part` of `parts`, as even as possible.
 std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts);
 
+/// A byte four times.
+uint32_t byte_pattern(int32_t byte);
 spec::Vtype vector_type(DataType type);
 uint32_t float_bits(float value);
 /// What a command does to its results: rounds them to codes, or clips binary32 numbers.

@@ -22,24 +22,33 @@ constexpr timing::Cycle kToFirstRequest = 460;
 constexpr timing::Cycle kToFirstRequestPerTile = 47;
 
 constexpr timing::Cycle kMaxCycles = timing::Cycle{1} << 40;
-/// Inputs of a long stream that are run; two, when they have cost so much, or one.
+/// Steps of a long stream that are run; two, when they have cost so much, or one.
 constexpr unsigned kStream = 4;
 constexpr uint64_t kEnoughWork = 1'000'000;
 constexpr uint64_t kTooMuchWork = 5'000'000;
 constexpr timing::Cycle kSlice = 2000;
+
+/// Steps of the inputs: an iteration works on several at once.
+unsigned steps_of(const CompiledModel& model, unsigned inputs) {
+  return (inputs + model.inputs_at_once - 1) / model.inputs_at_once;
+}
+
+/// Records begin at multiples of the longest packet (host/driver/session.cpp).
+uint32_t on_packets(uint32_t bytes) {
+  return (bytes + spec::MaxPacketBytes - 1) / spec::MaxPacketBytes * spec::MaxPacketBytes;
+}
 
 /// The programs of a tile, launched for so many inputs.
 timing::TileLaunch launch_of(const CompiledModel& model, const TileProgram& tile, unsigned inputs) {
   timing::TileLaunch launch;
   launch.x = tile.x;
   launch.y = tile.y;
-  launch.iterations = inputs * model.phases;
+  launch.iterations = (steps_of(model, inputs) + model.lag) * model.phases;
   std::copy(tile.fixed_param.begin(), tile.fixed_param.end(), launch.params.begin() + 4);
-  launch.steps[0] = model.input_record / model.phases;
-  launch.steps[1] = model.output_record / model.phases;
-  // Records begin at multiples of the longest packet (host/driver/session.cpp).
-  launch.params[1] = (inputs * model.input_record + spec::MaxPacketBytes - 1) /
-                     spec::MaxPacketBytes * spec::MaxPacketBytes;
+  launch.steps[0] = model.input_record * model.inputs_at_once / model.phases;
+  launch.steps[1] = model.output_record * model.inputs_at_once / model.phases;
+  launch.params[1] =
+      on_packets((inputs + (1 + model.lag) * model.inputs_at_once) * model.input_record);
   for (std::size_t u = 0; u < spec::NumUnits; ++u) launch.units[u].address = tile.program[u];
   for (const std::vector<uint8_t>& image : images_of(model, tile)) {
     for (std::size_t u = 0; u < spec::NumUnits; ++u) {
@@ -53,38 +62,11 @@ timing::TileLaunch launch_of(const CompiledModel& model, const TileProgram& tile
   return launch;
 }
 
-/// The commands of a unit that run once an input.
-struct Body {
-  uint32_t first = 0, loop = ~0u;
-};
-
-Body body_of(const TileProgram& tile, spec::Unit unit) {
-  const std::vector<spec::CommandWords> commands = commands_of(tile, unit);
-  for (uint32_t pc = 0; pc < commands.size(); ++pc) {
-    if (spec::CommandHeader::decode(commands[pc]).opcode == spec::Opcode::Loop)
-      return {spec::LoopCommand::decode(commands[pc]).target, pc};
-  }
-  return {};
-}
-
-/// Commands in front of the loop (constants, once a request) and behind it belong to no layer.
 LayerSpans spans_of(const CompiledModel& model, const RequestCycles& request) {
-  std::vector<std::array<Body, spec::NumUnits>> bodies(model.tiles.size());
-  for (std::size_t t = 0; t < bodies.size(); ++t) {
-    for (std::size_t u = 0; u < spec::NumUnits; ++u)
-      bodies[t][u] = body_of(model.tiles[t], static_cast<spec::Unit>(u));
-  }
-  LayerSpans spans(model.layers.size());
+  LayerSpans spans(model);
   for (const timing::Event& event : request.events) {
-    const auto unit = static_cast<std::size_t>(event.unit);
-    const Body& body = bodies[event.launch][unit];
-    const std::vector<int>& layers = model.tiles[event.launch].layer_of_command[unit];
-    const std::size_t length = layers.size() / model.phases;
-    if (event.pc < body.first || event.pc > body.loop || event.pc >= length) continue;
-    const int layer = layers[event.iteration % model.phases * length + event.pc];
-    if (layer < 0) continue;
-    spans.add(static_cast<std::size_t>(layer), event.iteration / model.phases, event.cycle,
-              event.retired);
+    const TileProgram& tile = model.tiles[event.launch];
+    spans.add({tile.x, tile.y, event.unit, event.pc, event.cycle, event.retired});
   }
   return spans;
 }
@@ -119,8 +101,8 @@ class Request {
   }
 
   uint64_t work() const { return chip_.work(); }
-  /// Inputs that every unit of every tile has left behind.
-  unsigned inputs_done() {
+  /// Steps that every unit of every tile has left behind.
+  unsigned steps_done() {
     const std::vector<timing::Event>& events = chip_.events();
     for (; seen_ < events.size(); ++seen_) {
       const timing::Event& event = events[seen_];
@@ -130,7 +112,8 @@ class Request {
     uint32_t least = ~0u;
     for (const auto& units : iterations_of_)
       least = std::min(least, *std::min_element(units.begin(), units.end()));
-    return least / model_.phases;
+    const unsigned rounds = least / model_.phases;
+    return rounds - std::min(rounds, model_.lag);
   }
 
  private:
@@ -160,46 +143,61 @@ RequestCycles run_request(const CompiledModel& model, const CycleQuestion& quest
 
 CyclePrediction predict_cycles(const CompiledModel& model, const CycleQuestion& question) {
   CycleQuestion asked = question;
-  if (!question.start) asked.inputs = std::min(question.inputs, kStream);
+  if (!question.start) asked.inputs = std::min(question.inputs, kStream * model.inputs_at_once);
   const RequestCycles request = run_request(model, asked);
   const LayerSpans spans = spans_of(model, request);
-  const std::size_t left_out = question.inputs > asked.inputs ? 1 : 0;  // it has no successor
-  const auto steady = [&](std::size_t input) {
-    return asked.inputs == 1 || (input > 0 && input + left_out < asked.inputs);
-  };
+  // Behind the last step comes no other: where it stands for more, it is left out.
+  const bool more = question.inputs > asked.inputs;
+  const unsigned counted = more ? asked.inputs - model.inputs_at_once : asked.inputs;
   CyclePrediction prediction;
-  prediction.spacing = spans.mean_spacing(steady);
+  prediction.spacing = spans.stream(counted).spacing.value_or(0);
   prediction.cycles =
       static_cast<double>(request.cycles) + (question.inputs - asked.inputs) * prediction.spacing;
   prediction.refusals = request.refusals;
-  for (std::size_t layer = 0; layer < model.layers.size(); ++layer)
-    prediction.layers.push_back(spans.mean_cycles(layer, steady));
+  prediction.layers = spans.mean(counted);
   return prediction;
 }
 
-/// Runs kStream inputs, or as many as the work that one search may cost allows, at least one.
-void predict_stream(CompiledModel& model, const std::string& dram) {
-  Request request(model, {kStream, dram, {}});
+namespace {
+
+void set_layers(CompiledModel& model, const LayerSpans& spans, unsigned inputs) {
+  const std::vector<double> means = spans.mean(inputs);
+  for (std::size_t layer = 0; layer < means.size(); ++layer)
+    model.layers[layer].predicted_cycles = static_cast<uint64_t>(std::lround(means[layer]));
+}
+
+}  // namespace
+
+/// Runs kStream steps, or as many as the work that one plan may cost allows, at least one.
+uint64_t predict_stream(CompiledModel& model, const std::string& dram, double bound) {
+  Request request(model, {kStream * model.inputs_at_once, dram, {}});
+  // A step that takes longer than so many cycles makes the plan a bad one.
+  const double longest = bound * model.inputs_at_once;
   unsigned done = 0;
   bool ended = false;
+  bool gives_up = false;
+  double since = 0;  // the end of the first step
   while (!ended) {
     ended = request.run(kSlice);
-    done = request.inputs_done();
-    if (!ended && ((done >= 2 && request.work() > kEnoughWork) ||
-                   (done >= 1 && request.work() > kTooMuchWork)))
+    done = request.steps_done();
+    if (ended || (done >= 2 && request.work() > kEnoughWork) ||
+        (done >= 1 && request.work() > kTooMuchWork))
       break;
+    if (done == 1) since += static_cast<double>(kSlice);
+    gives_up = since > longest + kSlice;
+    if (gives_up) break;
   }
-  // Of the last input of a stream, no other follows: it is left out.
-  const unsigned last = ended ? kStream - 1 : done;
+  // Behind the last step of a stream comes no other: it is left out.
+  const unsigned steps = ended ? kStream - 1 : done;
+  const unsigned inputs = steps * model.inputs_at_once;
   const LayerSpans spans = spans_of(model, request.result());
-  const auto steady = [&](std::size_t input) {
-    return last == 1 ? input == 0 : input > 0 && input < last;
-  };
-  model.spacing = last == 1 ? static_cast<double>(spans.end(0)) : spans.mean_spacing(steady);
-  for (std::size_t layer = 0; layer < model.layers.size(); ++layer) {
-    model.layers[layer].predicted_cycles =
-        static_cast<uint64_t>(std::lround(spans.mean_cycles(layer, steady)));
-  }
+  const StreamCycles stream = spans.stream(inputs);
+  // Of one step alone, all that is known is what it took with the loading of weights.
+  model.spacing =
+      stream.spacing.value_or(static_cast<double>(stream.first_completed) / model.inputs_at_once);
+  if (gives_up) model.spacing = std::max(model.spacing, bound);
+  set_layers(model, spans, inputs);
+  return request.work();
 }
 
 void predict_latency(CompiledModel& model, const std::string& dram) {

@@ -12,6 +12,8 @@
 
 namespace systole::compile {
 
+constexpr double kNoBound = 1e15;
+
 /// What is asked: a request of so many inputs, on a chip with that DRAM.
 struct CycleQuestion {
   unsigned inputs = 1;
@@ -33,8 +35,7 @@ struct RequestCycles {
 RequestCycles run_request(const CompiledModel& model, const CycleQuestion& question);
 
 /// Cycles of a request, its layers and its inputs, as LayerSpans has them. Of many inputs it runs a
-/// few, and takes the rest to be like those, unless it is to start in a certain cycle. Layers and
-/// spacing are those of all inputs but the first, where there are more.
+/// few, and takes the rest to be like those, unless it is to start in a certain cycle.
 struct CyclePrediction {
   double cycles = 0;
   double spacing = 0;  // 0 with one input
@@ -43,8 +44,9 @@ struct CyclePrediction {
 };
 CyclePrediction predict_cycles(const CompiledModel& model, const CycleQuestion& question);
 
-/// Fills in the model's predictions of a long stream: spacing and layers.
-void predict_stream(CompiledModel& model, const std::string& dram);
+/// Fills in the model's predictions of a long stream: spacing and layers. Gives up on a plan whose
+/// spacing is more than `bound`, and says at least that. Returns what it has cost: cycles of tiles.
+uint64_t predict_stream(CompiledModel& model, const std::string& dram, double bound = kNoBound);
 /// Fills in the one of a request of one input.
 void predict_latency(CompiledModel& model, const std::string& dram);
 

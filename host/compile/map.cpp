@@ -26,6 +26,30 @@ struct LocalAxis {
   std::array<int64_t, 4> stride{};
 };
 
+/// Addresses of what a box's passes work on.
+struct Bases {
+  std::array<uint32_t, 3> operand{};
+  std::array<uint32_t, 6> temporary{};
+};
+
+bool is_temporary(Slot slot) { return slot >= Slot::T0; }
+std::size_t temporary_index(Slot slot) {
+  return static_cast<std::size_t>(slot) - static_cast<std::size_t>(Slot::T0);
+}
+/// Temporaries lie in the output's order.
+int side_of(Slot slot) {
+  return slot == Slot::First ? kFirst : slot == Slot::Second ? kSecond : kOut;
+}
+uint32_t address_of(const Bases& bases, Slot slot) {
+  return is_temporary(slot) ? bases.temporary[temporary_index(slot)]
+                            : bases.operand[static_cast<std::size_t>(side_of(slot))];
+}
+/// Whether all that a pass touches lies in the output's order, so that it needs no walk.
+bool is_flat_pass(const MapPass& pass) {
+  const bool own = side_of(pass.a) == kOut && side_of(pass.b) == kOut;
+  return own && pass.s.empty() && pass.t.empty() && pass.c.empty();
+}
+
 class MapEmitter {
  public:
   MapEmitter(Context& context, const MapOperator& op) : context_(context), op_(op) {}
@@ -43,8 +67,14 @@ class MapEmitter {
   void emit_box(unsigned tile, const std::vector<int64_t>& start);
   void pack(int which, const std::vector<int64_t>& extent, std::vector<LocalAxis>& local) const;
   std::vector<BlockLevel> levels(int which, const std::vector<LocalAxis>& local) const;
-  void emit_passes(unsigned tile, std::vector<LocalAxis> local, const std::array<uint32_t, 3>& base,
-                   uint32_t temporary, int64_t channel_start);
+  void emit_passes(unsigned tile, const std::vector<LocalAxis>& local, const Bases& bases,
+                   int64_t channel_start);
+  void emit_flat_pass(unsigned tile, const MapPass& pass, const Bases& bases, int64_t elements);
+  spec::VectorCommand typed(const MapPass& pass) const;
+  spec::Vtype type_of(Slot slot) const;
+  int64_t bytes_of(Slot slot) const;
+  int64_t temporaries() const;
+  Block allocate_temporaries(unsigned tile, int64_t elements, Bases& bases);
   bool per_channel() const { return op_.channel_axis >= 0; }
   bool is_flat() const;
   void emit_flat();
@@ -90,9 +120,7 @@ int64_t MapEmitter::box_bytes(const std::vector<WalkAxis>& axes) const {
   int64_t bytes = 256;
   int64_t elements = 1;
   for (const WalkAxis& axis : axes) elements *= axis.box;
-  bool temporary = false;
-  for (const MapPass& pass : op_.passes) temporary = temporary || pass.to_temporary;
-  bytes += elements * (op_.output->element_bytes() + (temporary ? 4 : 0));
+  bytes += elements * (op_.output->element_bytes() + 4 * temporaries()) + 64 * temporaries();
   for (int which = kFirst; which <= (op_.second ? kSecond : kFirst); ++which) {
     int64_t loaded = 1;
     for (const WalkAxis& axis : axes) loaded *= axis.stride[which] == 0 ? 1 : axis.box;
@@ -227,7 +255,8 @@ void MapEmitter::emit_box(unsigned tile, const std::vector<int64_t>& start) {
   }
 
   std::array<Block, 3> blocks;
-  std::array<uint32_t, 3> base{};
+  Bases bases;
+  std::array<uint32_t, 3>& base = bases.operand;
   for (int which = kOut; which <= kSecond; ++which) {
     if (operand(which) == nullptr) continue;
     const int64_t bytes = operand(which)->element_bytes();
@@ -242,11 +271,8 @@ void MapEmitter::emit_box(unsigned tile, const std::vector<int64_t>& start) {
                     levels(which, local));
     }
   }
-  Block temporary;
-  for (const MapPass& pass : op_.passes) {
-    if (pass.to_temporary && !temporary) temporary = context_.scratch(tile, 4 * elements);
-  }
-  emit_passes(tile, local, base, temporary.address(), offset[kChannel]);
+  const Block temporary = allocate_temporaries(tile, elements, bases);
+  emit_passes(tile, local, bases, offset[kChannel]);
   const int64_t bytes = op_.output->element_bytes();
   context_.store(tile, op_.output->buffer, offset[kOut] * bytes, base[kOut], bytes,
                  levels(kOut, local));
@@ -281,10 +307,80 @@ void set_loop(spec::VectorCommand& c, int dim, const PassLoop& loop, int64_t a_b
   }
 }
 
-void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
-                             const std::array<uint32_t, 3>& base, uint32_t temporary,
+spec::Vtype MapEmitter::type_of(Slot slot) const {
+  if (slot == Slot::None) return spec::Vtype::None;
+  if (slot == Slot::T0) return op_.temporary;
+  if (is_temporary(slot)) return spec::Vtype::F32;
+  return vector_type(operand(side_of(slot))->type);
+}
+
+int64_t MapEmitter::bytes_of(Slot slot) const {
+  if (slot == Slot::None) return 0;
+  return is_temporary(slot) ? 4 : operand(side_of(slot))->element_bytes();
+}
+
+int64_t MapEmitter::temporaries() const {
+  std::size_t count = 0;
+  for (const MapPass& pass : op_.passes) {
+    if (is_temporary(pass.to)) count = std::max(count, temporary_index(pass.to) + 1);
+  }
+  return static_cast<int64_t>(count);
+}
+
+/// Each begins, and ends, on a boundary of 64 bytes: so it can be read as vectors.
+Block MapEmitter::allocate_temporaries(unsigned tile, int64_t elements, Bases& bases) {
+  const int64_t count = temporaries();
+  const int64_t size = round_up(4 * elements, 64);
+  if (count == 0) return {};
+  Block block = context_.scratch(tile, count * size);
+  for (int64_t i = 0; i < count; ++i) {
+    bases.temporary[static_cast<std::size_t>(i)] =
+        block.address() + static_cast<uint32_t>(i * size);
+  }
+  return block;
+}
+
+spec::VectorCommand MapEmitter::typed(const MapPass& pass) const {
+  spec::VectorCommand c = pass.command;
+  c.a_type = type_of(pass.a);
+  c.b_type = type_of(pass.b);
+  c.d_type = type_of(pass.to);
+  c.reduce = spec::Vreduce::None;
+  c.wcount0 = c.wcount1 = 1;
+  return c;
+}
+
+/// A pass over a whole box in the order in which it lies.
+void MapEmitter::emit_flat_pass(unsigned tile, const MapPass& pass, const Bases& bases,
+                                int64_t elements) {
+  spec::VectorCommand c = typed(pass);
+  PassLoop loop;
+  loop.count = divide_up(elements, kLanes);
+  loop.stride = {kLanes, kLanes, kLanes, 0};
+  const bool by_element = pass.s_elements != Slot::None;
+  const int dim = by_element ? 3 : 0;
+  for (int i = 0; i < 4; ++i) {
+    set_loop(c, i, i == dim ? loop : PassLoop{}, bytes_of(pass.a), bytes_of(pass.b),
+             bytes_of(pass.to), kOut, pass.b == Slot::None ? -1 : kOut);
+  }
+  c.tail_dim = static_cast<uint8_t>(dim);
+  c.lanes = static_cast<uint8_t>(std::min(kLanes, elements));
+  c.lanes_last = static_cast<uint8_t>(elements - (loop.count - 1) * kLanes);
+  c.a_base = address_of(bases, pass.a);
+  if (pass.b != Slot::None) c.b_base = address_of(bases, pass.b);
+  c.d_base = address_of(bases, pass.to);
+  if (by_element) {
+    c.s_vector = true;
+    c.s = address_of(bases, pass.s_elements);
+  }
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+}
+
+void MapEmitter::emit_passes(unsigned tile, const std::vector<LocalAxis>& local, const Bases& bases,
                              int64_t channel_start) {
   const int last = op_.second ? kSecond : kFirst;
+  int64_t elements = 1;
+  for (const LocalAxis& axis : local) elements *= axis.extent;
   // Axes are in the output's order: merge what is contiguous on all sides.
   std::vector<LocalAxis> axes;
   for (const LocalAxis& axis : local) {
@@ -360,71 +456,44 @@ void MapEmitter::emit_passes(unsigned tile, std::vector<LocalAxis> local,
 
   int64_t commands = 1;
   for (std::size_t i = 4; i < loops.size(); ++i) commands *= loops[i].count;
-  for (int64_t n = 0; n < commands; ++n) {
-    std::array<int64_t, 3> at{};
-    int64_t rest = n;
-    for (std::size_t i = 4; i < loops.size(); ++i) {
-      for (int which = kOut; which <= last; ++which) {
-        at[which] += rest % loops[i].count * loops[i].stride[which];
-      }
-      rest /= loops[i].count;
+  int64_t array = 0;
+  for (const MapPass& pass : op_.passes) {
+    if (is_flat_pass(pass)) {
+      emit_flat_pass(tile, pass, bases, elements);
+      continue;
     }
-    int64_t array = 0;
-    for (const MapPass& pass : op_.passes) {
-      spec::VectorCommand c = pass.command;
-      const auto type = [&](MapPass::Operand operand) {
-        switch (operand) {
-          case MapPass::Operand::First:
-            return vector_type(op_.first->type);
-          case MapPass::Operand::Second:
-            return vector_type(op_.second->type);
-          case MapPass::Operand::Temporary:
-            return pass.temporary;
-          default:
-            return spec::Vtype::None;
+    spec::VectorCommand c = typed(pass);
+    c.lanes = static_cast<uint8_t>(lanes);
+    c.lanes_last = static_cast<uint8_t>(lanes_last);
+    for (int dim = 0; dim < 4; ++dim) {
+      set_loop(c, dim, loops[static_cast<std::size_t>(dim)], bytes_of(pass.a), bytes_of(pass.b),
+               bytes_of(pass.to), side_of(pass.a), pass.b == Slot::None ? -1 : side_of(pass.b));
+      if (loops[static_cast<std::size_t>(dim)].tail) c.tail_dim = static_cast<uint8_t>(dim);
+    }
+    const auto vector = [&](const std::vector<float>& values, bool& flag, uint32_t& word) {
+      if (values.empty()) return;
+      flag = true;
+      word = vectors.address() + static_cast<uint32_t>(array++ * array_bytes);
+    };
+    vector(pass.s, c.s_vector, c.s);
+    vector(pass.t, c.t_vector, c.t);
+    vector(pass.c, c.c_vector, c.c);
+    for (int64_t n = 0; n < commands; ++n) {
+      std::array<int64_t, 3> at{};
+      int64_t rest = n;
+      for (std::size_t i = 4; i < loops.size(); ++i) {
+        for (int which = kOut; which <= last; ++which) {
+          at[which] += rest % loops[i].count * loops[i].stride[which];
         }
-      };
-      const auto side = [](MapPass::Operand operand) {
-        return operand == MapPass::Operand::First    ? kFirst
-               : operand == MapPass::Operand::Second ? kSecond
-                                                     : kOut;
-      };
-      const auto bytes = [&](MapPass::Operand operand) -> int64_t {
-        return operand == MapPass::Operand::Temporary ? 4
-               : operand == MapPass::Operand::First   ? op_.first->element_bytes()
-               : operand == MapPass::Operand::Second  ? op_.second->element_bytes()
-                                                      : 0;
-      };
-      const auto address = [&](MapPass::Operand operand) {
-        const int which = side(operand);
-        const uint32_t from = operand == MapPass::Operand::Temporary ? temporary : base[which];
-        return from + static_cast<uint32_t>(at[which] * bytes(operand));
-      };
-      c.a_type = type(pass.a);
-      c.b_type = type(pass.b);
-      c.d_type = pass.to_temporary ? pass.temporary : vector_type(op_.output->type);
-      c.reduce = spec::Vreduce::None;
-      c.lanes = static_cast<uint8_t>(lanes);
-      c.lanes_last = static_cast<uint8_t>(lanes_last);
-      const int64_t d_bytes = pass.to_temporary ? 4 : op_.output->element_bytes();
-      for (int dim = 0; dim < 4; ++dim) {
-        set_loop(c, dim, loops[static_cast<std::size_t>(dim)], bytes(pass.a), bytes(pass.b),
-                 d_bytes, side(pass.a), pass.b == MapPass::Operand::None ? -1 : side(pass.b));
-        if (loops[static_cast<std::size_t>(dim)].tail) c.tail_dim = static_cast<uint8_t>(dim);
+        rest /= loops[i].count;
       }
-      c.wcount0 = c.wcount1 = 1;
-      c.a_base = address(pass.a);
-      if (pass.b != MapPass::Operand::None) c.b_base = address(pass.b);
-      c.d_base =
-          (pass.to_temporary ? temporary : base[kOut]) + static_cast<uint32_t>(at[kOut] * d_bytes);
-      const auto vector = [&](const std::vector<float>& values, bool& flag, uint32_t& word) {
-        if (values.empty()) return;
-        flag = true;
-        word = vectors.address() + static_cast<uint32_t>(array++ * array_bytes);
+      const auto address = [&](Slot slot) {
+        const int64_t offset = at[static_cast<std::size_t>(side_of(slot))] * bytes_of(slot);
+        return address_of(bases, slot) + static_cast<uint32_t>(offset);
       };
-      vector(pass.s, c.s_vector, c.s);
-      vector(pass.t, c.t_vector, c.t);
-      vector(pass.c, c.c_vector, c.c);
+      c.a_base = address(pass.a);
+      if (pass.b != Slot::None) c.b_base = address(pass.b);
+      c.d_base = address(pass.to);
       context_.schedule.emit(tile, spec::Unit::Vector, c);
     }
   }
@@ -493,9 +562,7 @@ void MapEmitter::emit_flat_piece(const Home::Piece& piece, int64_t columns) {
   const int64_t r0 = whole ? piece.r0 * columns : piece.r0;
   const int64_t r1 = whole ? piece.r1 * columns : piece.r1;
   const int64_t c0 = whole ? 0 : piece.c0;
-  int64_t bytes_each = 0;
-  for (const MapPass& pass : op_.passes)
-    bytes_each = std::max<int64_t>(bytes_each, pass.to_temporary ? 4 : 0);
+  int64_t bytes_each = 4 * temporaries();
   for (int which = kOut; which <= kSecond; ++which) {
     if (operand(which) != nullptr && same_piece(operand(which), piece) == nullptr) {
       bytes_each += operand(which)->element_bytes();
@@ -510,7 +577,8 @@ void MapEmitter::emit_flat_piece(const Home::Piece& piece, int64_t columns) {
   for (int64_t r = r0; r < r1; r += rows) {
     const int64_t count = std::min(rows, r1 - r);
     std::array<Block, 3> blocks;
-    std::array<uint32_t, 3> base{};
+    Bases bases;
+    std::array<uint32_t, 3>& base = bases.operand;
     for (int which = kOut; which <= kSecond; ++which) {
       if (operand(which) == nullptr) continue;
       const int64_t bytes = operand(which)->element_bytes();
@@ -524,16 +592,11 @@ void MapEmitter::emit_flat_piece(const Home::Piece& piece, int64_t columns) {
       context_.load(piece.tile, operand(which)->buffer, (r * pitch + c0) * bytes, base[which],
                     width * bytes, {{count, pitch * bytes, width * bytes}});
     }
-    Block temporary;
-    for (const MapPass& pass : op_.passes) {
-      if (pass.to_temporary && !temporary) {
-        temporary = context_.scratch(piece.tile, 4 * count * width);
-      }
-    }
+    const Block temporary = allocate_temporaries(piece.tile, count * width, bases);
     LocalAxis axis;
     axis.extent = count * width;
     axis.stride = {1, 1, 1, 0};
-    emit_passes(piece.tile, {axis}, base, temporary.address(), 0);
+    emit_passes(piece.tile, {axis}, bases, 0);
     if (blocks[kOut]) {
       const int64_t bytes = op_.output->element_bytes();
       context_.store(piece.tile, op_.output->buffer, (r * pitch + c0) * bytes, base[kOut],

@@ -13,13 +13,17 @@
 
 namespace systole::compile {
 
+/// What a pass reads or writes. T0 to T5 are temporaries of four bytes an element.
+enum class Slot { None, First, Second, Output, T0, T1, T2, T3, T4, T5 };
+
 /// One vector pass over a box. The engine sets types, addresses, counts and strides.
 struct MapPass {
-  enum class Operand { None, First, Second, Temporary };
-  Operand a = Operand::First;
-  Operand b = Operand::None;
-  bool to_temporary = false;                 // else the output
-  spec::Vtype temporary = spec::Vtype::F32;  // of the temporary read or written: F32 or S32
+  Slot a = Slot::First;
+  Slot b = Slot::None;
+  Slot to = Slot::Output;
+  /// A temporary whose elements take the place of the command's s, one by one: then nothing but
+  /// temporaries and the output may be read and written.
+  Slot s_elements = Slot::None;
   spec::VectorCommand command{};
   // Per-channel values in place of the command's scalars; empty: the scalar.
   std::vector<float> s, t, c;
@@ -30,7 +34,8 @@ struct MapOperator {
   const Stored* second = nullptr;  // or null; broadcast to the output's shape
   Stored* output = nullptr;        // placed here
   std::vector<MapPass> passes;
-  int64_t channel_axis = -1;  // logical dimension of the per-channel values
+  spec::Vtype temporary = spec::Vtype::F32;  // of T0: F32 or S32; the others are F32
+  int64_t channel_axis = -1;                 // logical dimension of the per-channel values
 };
 
 void emit_map(Context& context, const MapOperator& op);

@@ -54,7 +54,6 @@ class MatmulEmitter {
   int64_t zero_parts_ = 0;                      // matrices of 8 bits that add up to -zb
   Address constants_ = 0;
   int64_t constant_bytes_ = 0;
-  unsigned half_ = 0;
 };
 
 void MatmulEmitter::make_constants() {
@@ -97,7 +96,7 @@ MatmulEmitter::Held MatmulEmitter::hold(unsigned tile) {
   if (!a_zero_.empty()) {
     held.row = context_.scratch_at_end(tile, static_cast<int64_t>(a_zero_.size()) * 64);
     for (std::size_t i = 0; i < a_zero_.size(); ++i) {
-      context_.fill(tile, static_cast<uint8_t>(a_zero_[i].value),
+      context_.fill(tile, byte_pattern(a_zero_[i].value),
                     held.row.address() + static_cast<uint32_t>(64 * i), 64);
     }
   }
@@ -110,7 +109,7 @@ void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) 
   const int64_t columns = p.n1 - p.n0;
   const int64_t blocks = divide_up(columns, kColumns);
   const int64_t block0 = p.n0 / kColumns;
-  const int64_t acc = (half_++ % 2) * kHalf;
+  const int64_t acc = context_.next_half(tile) * kHalf;
   const auto product = static_cast<std::size_t>(p.product);
   bool first = true;
   for (int64_t k0 = 0; k0 < k_; k0 += depth_) {

@@ -19,11 +19,7 @@ constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kSlabParts = 2;  // of a large slab, loaded one by one
 
-/// Which part of the output a tile makes: rows of all images [g0, g1), blocks of channels [b0, b1).
-struct Share {
-  int64_t g0 = 0, g1 = 0, b0 = 0, b1 = 0;
-  bool empty() const { return g0 >= g1 || b0 >= b1; }
-};
+using Share = MatrixShare;
 
 /// How a tile walks its share.
 struct Tiling {
@@ -63,13 +59,15 @@ class MatrixEmitter {
 
  private:
   void flatten();
-  void plan();
+  void plan(int64_t pixels);
   void split_weights();
   void partition();
   void place_output();
   std::vector<uint8_t> pack(const Share& share) const;
+  void plan_shares();
   int64_t first_channel(int64_t block) const;
-  SlabShape slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
+  std::pair<int64_t, int64_t> channels_of(const Share& share) const;
+  SlabShape slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
   int64_t slab_bytes(int64_t rows) const;
   int64_t slack() const;
   int64_t out_bytes(int64_t rows, int64_t columns, int64_t blocks) const;
@@ -108,7 +106,8 @@ class MatrixEmitter {
   void send_group(unsigned tile);
   uint32_t use_group(unsigned tile);
   const Home::Piece* output_piece(unsigned tile) const;
-  bool reads_in_place() const;
+  /// Whether the predicate of slab.hpp holds for all that the tiles read.
+  bool all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const;
 
   Context& context_;
   MatrixOperator op_;
@@ -118,6 +117,7 @@ class MatrixEmitter {
   int64_t in_group_ = 0;  // input channels of a group
   int64_t out_group_ = 0;
   int64_t window_ = 0;  // input channels that a block of output channels sees
+  int64_t pixel_ = 0;   // bytes of a slab's pixel: the input channels that a tile needs, or all
   int64_t span_ = 0;    // input columns of a slab with all output columns
   int64_t column0_ = 0;
   KernelPlan plan_;
@@ -132,8 +132,7 @@ class MatrixEmitter {
   Tiling tiling_;          // of all tiles, when they exchange weights
   bool biased_ = true;     // some bias is not 0
   bool uniform_ = false;   // all channels have one multiplier
-  bool in_place_ = false;  // every tile has all the input that it needs
-  unsigned half_ = 0;
+  bool in_place_ = false;  // every tile has all the input that it needs, and laid out as needed
 };
 
 // A pointwise convolution sees no rows: its pixels are one long column.
@@ -153,10 +152,34 @@ int64_t MatrixEmitter::first_channel(int64_t block) const {
   return block * kColumns / out_group_ * in_group_;
 }
 
-void MatrixEmitter::plan() {
+/// Input channels [first, second) that a share needs.
+std::pair<int64_t, int64_t> MatrixEmitter::channels_of(const Share& share) const {
+  return {first_channel(share.b0), std::min(first_channel(share.b1 - 1) + window_, op_.in.c)};
+}
+
+/// Plans again, now that the shares are known. Of a grouped convolution that tiles divide by
+/// channels, each tile loads its own ones only, if they are as many as the others'.
+void MatrixEmitter::plan_shares() {
+  int64_t pixel = 0, pixels = 0;
+  bool alike = true;
+  for (const Share& share : shares_) {
+    if (share.empty()) continue;
+    const auto [c0, c1] = channels_of(share);
+    alike = alike && (pixel == 0 || c1 - c0 == pixel);
+    pixel = c1 - c0;
+    pixels = std::max(pixels, (share.g1 - share.g0) * op_.out.w);
+  }
+  if (alike) pixel_ = pixel;
+  plan(pixels);
+  steps_ = plan_.steps * parts_;
+}
+
+/// `pixels`: of the output, that a tile makes.
+void MatrixEmitter::plan(int64_t pixels) {
   blocks_ = divide_up(op_.out.c, kColumns);
   in_group_ = op_.in.c / op_.group;
   out_group_ = op_.out.c / op_.group;
+  window_ = 0;
   for (int64_t b = 0; b < blocks_; ++b) {
     const int64_t last = std::min((b + 1) * kColumns, op_.out.c) - 1;
     window_ = std::max(window_, (last / out_group_ + 1) * in_group_ - first_channel(b));
@@ -169,21 +192,20 @@ void MatrixEmitter::plan() {
   // Rows that don't fit are cut into columns.
   const int64_t lines = (op_.kh - 1) * op_.dh + 1;
   const int64_t limit = context_.working_bytes() * 2 / 5;
-  if (lines * span_ * op_.in.c > limit) {
+  if (lines * span_ * pixel_ > limit) {
     int64_t columns = op_.out.w;
     do {
       columns = divide_up(columns, 2);
       span_ = (columns - 1) * op_.sw + (op_.kw - 1) * op_.dw + 1;
-    } while (columns > 1 && lines * span_ * op_.in.c > limit);
+    } while (columns > 1 && lines * span_ * pixel_ > limit);
   }
   KernelShape shape;
   shape.kh = op_.kh;
   shape.kw = op_.kw;
   shape.channels = window_;
-  shape.row_stride = op_.dh * span_ * op_.in.c;
-  shape.column_stride = op_.dw * op_.in.c;
-  const int64_t pixels = op_.out.n * op_.out.h * op_.out.w;
-  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels / context_.tiles(), 1, kHalf));
+  shape.row_stride = op_.dh * span_ * pixel_;
+  shape.column_stride = op_.dw * pixel_;
+  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
 }
 
 void MatrixEmitter::split_weights() {
@@ -326,8 +348,10 @@ std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
   return out;
 }
 
-SlabShape MatrixEmitter::slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const {
+SlabShape MatrixEmitter::slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1,
+                                    int64_t ox0) const {
   SlabShape shape;
+  if (pixel_ != op_.in.c) std::tie(shape.c0, shape.c1) = channels_of(share);
   shape.n = n;
   shape.y0 = oy0 * op_.sh - op_.top;
   shape.y1 = (oy1 - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1 - op_.top;
@@ -339,14 +363,14 @@ SlabShape MatrixEmitter::slab_shape(int64_t n, int64_t oy0, int64_t oy1, int64_t
 int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
   if (in_place_) return 0;
   const int64_t lines = (rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1;
-  return round_up(lines * span_ * op_.in.c + slack(), 64);
+  return round_up(lines * span_ * pixel_ + slack(), 64);
 }
 
 /// Bytes that steps may read behind the last line of a slab.
 int64_t MatrixEmitter::slack() const {
   const int64_t width = std::min(op_.out.w, (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1);
-  const int64_t behind = (span_ * ((op_.kh - 1) * op_.dh + 1) - (width - 1) * op_.sw) * op_.in.c;
-  return std::max<int64_t>(0, plan_.end() + op_.in.c - behind) + 32;
+  const int64_t behind = (span_ * ((op_.kh - 1) * op_.dh + 1) - (width - 1) * op_.sw) * pixel_;
+  return std::max<int64_t>(0, plan_.end() + pixel_ - behind) + 32;
 }
 
 int64_t MatrixEmitter::out_bytes(int64_t rows, int64_t columns, int64_t blocks) const {
@@ -424,8 +448,7 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   const Address source = packed_[key];
   Held held;
   held.source = source + static_cast<Address>(scales);
-  if (const uint32_t at = context_.reserve_resident(tile, scales + weights)) {
-    context_.load_resident(tile, source, at, scales + weights);
+  if (const uint32_t at = context_.resident(tile, source, scales + weights)) {
     held.bias = at;
     held.weights = at + static_cast<uint32_t>(scales);
   } else {
@@ -447,7 +470,7 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
                            uint32_t bias) {
   // Rows are pixels row0 .. row0+rows of lines of `width` pixels, from `act` on.
   spec::MatmulCommand c;
-  const int64_t pixel = op_.sw * op_.in.c;
+  const int64_t pixel = op_.sw * pixel_;
   const int64_t line = op_.sh * slab.pitch;
   const int64_t y = row0 / width, x = row0 % width;
   c.act = act + static_cast<uint32_t>(y * line + x * pixel + segment.offset);
@@ -476,7 +499,8 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.kstride0 = static_cast<int32_t>(segment.stride[0]);
   c.kstride1 = static_cast<int32_t>(segment.stride[1]);
   c.kstride2 = static_cast<int32_t>(segment.stride[2]);
-  c.act += static_cast<uint32_t>(first_channel(b0));
+  const int64_t channel0 = pixel_ == op_.in.c ? 0 : first_channel(shares_[tile].b0);
+  c.act += static_cast<uint32_t>(first_channel(b0) - channel0);
   c.act_nstride = static_cast<int32_t>(b1 - b0 > 1 ? first_channel(b0 + 1) - first_channel(b0) : 0);
   c.wgt = weights;
   c.wgt_kstride = kBlockBytes;
@@ -651,7 +675,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
                               int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
                               int64_t width, const Slab& slab, uint32_t out, int64_t out_channels) {
   const Held& held = held_[tile];
-  const int64_t acc = (half_++ % 2) * kHalf;
+  const int64_t acc = context_.next_half(tile) * kHalf;
   const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
   bool first = true;
   const bool pieces = tiling.stream && tiling.steps < steps_;
@@ -683,11 +707,11 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t width = ox1 - ox0;
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
-  const SlabShape shape = slab_shape(n, oy0, oy1, ox0);
-  const Slab slab =
-      in_place_ ? slab_in_place(tile, op_.in, shape)
-                : load_slab(context_, tile, op_.in, shape, static_cast<uint8_t>(op_.x.zero_point),
-                            slack(), exchange_.on ? kSlabParts : 1);
+  const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
+  const Slab slab = in_place_
+                        ? slab_in_place(tile, op_.in, shape)
+                        : load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point),
+                                    slack(), exchange_.on ? kSlabParts : 1);
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
@@ -763,7 +787,6 @@ void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Tiling tiling = !exchange_.groups.empty()
                             ? tiling_
                             : choose_tiling(share, memory_for(tile), held.weights != 0);
-  half_ = 0;
   if (!exchange_.groups.empty()) send_group(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;
@@ -784,14 +807,13 @@ const Home::Piece* MatrixEmitter::output_piece(unsigned tile) const {
   return buffer.space == Buffer::Space::Home ? buffer.home->of(tile) : nullptr;
 }
 
-bool MatrixEmitter::reads_in_place() const {
+bool MatrixEmitter::all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const {
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const Share& share = shares_[t];
     for (int64_t g = share.g0; g < share.g1 && share.b0 < share.b1;) {
       const int64_t oy0 = g % op_.out.h;
       const int64_t rows = std::min(op_.out.h - oy0, share.g1 - g);
-      const SlabShape shape = slab_shape(g / op_.out.h, oy0, oy0 + rows, 0);
-      if (!lies_in_place(t, op_.in, shape)) return false;
+      if (!is(t, op_.in, slab_shape(share, g / op_.out.h, oy0, oy0 + rows, 0))) return false;
       g += rows;
     }
   }
@@ -801,14 +823,18 @@ bool MatrixEmitter::reads_in_place() const {
 void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
   flatten();
-  plan();
+  pixel_ = op_.in.c;
+  plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
   split_weights();
   steps_ = plan_.steps * parts_;
-  partition();
+  if (op_.division != nullptr) shares_ = *op_.division;
+  if (shares_.empty()) partition();
+  if (op_.division != nullptr) *op_.division = shares_;
+  plan_shares();
   held_.resize(context_.tiles());
-  in_place_ = reads_in_place();
+  in_place_ = all_slabs(lies_in_place);
   std::vector<const Stored*> inputs = {op_.in.stored};
-  if (in_place_ && op_.in.stored->buffer.home->direct) inputs.clear();
+  if (all_slabs(is_held) && op_.in.stored->buffer.home->direct) inputs.clear();
   context_.begin(inputs, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) {
       if (!shares_[t].empty()) held_[t] = hold(t, shares_[t]);

@@ -9,6 +9,12 @@
 
 namespace systole::compile {
 
+/// Which part of the output a tile makes: rows of all images [g0, g1), blocks of channels [b0, b1).
+struct MatrixShare {
+  int64_t g0 = 0, g1 = 0, b0 = 0, b1 = 0;
+  bool empty() const { return g0 >= g1 || b0 >= b1; }
+};
+
 struct MatrixOperator {
   Image in, out;
   Stored* output = nullptr;  // of `out`, placed here
@@ -22,6 +28,9 @@ struct MatrixOperator {
   std::function<int32_t(int64_t m, int64_t c, int64_t i, int64_t j)> weight;
   std::vector<int32_t> bias;
   std::vector<float> multiplier;
+  /// By tile. Empty: filled in. Otherwise the work is divided like this, as for another input, so
+  /// that both use the same weights. May be null.
+  std::vector<MatrixShare>* division = nullptr;
 };
 
 void emit_matrix(Context& context, const MatrixOperator& op);

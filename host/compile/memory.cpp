@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/command/digest.hpp"
 #include "host/command/error.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
 
@@ -88,6 +89,18 @@ Address Dram::allocate(int64_t bytes, const std::string& what) {
     return address;
   }
   throw Error("DRAM is full", what, "", std::to_string(size) + " more bytes");
+}
+
+Address GlobalMemory::constant(std::vector<uint8_t> bytes, const std::string& what) {
+  const uint64_t digest = Digest().add(bytes.data(), bytes.size()).value();
+  const auto [first, last] = by_digest_.equal_range(digest);
+  for (auto known = first; known != last; ++known) {
+    if (segments[known->second].bytes == bytes) return segments[known->second].address;
+  }
+  const Address address = dram.allocate(static_cast<int64_t>(bytes.size()), what);
+  by_digest_.emplace(digest, segments.size());
+  segments.push_back({address, std::move(bytes)});
+  return address;
 }
 
 }  // namespace systole::compile

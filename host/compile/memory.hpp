@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -78,6 +79,21 @@ class Dram {
  private:
   std::vector<Address> used_;
   std::size_t turn_ = 0;
+};
+
+/// What programs find in DRAM, and what they keep there: one for all tiles.
+class GlobalMemory {
+ public:
+  explicit GlobalMemory(const ChipConfig& config) : dram(config) {}
+
+  /// Bytes that are known now; the same ones only once.
+  Address constant(std::vector<uint8_t> bytes, const std::string& what);
+
+  Dram dram;
+  std::vector<Segment> segments;
+
+ private:
+  std::unordered_multimap<uint64_t, std::size_t> by_digest_;  // index in segments
 };
 
 inline int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }

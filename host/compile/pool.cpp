@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "host/command/error.hpp"
+#include "host/compile/elementwise.hpp"
 #include "host/golden/arith.hpp"
 
 namespace systole::compile {
@@ -24,7 +25,14 @@ struct Piece {
 
 class PoolEmitter {
  public:
-  PoolEmitter(Context& context, const PoolOperator& op) : context_(context), op_(op) {}
+  PoolEmitter(Context& context, const PoolOperator& op)
+      : context_(context),
+        op_(op),
+        in_bytes_(op.in.stored->element_bytes()),
+        out_bytes_(op.out.stored->element_bytes()),
+        bytes_in_(op.in) {
+    bytes_in_.c *= in_bytes_;
+  }
   void emit();
 
  private:
@@ -38,11 +46,16 @@ class PoolEmitter {
                  int64_t elements, int64_t rows, int64_t pitch);
   void divide_by_counts(unsigned tile, const Piece& piece, uint32_t sums);
   void set_codes(spec::VectorCommand& c, int32_t zero_point) const;
+  void maximum(unsigned tile, const Piece& piece, const Slab& slab, uint32_t out);
+  void average(unsigned tile, const Piece& piece, const Slab& slab, uint32_t out);
+  void finish_average(unsigned tile, const Piece& piece, uint32_t sums, uint32_t out);
 
   Context& context_;
   PoolOperator op_;
-  bool in_place_ = false;  // every tile has all the input that it needs
-  bool cut_ = false;       // pieces are not whole lines of the tile's channels
+  int64_t in_bytes_, out_bytes_;  // of an element
+  Image bytes_in_;                // the input, its bytes as channels
+  bool in_place_ = false;         // every tile has all the input that it needs
+  bool cut_ = false;              // pieces are not whole lines of the tile's channels
 };
 
 SlabShape PoolEmitter::slab_shape(const Piece& p) const {
@@ -53,15 +66,15 @@ SlabShape PoolEmitter::slab_shape(const Piece& p) const {
   shape.y1 = (p.y1 - 1) * w.stride[0] - w.pads[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
   shape.x0 = p.x0 * w.stride[1] - w.pads[1];
   shape.x1 = (p.x1 - 1) * w.stride[1] - w.pads[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
-  shape.c0 = p.c0;
-  shape.c1 = p.c1;
+  shape.c0 = p.c0 * in_bytes_;
+  shape.c1 = p.c1 * in_bytes_;
   return shape;
 }
 
 int64_t PoolEmitter::bytes(const Piece& piece) const {
   const SlabShape s = slab_shape(piece);
   const int64_t sums = op_.kind == PoolOperator::Kind::Max ? 0 : 4 * piece.elements();
-  return (s.y1 - s.y0) * (s.x1 - s.x0) * piece.channels() + piece.elements() + sums + 256;
+  return (s.y1 - s.y0) * (s.x1 - s.x0) * (s.c1 - s.c0) + piece.elements() * out_bytes_ + sums + 256;
 }
 
 void PoolEmitter::set_codes(spec::VectorCommand& c, int32_t zero_point) const {
@@ -75,6 +88,7 @@ spec::VectorCommand PoolEmitter::window_pass(const Piece& piece, const Slab& sla
                                              int64_t element_bytes) const {
   const graph::Window& w = op_.window;
   const int64_t pixel = piece.channels();
+  const int64_t in_pixel = pixel * in_bytes_;
   spec::VectorCommand c;
   c.a_type = vector_type(op_.in.stored->type);
   c.op = spec::Vop::Mul;
@@ -88,15 +102,15 @@ spec::VectorCommand PoolEmitter::window_pass(const Piece& piece, const Slab& sla
   c.count2 = static_cast<uint16_t>(divide_up(pixel, kLanes));
   c.count3 = 1;
   c.lanes_last = static_cast<uint8_t>(pixel - (c.count2 - 1) * kLanes);
-  c.a_stride0 = static_cast<int32_t>(w.stride[1] * pixel);
+  c.a_stride0 = static_cast<int32_t>(w.stride[1] * in_pixel);
   c.a_stride1 = static_cast<int32_t>(w.stride[0] * slab.pitch);
-  c.a_stride2 = static_cast<int32_t>(kLanes);
+  c.a_stride2 = static_cast<int32_t>(kLanes * in_bytes_);
   c.d_stride0 = static_cast<int32_t>(pixel * element_bytes);
   c.d_stride1 = static_cast<int32_t>(piece.columns() * pixel * element_bytes);
   c.d_stride2 = static_cast<int32_t>(kLanes * element_bytes);
   c.wcount0 = static_cast<uint16_t>(w.kernel[1]);
   c.wcount1 = static_cast<uint16_t>(w.kernel[0]);
-  c.a_wstride0 = static_cast<int32_t>(w.dilation[1] * pixel);
+  c.a_wstride0 = static_cast<int32_t>(w.dilation[1] * in_pixel);
   c.a_wstride1 = static_cast<int32_t>(w.dilation[0] * slab.pitch);
   return c;
 }
@@ -123,18 +137,10 @@ void PoolEmitter::flat_pass(unsigned tile, spec::VectorCommand c, uint32_t from,
   context_.schedule.emit(tile, spec::Unit::Vector, c);
 }
 
-spec::VectorCommand division(float by) {
-  spec::VectorCommand c;
-  c.op = spec::Vop::Div;
-  c.s = float_bits(by);
-  c.t = float_bits(golden::quotient(1.0f, by));
-  return c;
-}
-
 /// Divides sums by the number of elements of their windows: a pass for each rectangle of one count.
 void PoolEmitter::divide_by_counts(unsigned tile, const Piece& piece, uint32_t sums) {
   const auto count = [&](int64_t y, int64_t x) {
-    return graph::average_divisor(op_.window, op_.count_include_pad, op_.in.h, op_.in.w, y, x);
+    return graph::average_divisor(op_.window, op_.counted, op_.in.h, op_.in.w, y, x);
   };
   const auto same_row = [&](int64_t y, int64_t other) {
     for (int64_t x = piece.x0; x < piece.x1; ++x) {
@@ -155,64 +161,76 @@ void PoolEmitter::divide_by_counts(unsigned tile, const Piece& piece, uint32_t s
   }
 }
 
+void PoolEmitter::maximum(unsigned tile, const Piece& piece, const Slab& slab, uint32_t out) {
+  spec::VectorCommand c = window_pass(piece, slab, out, out_bytes_);
+  c.d_type = vector_type(op_.out.stored->type);
+  c.reduce = spec::Vreduce::Max;
+  set_codes(c, 0);
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+}
+
+void PoolEmitter::average(unsigned tile, const Piece& piece, const Slab& slab, uint32_t out) {
+  const bool is_float = op_.out.stored->type == DataType::F32;
+  Block block;
+  if (!is_float) block = context_.scratch(tile, 4 * piece.elements());
+  const uint32_t sums = is_float ? out : block.address();
+  spec::VectorCommand c = window_pass(piece, slab, sums, 4);
+  c.a_zp = static_cast<int16_t>(op_.x.zero_point);
+  c.d_type = spec::Vtype::F32;
+  c.reduce = spec::Vreduce::Sum;
+  if (op_.kind == PoolOperator::Kind::Average) c.s = float_bits(op_.x.scale);
+  context_.schedule.emit(tile, spec::Unit::Vector, c);
+  if (op_.kind == PoolOperator::Kind::Average) divide_by_counts(tile, piece, sums);
+  if (!is_float) finish_average(tile, piece, sums, out);
+}
+
+/// Sums of integers, or means, to codes.
+void PoolEmitter::finish_average(unsigned tile, const Piece& piece, uint32_t sums, uint32_t out) {
+  spec::VectorCommand last;
+  if (op_.kind == PoolOperator::Kind::Global) {
+    last.op = spec::Vop::Mul;
+    last.s = float_bits(golden::global_average_multiplier(op_.x, op_.y, op_.in.h * op_.in.w));
+    set_codes(last, op_.y.zero_point);
+  } else if (op_.rounding == graph::Rounding::AfterOffset) {
+    flat_pass(tile, division(op_.y.scale), sums, sums, spec::Vtype::F32, piece.elements(), 1, 0);
+    last.op = spec::Vop::Fma;
+    last.s = float_bits(1.0f);
+    last.c = float_bits(static_cast<float>(op_.y.zero_point));
+    set_codes(last, 0);
+  } else {
+    last = division(op_.y.scale);
+    set_codes(last, op_.y.zero_point);
+  }
+  flat_pass(tile, last, sums, out, vector_type(op_.out.stored->type), piece.elements(), 1, 0);
+}
+
 void PoolEmitter::emit_piece(unsigned tile, const Piece& piece) {
-  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, slab_shape(piece))
-                              : load_slab(context_, tile, op_.in, slab_shape(piece),
-                                          static_cast<uint8_t>(op_.pad), 0);
+  const Slab slab = in_place_ ? slab_in_place(tile, bytes_in_, slab_shape(piece))
+                              : load_slab(context_, tile, bytes_in_, slab_shape(piece), op_.pad, 0);
   // Whole lines of a value that stays here are written where they stay.
   const Buffer& buffer = op_.output->buffer;
   const Home::Piece* home =
       buffer.space == Buffer::Space::Home && !cut_ ? buffer.home->of(tile) : nullptr;
   Block block;
-  if (home == nullptr) block = context_.scratch(tile, piece.elements());
+  if (home == nullptr) block = context_.scratch(tile, piece.elements() * out_bytes_);
   uint32_t out = block.address();
   if (home != nullptr) {
     const int64_t pixel = (piece.n * op_.out.h + piece.y0) * op_.out.w - home->r0;
     out = home->address() + static_cast<uint32_t>(pixel * home->columns());
   }
-  const spec::Vtype codes = vector_type(op_.out.stored->type);
   if (op_.kind == PoolOperator::Kind::Max) {
-    spec::VectorCommand c = window_pass(piece, slab, out, 1);
-    c.d_type = codes;
-    c.reduce = spec::Vreduce::Max;
-    set_codes(c, 0);
-    context_.schedule.emit(tile, spec::Unit::Vector, c);
+    maximum(tile, piece, slab, out);
   } else {
-    const Block sums = context_.scratch(tile, 4 * piece.elements());
-    const uint32_t at = sums.address();
-    spec::VectorCommand c = window_pass(piece, slab, at, 4);
-    c.a_zp = static_cast<int16_t>(op_.x.zero_point);
-    c.d_type = spec::Vtype::F32;
-    c.reduce = spec::Vreduce::Sum;
-    if (op_.kind == PoolOperator::Kind::Average) c.s = float_bits(op_.x.scale);
-    context_.schedule.emit(tile, spec::Unit::Vector, c);
-    spec::VectorCommand last;
-    if (op_.kind == PoolOperator::Kind::Global) {
-      last.op = spec::Vop::Mul;
-      last.s = float_bits(golden::global_average_multiplier(op_.x, op_.y, op_.in.h * op_.in.w));
-      set_codes(last, op_.y.zero_point);
-    } else {
-      divide_by_counts(tile, piece, at);
-      last = division(op_.y.scale);
-      set_codes(last, op_.y.zero_point);
-      if (op_.rounding == graph::Rounding::AfterOffset) {
-        flat_pass(tile, division(op_.y.scale), at, at, spec::Vtype::F32, piece.elements(), 1, 0);
-        last = {};
-        last.op = spec::Vop::Fma;
-        last.s = float_bits(1.0f);
-        last.c = float_bits(static_cast<float>(op_.y.zero_point));
-        set_codes(last, 0);
-      }
-    }
-    flat_pass(tile, last, at, out, codes, piece.elements(), 1, 0);
+    average(tile, piece, slab, out);
   }
   if (home != nullptr) return;
-  const int64_t pixel = op_.out.c;
+  const int64_t pixel = op_.out.c * out_bytes_;
+  const int64_t run = piece.channels() * out_bytes_;
   const int64_t offset =
-      ((piece.n * op_.out.h + piece.y0) * op_.out.w + piece.x0) * pixel + piece.c0;
-  context_.store(tile, op_.out.stored->buffer, offset, out, piece.channels(),
-                 {{piece.columns(), pixel, piece.channels()},
-                  {piece.rows(), op_.out.w * pixel, piece.columns() * piece.channels()}});
+      ((piece.n * op_.out.h + piece.y0) * op_.out.w + piece.x0) * pixel + piece.c0 * out_bytes_;
+  context_.store(
+      tile, op_.out.stored->buffer, offset, out, run,
+      {{piece.columns(), pixel, run}, {piece.rows(), op_.out.w * pixel, piece.columns() * run}});
 }
 
 void PoolEmitter::emit_share(unsigned tile, int64_t g0, int64_t g1, int64_t c0, int64_t c1) {
@@ -273,7 +291,7 @@ void PoolEmitter::emit() {
       const int64_t rows = std::min(op_.out.h - y0, piece.r1 / op_.out.w - g);
       const SlabShape shape =
           slab_shape({g / op_.out.h, y0, y0 + rows, 0, op_.out.w, piece.c0, piece.c1});
-      in_place_ = in_place_ && lies_in_place(piece.tile, op_.in, shape);
+      in_place_ = in_place_ && lies_in_place(piece.tile, bytes_in_, shape);
       g += rows;
     }
     pieces.push_back(std::move(piece));

@@ -1,5 +1,5 @@
-// Pools, on the vector unit: maximum of codes; average of dequantized values; global average of
-// integers. Sixteen channels a step.
+// Pools, on the vector unit: maximum of codes or numbers; average of dequantized values or numbers;
+// global average of integers. Sixteen channels a step.
 #pragma once
 
 #include "host/compile/slab.hpp"
@@ -12,8 +12,8 @@ struct PoolOperator {
   Image in, out;
   Stored* output = nullptr;  // of `out`, placed here
   graph::Window window;
-  int32_t pad = 0;  // code that padding holds: one that changes nothing
-  bool count_include_pad = false;
+  uint32_t pad = 0;  // four bytes of what padding holds: something that changes nothing
+  graph::Counted counted = graph::Counted::Inside;
   graph::Rounding rounding = graph::Rounding::AfterOffset;
   graph::QuantParams x, y;
   graph::Clamp clamp;

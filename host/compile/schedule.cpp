@@ -18,12 +18,11 @@ unsigned pair_semaphore(unsigned from, unsigned to) {
   if (from == to) return 12;
   return from * 3 + (to > from ? to - 1 : to);
 }
-/// Barriers: all-to-all alternates between the first two, since a tile may be one barrier ahead of
-/// another, and ends a body with the third; a tree gathers with the first and releases with the
-/// second.
+/// Barriers: few tiles meet in two rounds with the first two; more gather over a tree with the
+/// first and are released with the second. Few tiles end a body all-to-all with the third.
 constexpr unsigned kBarrier[3] = {13, 14, 15};
 
-/// Up to this many tiles meet all-to-all, more over a tree.
+/// Up to this many tiles are few.
 constexpr unsigned kMaxAllToAll = 4;
 constexpr unsigned kTreeArity = 4;
 
@@ -42,7 +41,11 @@ bool orders_itself(unsigned unit) { return unit != kLoad; }
 
 }  // namespace
 
-Schedule::Schedule(std::vector<Place> places, unsigned page_commands) {
+Schedule::Schedule(const std::vector<Place>& places, std::vector<Place> team,
+                   unsigned page_commands)
+    : team_(std::move(team)) {
+  const auto same = [&](const Place& p) { return p.x == places[0].x && p.y == places[0].y; };
+  first_ = static_cast<unsigned>(std::find_if(team_.begin(), team_.end(), same) - team_.begin());
   for (const Place& place : places) {
     tiles_.emplace_back();
     tiles_.back().place = place;
@@ -67,7 +70,8 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   Command command;
   command.words = words;
   command.layer = layer_;
-  command.access = access_of(words);
+  command.input = input_;
+  command.access = access_of(words, scratchpad_base(tile.place));
 
   // The last command of each unit that must have retired, as a count.
   Clock needs{};
@@ -136,24 +140,25 @@ void Schedule::nop(unsigned tile, spec::Unit unit, uint16_t wait) {
   tiles_[tile].units[static_cast<unsigned>(unit)].back().wait |= wait;
 }
 
-spec::NopCommand Schedule::remote_post(unsigned other, unsigned semaphore) const {
+spec::NopCommand Schedule::remote_post(unsigned rank, unsigned semaphore) const {
   spec::NopCommand command;
   command.header.remote_en = true;
   command.header.remote_sem = static_cast<uint8_t>(semaphore);
-  command.header.remote_x = static_cast<uint8_t>(tiles_[other].place.x);
-  command.header.remote_y = static_cast<uint8_t>(tiles_[other].place.y);
+  command.header.remote_x = static_cast<uint8_t>(team_[rank].x);
+  command.header.remote_y = static_cast<uint8_t>(team_[rank].y);
   return command;
 }
 
-void Schedule::post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore) {
-  emit(tile, unit, remote_post(other, semaphore));
+void Schedule::post_to(unsigned tile, spec::Unit unit, unsigned rank, unsigned semaphore) {
+  emit(tile, unit, remote_post(rank, semaphore));
 }
 
 // Stores and loads of a tile are over when its store unit passes the first command of arrive(); the
 // others go on when the load unit has passed await().
-void Schedule::arrive() {
+void Schedule::arrive(bool team) {
   if (arrived_) throw Error("barriers overlap", "compiler");
   arrived_ = true;
+  team_barrier_ = team;
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
     make_room(t, kStore);
@@ -161,24 +166,45 @@ void Schedule::arrive() {
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
+    first.input = input_;
     for (const unsigned u : {kVector, kMatrix, kLoad}) {
       const std::size_t count = tile.units[u].size();
       if (count > tile.known[kStore][u]) depend(tile, kStore, first, u, count);
     }
     first.known = tile.known[kStore];
-    tile.units[kStore].push_back(std::move(first));
     if (tiles() <= kMaxAllToAll) {
-      for (unsigned other = 0; other < tiles(); ++other) {
-        if (other != t) post_to(t, spec::Unit::Store, other, kBarrier[barrier_]);
-      }
+      meet(t, std::move(first));
       continue;
     }
+    tile.units[kStore].push_back(std::move(first));
     for (unsigned child = t * kTreeArity + 1;
          child <= t * kTreeArity + kTreeArity && child < tiles(); ++child) {
       nop(t, spec::Unit::Store, 1u << kBarrier[0]);
     }
-    if (t > 0) post_to(t, spec::Unit::Store, (t - 1) / kTreeArity, kBarrier[0]);
+    if (t > 0) post_to(t, spec::Unit::Store, rank((t - 1) / kTreeArity), kBarrier[0]);
+    tile.arrived = tile.units[kStore].size();
   }
+}
+
+/// The rounds of a barrier of few tiles: each tells the next one that it is there, then the next
+/// but one that it and the one before it are (Hensgen, Finkel, Manber, "Two algorithms for barrier
+/// synchronization", 1988). A post of a round always comes from the same tile, so it may be early.
+void Schedule::meet(unsigned index, Command first) {
+  Tile& tile = tiles_[index];
+  const unsigned count = team_barrier_ ? team() : tiles();
+  const auto post = [&](Command& command, unsigned distance, unsigned round) {
+    const unsigned other =
+        team_barrier_ ? (rank(index) + distance) % count : rank((index + distance) % count);
+    const auto words = remote_post(other, kBarrier[round]).encode();
+    for (std::size_t i = 0; i < words.size(); ++i) command.words[i] |= words[i];
+  };
+  if (count > 1) post(first, 1, 0);
+  tile.units[kStore].push_back(std::move(first));
+  if (count > 2) {
+    nop(index, spec::Unit::Store, 1u << kBarrier[0]);
+    post(tile.units[kStore].back(), 2, 1);
+  }
+  tile.arrived = tile.units[kStore].size();
 }
 
 void Schedule::await() {
@@ -187,29 +213,31 @@ void Schedule::await() {
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
     make_room(t, kLoad);
-    if (tile.known[kLoad][kStore] == tile.units[kStore].size()) {
-      nop(t, spec::Unit::Store, 0);  // a page was turned: something to wait for
-    }
     Command first;
     first.words = spec::NopCommand{}.encode();
     first.layer = layer_;
-    depend(tile, kLoad, first, kStore, tile.units[kStore].size());
+    first.input = input_;
+    // Unless a page was turned since.
+    if (tile.known[kLoad][kStore] < tile.arrived) depend(tile, kLoad, first, kStore, tile.arrived);
     first.known = tile.known[kLoad];
+    const unsigned count = team_barrier_ ? team() : tiles();
+    if (count > 1 && count <= kMaxAllToAll)
+      first.wait |= static_cast<uint16_t>(1u << kBarrier[count > 2 ? 1 : 0]);
     tile.units[kLoad].push_back(std::move(first));
-    if (tiles() <= kMaxAllToAll) {
-      for (unsigned other = 1; other < tiles(); ++other) {
-        nop(t, spec::Unit::Load, 1u << kBarrier[barrier_]);
-      }
-    } else {
+    if (tiles() > kMaxAllToAll) {
       if (t > 0) nop(t, spec::Unit::Load, 1u << kBarrier[1]);
       for (unsigned child = t * kTreeArity + 1;
            child <= t * kTreeArity + kTreeArity && child < tiles(); ++child) {
-        post_to(t, spec::Unit::Load, child, kBarrier[1]);
+        post_to(t, spec::Unit::Load, rank(child), kBarrier[1]);
       }
     }
     for (const unsigned u : {kMatrix, kVector, kStore}) tile.released[u] = tile.units[kLoad].size();
   }
-  barrier_ = 1 - barrier_ % 2;
+}
+
+void Schedule::meet_team() {
+  arrive(true);
+  await();
 }
 
 void Schedule::finish() {
@@ -217,7 +245,6 @@ void Schedule::finish() {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
   }
   if (phases_ == 1) return;  // the barrier between bodies comes with assembly
-  barrier_ = 2;
   arrive();
   await();
   for (const Tile& tile : tiles_) {
@@ -302,14 +329,14 @@ std::vector<Schedule::Command> Schedule::prologue(unsigned index, unsigned unit)
     for (std::size_t i = 0; i < tile.prologue.size(); ++i) {
       plain(tile.prologue[i].encode(), tile.prologue_layers[i]);
     }
-    const unsigned rank = tiles() - 1 - index;
-    if (rank > 0) {
+    const unsigned launched = team() - 1 - rank(index);  // so many are launched behind it
+    if (launched > 0) {
       plain(spec::NopCommand{}.encode(), -1);
       program.back().wait = mask(kBarrier[1]);
     }
-    for (unsigned child = rank * kTreeArity + 1;
-         child <= rank * kTreeArity + kTreeArity && child < tiles(); ++child) {
-      plain(remote_post(tiles() - 1 - child, kBarrier[1]).encode(), -1);
+    for (unsigned child = launched * kTreeArity + 1;
+         child <= launched * kTreeArity + kTreeArity && child < team(); ++child) {
+      plain(remote_post(team() - 1 - child, kBarrier[1]).encode(), -1);
     }
     plain(spec::NopCommand{}.encode(), -1);
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
@@ -397,6 +424,7 @@ Schedule::Overlap Schedule::overlap(const Tile& tile) const {
 
 /// The vector unit of a tile says that its body is over, but for stores.
 std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
+  const unsigned self = rank(index);
   std::vector<Command> program(1);
   program[0].words = spec::NopCommand{}.encode();
   program[0].post = mask(pair_semaphore(kVector, kLoad));
@@ -404,19 +432,19 @@ std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
     program.emplace_back();
     program.back().words = remote_post(other, semaphore).encode();
   };
-  if (tiles() <= kMaxAllToAll) {
-    for (unsigned other = 0; other < tiles(); ++other) {
-      if (other != index) remote(other, kBarrier[2]);
+  if (team() <= kMaxAllToAll) {
+    for (unsigned other = 0; other < team(); ++other) {
+      if (other != self) remote(other, kBarrier[2]);
     }
     return program;
   }
-  for (unsigned child = index * kTreeArity + 1;
-       child <= index * kTreeArity + kTreeArity && child < tiles(); ++child) {
+  for (unsigned child = self * kTreeArity + 1;
+       child <= self * kTreeArity + kTreeArity && child < team(); ++child) {
     program.emplace_back();
     program.back().words = spec::NopCommand{}.encode();
     program.back().wait = mask(kBarrier[0]);
   }
-  if (index > 0) remote((index - 1) / kTreeArity, kBarrier[0]);
+  if (self > 0) remote((self - 1) / kTreeArity, kBarrier[0]);
   // The root's load unit goes on when all have arrived.
   std::swap(program.front().post, program.back().post);
   return program;
@@ -424,6 +452,7 @@ std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
 
 /// The load unit waits until all tiles have said so.
 std::vector<Schedule::Command> Schedule::release(unsigned index) const {
+  const unsigned self = rank(index);
   std::vector<Command> program(1);
   program[0].words = spec::NopCommand{}.encode();
   program[0].wait = mask(pair_semaphore(kVector, kLoad));
@@ -432,13 +461,13 @@ std::vector<Schedule::Command> Schedule::release(unsigned index) const {
     program.back().words = spec::NopCommand{}.encode();
     program.back().wait = mask(semaphore);
   };
-  if (tiles() <= kMaxAllToAll) {
-    for (unsigned other = 1; other < tiles(); ++other) wait(kBarrier[2]);
+  if (team() <= kMaxAllToAll) {
+    for (unsigned other = 1; other < team(); ++other) wait(kBarrier[2]);
     return program;
   }
-  if (index > 0) wait(kBarrier[1]);
-  for (unsigned child = index * kTreeArity + 1;
-       child <= index * kTreeArity + kTreeArity && child < tiles(); ++child) {
+  if (self > 0) wait(kBarrier[1]);
+  for (unsigned child = self * kTreeArity + 1;
+       child <= self * kTreeArity + kTreeArity && child < team(); ++child) {
     program.emplace_back();
     program.back().words = remote_post(child, kBarrier[1]).encode();
   }
@@ -626,6 +655,7 @@ TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
       for (const Command& command : program) {
         if (phase == 0) append(command);
         out.layer_of_command[u].push_back(command.layer);
+        out.input_of_command[u].push_back(command.input);
       }
     }
   }

@@ -48,14 +48,20 @@ constexpr unsigned kStreamFree = 5;   // matrix to store
 
 class Schedule {
  public:
-  /// `page_commands`: how many commands a tile may hold at a time, 0: all.
-  explicit Schedule(std::vector<Place> places, unsigned page_commands = 0);
+  /// `team`: the tiles that are launched together and end a body together; `places` are some of
+  /// them, one behind the other. `page_commands`: how many commands a tile may hold at a time, 0:
+  /// all.
+  Schedule(const std::vector<Place>& places, std::vector<Place> team, unsigned page_commands = 0);
 
   unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
   Place place(unsigned tile) const { return tiles_[tile].place; }
 
-  /// Commands emitted from here on belong to this layer (index into CompiledModel::layers).
-  void set_layer(int layer) { layer_ = layer; }
+  /// Commands emitted from here on belong to this layer (index into CompiledModel::layers), of this
+  /// input among those that an iteration works on.
+  void set_layer(int layer, int input = 0) {
+    layer_ = layer;
+    input_ = input;
+  }
 
   template <typename Command>
   void emit(unsigned tile, spec::Unit unit, const Command& command) {
@@ -66,8 +72,10 @@ class Schedule {
 
   /// What was emitted on any tile before arrive() happens before what is emitted on any tile after
   /// the await() that follows. What stands between them is ordered by neither.
-  void arrive();
+  void arrive() { arrive(false); }
   void await();
+  /// The same for all tiles of the team, whose schedules must say so as often.
+  void meet_team();
 
   /// Ends the programs. Emits nothing after it.
   void finish();
@@ -114,6 +122,7 @@ class Schedule {
     uint16_t post = 0;
     unsigned posted = 0;  // bit v: a command of unit v takes a token of this one
     int layer = -1;
+    int input = 0;
   };
 
   struct Tile {
@@ -124,6 +133,7 @@ class Schedule {
     std::array<Clock, spec::NumUnits> known{};
     // Load commands (count) that the unit's next command must see retired: the last await().
     std::array<std::size_t, spec::NumUnits> released{};
+    std::size_t arrived = 0;  // store commands up to the last arrive()
     // tokens[u][v]: tokens of unit u taken by unit v so far, as the command index taking each.
     std::array<std::array<std::vector<std::size_t>, spec::NumUnits>, spec::NumUnits> tokens;
     // First command of every page, by unit.
@@ -133,7 +143,9 @@ class Schedule {
   void add(unsigned tile, spec::Unit unit, const spec::CommandWords& words);
   void depend(Tile& tile, unsigned unit, Command& command, unsigned on, std::size_t count);
   void nop(unsigned tile, spec::Unit unit, uint16_t wait);
-  void post_to(unsigned tile, spec::Unit unit, unsigned other, unsigned semaphore);
+  void post_to(unsigned tile, spec::Unit unit, unsigned rank, unsigned semaphore);
+  void arrive(bool team);
+  void meet(unsigned tile, Command first);
   void make_room(unsigned tile, unsigned unit);
   void turn_page(unsigned tile);
   std::size_t page_length(const Tile& tile, unsigned unit, unsigned phase) const;
@@ -158,11 +170,18 @@ class Schedule {
   std::vector<Command> release(unsigned tile) const;
   std::vector<Command> epilogue(unsigned tile, unsigned unit, const Overlap& overlap) const;
   std::size_t region_offset(unsigned tile, unsigned unit) const;
-  spec::NopCommand remote_post(unsigned other, unsigned semaphore) const;
+  spec::NopCommand remote_post(unsigned rank, unsigned semaphore) const;
+
+  /// Of the team: the place of a tile of this schedule.
+  unsigned rank(unsigned tile) const { return first_ + tile; }
+  unsigned team() const { return static_cast<unsigned>(team_.size()); }
 
   std::vector<Tile> tiles_;
+  std::vector<Place> team_;
+  unsigned first_ = 0;         // place of the first tile in it
+  bool team_barrier_ = false;  // the present one
   int layer_ = -1;
-  unsigned barrier_ = 0;  // which semaphore the next one uses
+  int input_ = 0;
   bool arrived_ = false;
   std::array<std::size_t, spec::NumUnits> page_limit_{};  // commands of a unit; 0: no pages
   unsigned phases_ = 1;

@@ -5,7 +5,7 @@
 namespace systole::compile {
 
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
-               uint8_t pad, int64_t slack, int64_t parts) {
+               uint32_t pad, int64_t slack, int64_t parts) {
   const int64_t rows = shape.y1 - shape.y0;
   const int64_t columns = shape.x1 - shape.x0;
   const int64_t pixel = shape.c1 == 0 ? image.c : shape.c1 - shape.c0;
@@ -48,29 +48,56 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
   return slab;
 }
 
-bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape) {
+namespace {
+
+/// A piece that holds some channels of its pixels only.
+bool has_some_channels(const Home& home, const Home::Piece& piece) {
+  return piece.columns() != home.columns;
+}
+
+/// Bytes of a pixel in the tile's piece.
+int64_t pixel_bytes(const Image& image, const Home::Piece& piece) {
+  return has_some_channels(*image.stored->buffer.home, piece) ? piece.columns() : image.c;
+}
+
+/// Offset of a pixel's first byte from the begin of the tile's piece.
+int64_t offset_in(const Image& image, const Home::Piece& piece, int64_t pixel) {
+  const Home& home = *image.stored->buffer.home;
+  return has_some_channels(home, piece) ? (pixel - piece.r0) * piece.columns()
+                                        : pixel * image.c - piece.r0 * home.columns;
+}
+
+}  // namespace
+
+bool is_held(unsigned tile, const Image& image, const SlabShape& shape) {
   const Buffer& buffer = image.stored->buffer;
   if (buffer.space != Buffer::Space::Home) return false;
   const Home::Piece* piece = buffer.home->of(tile);
-  if (piece == nullptr || piece->columns() != buffer.home->columns) return false;
-  const bool inside = shape.y0 >= 0 && shape.y1 <= image.h && shape.x0 == 0 &&
-                      shape.x1 == image.w && shape.c0 == 0 &&
-                      (shape.c1 == 0 || shape.c1 == image.c);
-  const int64_t line = image.w * image.c;
-  const int64_t first = (shape.n * image.h + shape.y0) * line;
-  const int64_t last = (shape.n * image.h + shape.y1) * line;
-  return inside && first >= piece->r0 * buffer.home->columns &&
-         last <= piece->r1 * buffer.home->columns;
+  if (piece == nullptr) return false;
+  const int64_t c1 = shape.c1 == 0 ? image.c : shape.c1;
+  if (has_some_channels(*buffer.home, *piece)) {
+    if (buffer.home->columns != image.c || shape.c0 < piece->c0 || c1 > piece->c1) return false;
+  }
+  const int64_t y0 = std::clamp<int64_t>(shape.y0, 0, image.h);
+  const int64_t y1 = std::clamp<int64_t>(shape.y1, y0, image.h);
+  const int64_t bytes = piece->columns() * (piece->r1 - piece->r0);
+  return offset_in(image, *piece, (shape.n * image.h + y0) * image.w) >= 0 &&
+         offset_in(image, *piece, (shape.n * image.h + y1) * image.w) <= bytes;
+}
+
+bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape) {
+  if (!is_held(tile, image, shape)) return false;
+  const int64_t channels = (shape.c1 == 0 ? image.c : shape.c1) - shape.c0;
+  return shape.y0 >= 0 && shape.y1 <= image.h && shape.x0 == 0 && shape.x1 == image.w &&
+         channels == pixel_bytes(image, *image.stored->buffer.home->of(tile));
 }
 
 Slab slab_in_place(unsigned tile, const Image& image, const SlabShape& shape) {
-  const Home& home = *image.stored->buffer.home;
-  const Home::Piece& piece = *home.of(tile);
+  const Home::Piece& piece = *image.stored->buffer.home->of(tile);
   Slab slab;
-  slab.pitch = image.w * image.c;
-  slab.address =
-      piece.address() +
-      static_cast<uint32_t>((shape.n * image.h + shape.y0) * slab.pitch - piece.r0 * home.columns);
+  slab.pitch = image.w * pixel_bytes(image, piece);
+  slab.address = piece.address() + static_cast<uint32_t>(offset_in(
+                                       image, piece, (shape.n * image.h + shape.y0) * image.w));
   return slab;
 }
 

@@ -5,7 +5,7 @@
 
 namespace systole::compile {
 
-/// A value of bytes as [N][H][W][C], dense.
+/// A value as [N][H][W][C], dense; what loads it takes bytes for channels.
 struct Image {
   const Stored* stored = nullptr;
   int64_t n = 1, h = 1, w = 1, c = 1;
@@ -27,11 +27,13 @@ struct Slab {
   int64_t pitch = 0;  // bytes from row to row
 };
 
-/// Loads a slab, padding filled with `pad`, by so many commands one after another. `slack` bytes
-/// behind it are readable.
+/// Loads a slab, padding filled with `pad` (four bytes; of bytes, one four times), by so many
+/// commands one after another. `slack` bytes behind it are readable.
 Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabShape& shape,
-               uint8_t pad, int64_t slack, int64_t parts = 1);
+               uint32_t pad, int64_t slack, int64_t parts = 1);
 
+/// Whether all that load_slab() loads lies in the tile's own piece of the image.
+bool is_held(unsigned tile, const Image& image, const SlabShape& shape);
 /// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out.
 bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape);
 /// That slab. No memory of its own.

@@ -28,6 +28,7 @@ struct ChipActivity {
     golden::Node node;
     std::array<Unit, spec::NumUnits> units;
     std::array<uint8_t, spec::NumSemaphores> semaphores{};
+    bool fault = false;  // it stands at one
   };
   /// A flit at the head of a router's input.
   struct Held {
@@ -46,6 +47,7 @@ struct ChipActivity {
     uint32_t firmware_state = 0;  // FW_STATE
     uint32_t join = 0;            // tiles still to end, as it counts
     uint32_t pending = 0;         // CORE_IRQ, of those enabled
+    uint32_t enabled = 0;         // CORE_IRQ_ENABLE: what it sleeps for
   };
 
   std::vector<Tile> tiles;

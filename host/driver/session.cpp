@@ -39,6 +39,8 @@ std::vector<uint8_t> read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+const char* name_of(const char* name) { return name == nullptr ? "unknown" : name; }
+
 void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
   if (tensor.type() != binding.type || tensor.shape() != binding.shape) {
     throw Error("wrong input", "input " + binding.name,
@@ -48,6 +50,19 @@ void check_tensor(const Tensor& tensor, const compile::Binding& binding) {
 }
 
 }  // namespace
+
+std::string RequestFailure::text() const {
+  const char* name = spec::to_string(status);
+  std::string text = "status ";
+  text += name == nullptr ? fmt::format("{}: no such status", static_cast<unsigned>(status)) : name;
+  if (status == spec::Status::Timeout && node.x != 0) {
+    text += fmt::format(", tile ({}, {}) has not ended", node.x, node.y);
+  } else if (status == spec::Status::TileFault || status == spec::Status::BadProgram) {
+    text += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", node.x, node.y,
+                        name_of(spec::to_string(unit)), pc, name_of(spec::to_string(fault)), info);
+  }
+  return text;
+}
 
 /// Offsets in host memory: rings, then the tile table and images, then the records of a batch,
 /// unless these lie in DRAM: then `inputs` counts from the model's record base.
@@ -63,8 +78,29 @@ struct Session::Layout {
     records = on_packets(at);
     inputs = model.record_base == spec::HostMemBase ? records : 0;
   }
+  /// Iterations of one request, as the programs count them when they have no pages.
+  static std::size_t iterations(const compile::CompiledModel& model, std::size_t count) {
+    return (count + model.inputs_at_once - 1) / model.inputs_at_once + model.lag;
+  }
+  /// Output records of a request that come before those of its inputs.
+  static std::size_t lead(const compile::CompiledModel& model) {
+    return std::size_t{model.lag} * model.inputs_at_once;
+  }
+  /// Records are there for whole iterations: where inputs end before, the programs work on what
+  /// lies there, and nobody reads their results.
   std::size_t outputs(const compile::CompiledModel& model, std::size_t count) const {
-    return inputs + on_packets(count * model.input_record);
+    return inputs + on_packets((count + model.inputs_at_once + lead(model)) * model.input_record);
+  }
+  /// Each request has a lead of its own.
+  std::size_t end(const compile::CompiledModel& model, std::size_t count) const {
+    const std::size_t leads = count / model.inputs_at_once + 1;
+    return outputs(model, count) +
+           aligned((count + model.inputs_at_once + leads * lead(model)) * model.output_record);
+  }
+  /// Of the output record of input `index`, in the request of number `request`.
+  std::size_t output(const compile::CompiledModel& model, std::size_t count, std::size_t request,
+                     std::size_t index) const {
+    return outputs(model, count) + (index + request * lead(model)) * model.output_record;
   }
 
   std::size_t completions = 0;
@@ -77,8 +113,7 @@ struct Session::Layout {
 std::size_t Session::host_memory_bytes(const compile::CompiledModel& model, std::size_t inputs) {
   const Layout layout(model);
   std::size_t bytes = layout.records;
-  if (layout.inputs != 0)
-    bytes = layout.outputs(model, inputs) + aligned(inputs * model.output_record);
+  if (layout.inputs != 0) bytes = layout.end(model, inputs);
   return std::max<std::size_t>(aligned(bytes), 1 << 16);
 }
 
@@ -116,10 +151,10 @@ void Session::boot() {
     state = device_.read32(io_register(SYSTOLE_IO_FW_STATE));
   } while (state == SYSTOLE_FW_STATE_NOT_BOOTED && device_.cycles() < deadline);
   if (state != SYSTOLE_FW_STATE_READY) {
-    throw Error("the firmware did not come up", options_.firmware,
-                fmt::format("ready in {} cycles", kBootCycles),
-                fmt::format("state {}, panic word 0x{:08x}", state,
-                            device_.read32(io_register(SYSTOLE_IO_FW_PANIC))));
+    throw FirmwareError("the firmware did not come up", options_.firmware,
+                        fmt::format("ready in {} cycles", kBootCycles),
+                        fmt::format("state {}, panic word 0x{:08x}", state,
+                                    device_.read32(io_register(SYSTOLE_IO_FW_PANIC))));
   }
 }
 
@@ -188,6 +223,13 @@ bool Session::completion_arrived() const {
   return completed_ != submitted_ && fetch_completion(&record);
 }
 
+std::optional<uint32_t> Session::stray_completion() const {
+  systole_completion record{};
+  if (completed_ == submitted_ || fetch_completion(&record)) return std::nullopt;
+  const uint8_t phase = completed_ / kRingEntries % 2 == 0 ? 1 : 0;
+  return record.phase == phase ? std::optional<uint32_t>(record.id) : std::nullopt;
+}
+
 RequestReport Session::complete(const std::string& what) {
   systole_completion record{};
   while (!fetch_completion(&record)) {
@@ -198,16 +240,17 @@ RequestReport Session::complete(const std::string& what) {
   if (record.status == SYSTOLE_STATUS_OK) {
     return {0, record.start, record.end, record.awake};
   }
-  const auto status = static_cast<spec::Status>(record.status);
-  std::string reason = fmt::format("status {}", spec::to_string(status));
-  if (status == spec::Status::Timeout && record.x != 0) {
-    reason += fmt::format(", tile ({}, {}) has not ended", record.x, record.y);
-  } else if (status == spec::Status::TileFault || status == spec::Status::BadProgram) {
-    reason += fmt::format(", tile ({}, {}) {} command {}: {} (0x{:x})", record.x, record.y,
-                          spec::to_string(static_cast<spec::Unit>(record.unit)), record.pc,
-                          spec::to_string(static_cast<spec::Fault>(record.fault)), record.info);
-  }
-  throw Error("the chip reports a failure", what, "", reason);
+  RequestFailure failure;
+  failure.what = what;
+  failure.status = static_cast<spec::Status>(record.status);
+  failure.node = {record.x, record.y};
+  failure.unit = static_cast<spec::Unit>(record.unit);
+  failure.pc = record.pc;
+  failure.fault = static_cast<spec::Fault>(record.fault);
+  failure.info = record.info;
+  failure.start = record.start;
+  failure.end = record.end;
+  throw RequestError(std::move(failure));
 }
 
 void Session::write_records(const std::vector<Record>& inputs, std::size_t first,
@@ -239,8 +282,9 @@ bool Session::in_host_memory() const { return model_.record_base == spec::HostMe
 std::vector<Record> Session::read_records(std::size_t count) {
   const Layout layout(model_);
   std::vector<Record> outputs(count);
-  std::size_t from = layout.outputs(model_, count);
-  for (Record& record : outputs) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Record& record = outputs[i];
+    const std::size_t from = layout.output(model_, count, i / request_inputs() + 1, i);
     for (const compile::Binding& binding : model_.outputs) {
       Tensor tensor(binding.type, binding.shape);
       std::vector<uint8_t>& bytes = tensor.bytes();
@@ -251,9 +295,14 @@ std::vector<Record> Session::read_records(std::size_t count) {
       }
       record.push_back(std::move(tensor));
     }
-    from += model_.output_record;
   }
   return outputs;
+}
+
+/// Inputs of a request: what the options say, in whole iterations.
+std::size_t Session::request_inputs() const {
+  const std::size_t at_once = model_.inputs_at_once;
+  return (options_.inputs_per_request + at_once - 1) / at_once * at_once;
 }
 
 /// Submits a Run of up to inputs_per_request of the `count` records in host memory, from record
@@ -262,15 +311,14 @@ uint32_t Session::submit_run(std::size_t next, std::size_t count) {
   const Layout layout(model_);
   systole_request request{};
   request.kind = SYSTOLE_REQUEST_KIND_RUN;
-  const auto inputs =
-      static_cast<uint32_t>(std::min<std::size_t>(options_.inputs_per_request, count - next));
-  request.inputs = inputs * model_.phases;
+  const auto inputs = static_cast<uint32_t>(std::min<std::size_t>(request_inputs(), count - next));
+  request.inputs = static_cast<uint32_t>(Layout::iterations(model_, inputs) * model_.phases);
   request.timeout = options_.timeout_cycles;
   request.param[0] = static_cast<uint32_t>(layout.inputs + next * model_.input_record);
   request.param[1] =
-      static_cast<uint32_t>(layout.outputs(model_, count) + next * model_.output_record);
-  request.step[0] = model_.input_record / model_.phases;
-  request.step[1] = model_.output_record / model_.phases;
+      static_cast<uint32_t>(layout.output(model_, count, next / request_inputs(), next));
+  request.step[0] = model_.input_record * model_.inputs_at_once / model_.phases;
+  request.step[1] = model_.output_record * model_.inputs_at_once / model_.phases;
   submit(&request);
   return inputs;
 }

@@ -18,10 +18,11 @@
 
 namespace systole {
 
-/// Bytes of a chip's memory whose last change is to be known.
+/// Bytes of a chip's memory, or whether a tile stands at a fault, whose last change is to be known.
 struct Watch {
-  bool accumulator = false;
-  golden::Node node;    // of the accumulator
+  enum class What { Memory, Accumulator, Fault };
+  What what = What::Memory;
+  golden::Node node;    // of the accumulator or the fault
   Address address = 0;  // global, or accumulator row * 16 + column
   unsigned bytes = 0;   // 0: nothing is watched
 };
@@ -52,6 +53,8 @@ struct SimulationOptions {
   // the chip's build, which the chip adds.
   std::vector<std::pair<std::string, std::string>> identity;
   Watch watch;
+  // A unit whose first wrong result is to be likened to others (golden::Mismatch::likenesses).
+  std::optional<std::pair<golden::Node, spec::Unit>> study;
   // What $test$plusargs sees, "+fault=post": chips that are broken on purpose (tests/must_fail).
   std::vector<std::string> plusargs;
 };
@@ -71,12 +74,16 @@ struct ChipFailure {
   enum class Kind {
     Mismatch,   // a command differs from the functional model's
     Assertion,  // of the RTL
-    Hang        // nothing has happened for the watchdog's time
+    Hang,       // nothing has happened, or no command has ended, for the watchdog's time
+    Refusal,    // the chip refused a read or a write of the host, or its counters do not add up
+    Request,    // a completion says that a request failed (Session)
+    Boot        // the firmware did not come up (Session)
   };
   Kind kind = Kind::Mismatch;
   uint64_t cycle =
       0;  // of the difference, of the assertion; of a hang, the last in which anything happened
-  std::string text;  // the assertion's name and instance, or who waits for what
+  std::string text;   // the assertion's name and instance, or who waits for what
+  bool busy = false;  // of a hang: there is traffic, but no command ends
 };
 
 class SimulatedChip : public Device {
@@ -95,6 +102,9 @@ class SimulatedChip : public Device {
   virtual const std::optional<ChipFailure>& failure() const = 0;
   /// The last cycle in which the watched bytes changed; nullopt when they have not.
   virtual std::optional<uint64_t> watched_change() const = 0;
+  /// What the functional model thinks of the command that a unit retires next; nullopt without
+  /// lockstep.
+  virtual std::optional<golden::Opinion> opinion(golden::Node node, spec::Unit unit) const = 0;
   virtual uint64_t lockstep_commands() const = 0;
   virtual uint64_t lockstep_bytes() const = 0;
 
@@ -123,11 +133,17 @@ class SimulatedChip : public Device {
 std::unique_ptr<SimulatedChip> load_simulated_chip(const ChipConfig& config,
                                                    const SimulationOptions& options);
 
+/// The build ID of that library: the same sources and compiler give the same. A checkpoint belongs
+/// to one (SimulationOptions::resume). Throws Error as load_simulated_chip() does.
+std::string chip_build_id(const ChipConfig& config);
+
 /// A library made from other headers has another number (`systole_chip_interface`), and is not
 /// used: sim/sim.mk sums the headers up.
 using ChipInterface = std::size_t (*)();
 
 /// What a configuration's library exports as `systole_create_chip`; throws Error.
 using CreateChip = SimulatedChip* (*)(const SimulationOptions& options);
+/// And as `systole_chip_build_id`.
+using ChipBuildId = const char* (*)();
 
 }  // namespace systole

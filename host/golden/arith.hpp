@@ -104,14 +104,28 @@ inline int32_t add_unfused(int32_t a, int32_t b, graph::QuantParams pa, graph::Q
   return quantize(sum, y.scale, y.zero_point, clamp);
 }
 
+// Mul, all of one type: sat(rne((a * b) * ((sa * sb) / sy) + zy)), a and b without their zero
+// points (the product is exact), the offset added in binary32. Measured: QLinearMul. Of mixed
+// types, or with an activation that the output's range does not imply, ONNX Runtime dequantizes,
+// multiplies and quantizes (binary32::mul() of dequantize(), then quantize()). Measured.
+inline float multiply_ratio(graph::QuantParams a, graph::QuantParams b, graph::QuantParams y) {
+  return quotient(binary32::mul(a.scale, b.scale), y.scale);
+}
+inline int32_t multiply(int32_t a, int32_t b, float ratio, int32_t zero_point, graph::Clamp clamp) {
+  const float product = binary32::mul(binary32::from_int(a), binary32::from_int(b));
+  const float scaled = binary32::mul(product, ratio);
+  return saturate(binary32::add(scaled, binary32::from_int(zero_point)), 0, clamp);
+}
+
 // AveragePool: `sum` is the binary32 sum of the dequantized elements of the window, added in window
 // order (rows, then columns; padding skipped), starting at the first. Then /n, /sy, +zy, rne.
 // Measured. BeforeOffset (the float kernel, where the fused one does not apply): /n, then
 // QuantizeLinear; the float kernel adds in an order of its own, so the last bit of its sum may
 // differ.
+inline float average(float sum, int64_t count) { return quotient(sum, static_cast<float>(count)); }
 inline int32_t average_pool(float sum, int64_t count, graph::QuantParams y,
                             graph::Rounding rounding, graph::Clamp clamp) {
-  const float mean = quotient(sum, static_cast<float>(count));
+  const float mean = average(sum, count);
   if (rounding == graph::Rounding::BeforeOffset) {
     return quantize(mean, y.scale, y.zero_point, clamp);
   }

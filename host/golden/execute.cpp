@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "host/golden/binary32.hpp"
+#include "host/golden/functions.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
 
 namespace systole::golden {
@@ -286,15 +287,27 @@ Fault check_operand(Vtype type, const Extent& extent, uint32_t base, unsigned la
   return extent.inside(base, bytes, ScratchpadBytes) ? kNoFault : operand_fault(word);
 }
 
-Fault check_vector(const VectorCommand& c) {
+/// Move keeps the 32 bits of a: nothing else is done to them, and their type stays.
+bool check_move(const VectorCommand& c) {
+  const bool integers = c.a_type == Vtype::S32 || c.a_type == Vtype::Acc;
+  return c.act == Vact::None && c.reduce == Vreduce::None &&
+         ((integers && c.d_type == Vtype::S32) ||
+          (c.a_type == Vtype::F32 && c.d_type == Vtype::F32));
+}
+
+bool check_types(const VectorCommand& c) {
   const bool two_operands = c.op == Vop::Max || c.op == Vop::Min;
-  const bool d_ok = c.d_type >= Vtype::S8 && c.d_type <= Vtype::F32;
-  if (c.a_type < Vtype::S8 || c.a_type > Vtype::Acc || c.b_type > Vtype::F32 || !d_ok ||
-      c.op > Vop::Min || c.act > Vact::Clip || c.reduce > Vreduce::Max ||
-      (c.act == Vact::Clip && c.op != Vop::Mul) || (two_operands && c.b_type == Vtype::None) ||
-      (!two_operands && c.op != Vop::Fma && c.b_type != Vtype::None)) {
-    return operand_fault(4);
-  }
+  const bool has_b = c.b_type != Vtype::None;
+  if (c.a_type < Vtype::S8 || c.a_type > Vtype::Acc || c.b_type > Vtype::F32) return false;
+  if (c.d_type < Vtype::S8 || c.d_type > Vtype::F32) return false;
+  if (c.op > Vop::Move || c.act > Vact::Rsqrt || c.reduce > Vreduce::Max) return false;
+  if (c.act == Vact::Clip && c.op != Vop::Mul) return false;
+  if (two_operands ? !has_b : has_b && c.op != Vop::Fma) return false;
+  return c.op != Vop::Move || check_move(c);
+}
+
+Fault check_vector(const VectorCommand& c) {
+  if (!check_types(c)) return operand_fault(4);
   if (c.lanes < 1 || c.lanes > kLanes || c.lanes_last < 1 || c.lanes_last > kLanes)
     return operand_fault(5);
   if (c.count0 == 0 || c.count1 == 0) return operand_fault(10);
@@ -338,7 +351,12 @@ Fault check_vector(const VectorCommand& c) {
 
 using Lanes = std::array<float, kLanes>;
 
-Lanes held(const Scratchpad& scratchpad, bool vector, uint32_t word, int64_t i3) {
+/// fma's s, t and c (here k) in a block.
+struct Held {
+  Lanes s, t, k;
+};
+
+Lanes scalar_or_vector(const Scratchpad& scratchpad, bool vector, uint32_t word, int64_t i3) {
   Lanes lanes;
   if (vector) {
     std::memcpy(lanes.data(), scratchpad.data() + word + 64 * i3, 64);
@@ -348,22 +366,33 @@ Lanes held(const Scratchpad& scratchpad, bool vector, uint32_t word, int64_t i3)
   return lanes;
 }
 
+Held read_held(const Scratchpad& scratchpad, const VectorCommand& c, int64_t i3) {
+  return {scalar_or_vector(scratchpad, c.s_vector, c.s, i3),
+          scalar_or_vector(scratchpad, c.t_vector, c.t, i3),
+          scalar_or_vector(scratchpad, c.c_vector, c.c, i3)};
+}
+
+/// The 32 bits of lane l at byte address, or accumulator row, `at`.
+uint32_t word_of(const TileMemory& tile, Vtype type, int64_t at, unsigned l) {
+  if (type == Vtype::Acc) {
+    return static_cast<uint32_t>(tile.accumulators[static_cast<std::size_t>(at)][l]);
+  }
+  uint32_t word;
+  std::memcpy(&word, tile.scratchpad.data() + at + l * 4, 4);
+  return word;
+}
+
 /// Reads `lanes` elements at byte address (or accumulator row) `at` as binary32, zero-point taken
 /// off.
 Lanes operand(const TileMemory& tile, Vtype type, int64_t at, unsigned lanes, int32_t zero_point) {
   Lanes out{};
   for (unsigned l = 0; l < lanes; ++l) {
-    if (type == Vtype::Acc) {
-      out[l] = binary32::from_int(tile.accumulators[static_cast<std::size_t>(at)][l]);
-      continue;
-    }
-    const uint8_t* byte = tile.scratchpad.data() + at + l * element_bytes(type);
     if (is_byte(type)) {
-      out[l] = binary32::from_int(extend(*byte, type == Vtype::S8) - zero_point);
+      const uint8_t byte = tile.scratchpad[static_cast<std::size_t>(at) + l];
+      out[l] = binary32::from_int(extend(byte, type == Vtype::S8) - zero_point);
       continue;
     }
-    uint32_t word;
-    std::memcpy(&word, byte, 4);
+    const uint32_t word = word_of(tile, type, at, l);
     out[l] = type == Vtype::F32 ? binary32::from_bits(word)
                                 : binary32::from_int(static_cast<int32_t>(word));
   }
@@ -386,9 +415,43 @@ float operate(const VectorCommand& c, float a, float b, float s, float t, float 
 }
 
 float activate(const VectorCommand& c, float v, float t, float k) {
-  if (c.act == Vact::Relu) return binary32::max(v, 0.0f);
-  if (c.act == Vact::Clip) return binary32::min(binary32::max(v, t), k);
-  return v;
+  switch (c.act) {
+    case Vact::Relu:
+      return binary32::max(v, 0.0f);
+    case Vact::Clip:
+      return binary32::min(binary32::max(v, t), k);
+    case Vact::Exp2:
+      return binary32::exp2(v);
+    case Vact::Recip:
+      return binary32::recip(v);
+    case Vact::Rsqrt:
+      return binary32::rsqrt(v);
+    default:
+      return v;
+  }
+}
+
+/// One group: reduce(act(op(a, b))) over the window.
+Lanes compute(const TileMemory& tile, const VectorCommand& c, int64_t a, int64_t b, unsigned lanes,
+              const Held& held) {
+  Lanes second{}, result{};
+  if (c.b_type != Vtype::None) second = operand(tile, c.b_type, b, lanes, c.b_zp);
+  bool first = true;
+  for (int64_t w1 = 0; w1 < c.wcount1; ++w1) {
+    for (int64_t w0 = 0; w0 < c.wcount0; ++w0) {
+      const Lanes x =
+          operand(tile, c.a_type, a + w1 * c.a_wstride1 + w0 * c.a_wstride0, lanes, c.a_zp);
+      for (unsigned l = 0; l < lanes; ++l) {
+        const float raw = operate(c, x[l], second[l], held.s[l], held.t[l], held.k[l]);
+        const float v = activate(c, raw, held.t[l], held.k[l]);
+        result[l] = first                      ? v
+                    : c.reduce == Vreduce::Sum ? binary32::add(result[l], v)
+                                               : binary32::max(result[l], v);
+      }
+      first = false;
+    }
+  }
+  return result;
 }
 
 void write_result(TileMemory& tile, const VectorCommand& c, int64_t at, unsigned lanes,
@@ -406,15 +469,20 @@ void write_result(TileMemory& tile, const VectorCommand& c, int64_t at, unsigned
   }
 }
 
+/// One group of a Move.
+void move(TileMemory& tile, const VectorCommand& c, int64_t from, int64_t to, unsigned lanes) {
+  std::array<uint32_t, kLanes> words;
+  for (unsigned l = 0; l < lanes; ++l) words[l] = word_of(tile, c.a_type, from, l);
+  std::memcpy(tile.scratchpad.data() + to, words.data(), std::size_t{lanes} * 4);
+}
+
 Fault vector(Machine& machine, Node node, const VectorCommand& c, WriteSet* written) {
   if (const Fault fault = check_vector(c); fault) return fault;
   TileMemory& tile = machine.tile(node);
   const int64_t counts[4] = {c.count0, c.count1, c.count2, c.count3};
   int64_t i[4];
   for (i[3] = 0; i[3] < counts[3]; ++i[3]) {
-    const Lanes s = held(tile.scratchpad, c.s_vector, c.s, i[3]);
-    const Lanes t = held(tile.scratchpad, c.t_vector, c.t, i[3]);
-    const Lanes k = held(tile.scratchpad, c.c_vector, c.c, i[3]);
+    const Held held = read_held(tile.scratchpad, c, i[3]);
     for (i[2] = 0; i[2] < counts[2]; ++i[2]) {
       for (i[1] = 0; i[1] < counts[1]; ++i[1]) {
         for (i[0] = 0; i[0] < counts[0]; ++i[0]) {
@@ -425,25 +493,11 @@ Fault vector(Machine& machine, Node node, const VectorCommand& c, WriteSet* writ
                             i[1] * c.b_stride1 + i[0] * c.b_stride0;
           const int64_t d = int64_t{c.d_base} + i[3] * c.d_stride3 + i[2] * c.d_stride2 +
                             i[1] * c.d_stride1 + i[0] * c.d_stride0;
-          Lanes second{};
-          if (c.b_type != Vtype::None) second = operand(tile, c.b_type, b, lanes, c.b_zp);
-          Lanes result{};
-          bool first = true;
-          for (int64_t w1 = 0; w1 < c.wcount1; ++w1) {
-            for (int64_t w0 = 0; w0 < c.wcount0; ++w0) {
-              const Lanes x =
-                  operand(tile, c.a_type, a + w1 * c.a_wstride1 + w0 * c.a_wstride0, lanes, c.a_zp);
-              for (unsigned l = 0; l < lanes; ++l) {
-                const float v =
-                    activate(c, operate(c, x[l], second[l], s[l], t[l], k[l]), t[l], k[l]);
-                result[l] = first                      ? v
-                            : c.reduce == Vreduce::Sum ? binary32::add(result[l], v)
-                                                       : binary32::max(result[l], v);
-              }
-              first = false;
-            }
+          if (c.op == Vop::Move) {
+            move(tile, c, a, d, lanes);
+          } else {
+            write_result(tile, c, d, lanes, compute(tile, c, a, b, lanes, held));
           }
-          write_result(tile, c, d, lanes, result);
           add_range(written, WrittenRange::Space::Global,
                     scratchpad_address(node, static_cast<uint32_t>(d)),
                     std::size_t{lanes} * element_bytes(c.d_type));

@@ -70,9 +70,9 @@ Step& FunctionalModel::look_ahead(Node node, spec::Unit unit, std::size_t index)
   return u.ahead[index];
 }
 
-Fault FunctionalModel::check_windows(Node node, const Step& step) {
+Fault FunctionalModel::check_windows(Node node, const Step& step) const {
   const auto check = [&](const auto& c, bool write) -> Fault {
-    const Windows& windows = tile(node).windows;
+    const Windows& windows = tiles_.at({node.x, node.y}).windows;
     for (int64_t i1 = 0; i1 < c.count1; ++i1) {
       for (int64_t i0 = 0; i0 < c.count0; ++i0) {
         const auto address =
@@ -103,6 +103,14 @@ Executed FunctionalModel::perform(Node node, spec::Unit unit, const Step& step,
   if (!found) found = execute(machine_, node, step.words, &executed.written);
   if (found) fault = TileFault{node, unit, step.pc, found};
   return executed;
+}
+
+Opinion FunctionalModel::opinion(Node node, spec::Unit unit) const {
+  FunctionalModel copy = *this;
+  const Step step = copy.peek(node, unit);
+  std::optional<TileFault> fault;
+  copy.perform(node, unit, step, fault);
+  return {step, fault ? fault->fault : Fault{}};
 }
 
 // ------------------------------------------------------------------------------------------- alone

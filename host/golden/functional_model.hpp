@@ -38,6 +38,12 @@ struct TileFault {
   Fault fault;
 };
 
+/// What the model would do with a command: run it, or refuse it.
+struct Opinion {
+  Step step;
+  Fault fault;
+};
+
 /// Global addresses that a tile may reach: granules, as in the WINDOW registers.
 struct Windows {
   uint32_t perm = 0;
@@ -76,6 +82,8 @@ class FunctionalModel {
   std::optional<Executed> retire(Node node, spec::Unit unit, std::optional<TileFault>& fault);
   /// The command that the unit retires next.
   const Step& peek(Node node, spec::Unit unit) { return look_ahead(node, unit, 0); }
+  /// What would become of that command now; nothing changes.
+  Opinion opinion(Node node, spec::Unit unit) const;
   /// A post that travelled with a store's last write from `source` took effect at `destination`:
   /// that store takes effect now, and its retirement will be none. Nullopt when no store of
   /// `source` posts there.
@@ -117,7 +125,7 @@ class FunctionalModel {
   Tile& tile(Node node) { return tiles_[{node.x, node.y}]; }
   Step& look_ahead(Node node, spec::Unit unit, std::size_t index);
   Executed perform(Node node, spec::Unit unit, const Step& step, std::optional<TileFault>& fault);
-  Fault check_windows(Node node, const Step& step);
+  Fault check_windows(Node node, const Step& step) const;
   bool ready(const Tile& tile, const Step& step) const;
   void take(Tile& tile, const Step& step);
   std::optional<TileFault> post(Node node, spec::Unit unit, const Step& step);

@@ -7,6 +7,7 @@
 
 #include "host/command/error.hpp"
 #include "host/golden/arith.hpp"
+#include "host/golden/real.hpp"
 #include "host/graph/shapes.hpp"
 
 namespace systole::golden {
@@ -202,26 +203,13 @@ class Executor {
   void run(const graph::QAdd& op, const Node& node, Tensor& output) const {
     const auto a = integers(input(node, 0));
     const auto b = integers(input(node, 1));
-    const Shape& shape = output.shape();
-    const auto a_strides = graph::broadcast_strides(input(node, 0).shape(), shape);
-    const auto b_strides = graph::broadcast_strides(input(node, 1).shape(), shape);
     const AddCoefficients k = add_coefficients(op.a, op.b, op.y);
-    for (int64_t i = 0; i < output.size(); ++i) {
-      int64_t at_a = 0;
-      int64_t at_b = 0;
-      int64_t rest = i;
-      for (size_t d = shape.size(); d-- > 0;) {
-        at_a += rest % shape[d] * a_strides[d];
-        at_b += rest % shape[d] * b_strides[d];
-        rest /= shape[d];
-      }
-      const int32_t left = a[static_cast<size_t>(at_a)];
-      const int32_t right = b[static_cast<size_t>(at_b)];
+    for_each_pair(node, output.shape(), [&](int64_t i, size_t at_a, size_t at_b) {
       put(output, i,
           op.rounding == graph::Rounding::AfterOffset
-              ? golden::add(left, right, k, op.clamp)
-              : add_unfused(left, right, op.a, op.b, op.y, op.clamp));
-    }
+              ? golden::add(a[at_a], b[at_b], k, op.clamp)
+              : add_unfused(a[at_a], b[at_b], op.a, op.b, op.y, op.clamp));
+    });
   }
 
   // Calls visit(output index, n * C + c, oh, ow) for every output of a pool.
@@ -250,7 +238,170 @@ class Executor {
     }
   }
 
+  // Elements as binary32: those of an f32 tensor, or dequantized.
+  std::vector<float> reals(const Node& node, size_t i, graph::QuantParams params) const {
+    const Tensor& tensor = input(node, i);
+    if (tensor.type() == DataType::F32) {
+      return {tensor.data<float>(), tensor.data<float>() + tensor.size()};
+    }
+    std::vector<float> result;
+    for (const int32_t q : integers(tensor)) {
+      result.push_back(dequantize(q, params.scale, params.zero_point));
+    }
+    return result;
+  }
+
+  // Element i of an output of any type.
+  static void put_real(Tensor& output, int64_t i, float value, graph::QuantParams y,
+                       graph::Clamp clamp) {
+    if (output.type() == DataType::F32) {
+      output.data<float>()[i] = value;
+    } else {
+      put(output, i, quantize(value, y.scale, y.zero_point, clamp));
+    }
+  }
+
+  static float apply(const graph::Unary& op, float x) {
+    switch (op.function) {
+      case graph::Function::Clip:
+        return clip(x, op.alpha, op.beta);
+      case graph::Function::LeakyRelu:
+        return leaky_relu(x, op.alpha);
+      case graph::Function::HardSigmoid:
+        return hard_sigmoid(x, op.alpha, op.beta);
+      case graph::Function::HardSwish:
+        return hard_swish(x);
+      case graph::Function::Sigmoid:
+        return sigmoid(x);
+      default:
+        return golden::tanh(x);
+    }
+  }
+
+  void run(const graph::Unary& op, const Node& node, Tensor& output) const {
+    const auto x = reals(node, 0, op.x);
+    for (int64_t i = 0; i < output.size(); ++i) {
+      put_real(output, i, apply(op, x[static_cast<size_t>(i)]), op.y, op.clamp);
+    }
+  }
+
+  static float apply(graph::BinaryFunction function, float a, float b) {
+    switch (function) {
+      case graph::BinaryFunction::Add:
+        return binary32::add(a, b);
+      case graph::BinaryFunction::Sub:
+        return subtract(a, b);
+      case graph::BinaryFunction::Mul:
+        return binary32::mul(a, b);
+      default:
+        return divide(a, b);
+    }
+  }
+
+  // Calls visit(output index, index in a, index in b) for every output of a broadcast operator.
+  template <typename Visit>
+  void for_each_pair(const Node& node, const Shape& shape, Visit visit) const {
+    const auto a_strides = graph::broadcast_strides(input(node, 0).shape(), shape);
+    const auto b_strides = graph::broadcast_strides(input(node, 1).shape(), shape);
+    for (int64_t i = 0; i < element_count(shape); ++i) {
+      int64_t at_a = 0;
+      int64_t at_b = 0;
+      int64_t rest = i;
+      for (size_t d = shape.size(); d-- > 0;) {
+        at_a += rest % shape[d] * a_strides[d];
+        at_b += rest % shape[d] * b_strides[d];
+        rest /= shape[d];
+      }
+      visit(i, static_cast<size_t>(at_a), static_cast<size_t>(at_b));
+    }
+  }
+
+  void run(const graph::Binary& op, const Node& node, Tensor& output) const {
+    if (op.wraps) return wrap_codes(op, node, output);
+    if (op.rounding == graph::Rounding::AfterOffset) return multiply_codes(op, node, output);
+    const auto a = reals(node, 0, op.a);
+    const auto b = reals(node, 1, op.b);
+    for_each_pair(node, output.shape(), [&](int64_t i, size_t at_a, size_t at_b) {
+      put_real(output, i, apply(op.function, a[at_a], b[at_b]), op.y, op.clamp);
+    });
+  }
+
+  void multiply_codes(const graph::Binary& op, const Node& node, Tensor& output) const {
+    const auto a = integers(input(node, 0));
+    const auto b = integers(input(node, 1));
+    const float ratio = multiply_ratio(op.a, op.b, op.y);
+    for_each_pair(node, output.shape(), [&](int64_t i, size_t at_a, size_t at_b) {
+      put(output, i,
+          golden::multiply(a[at_a] - op.a.zero_point, b[at_b] - op.b.zero_point, ratio,
+                           op.y.zero_point, op.clamp));
+    });
+  }
+
+  // Division towards zero; by zero it gives 0.
+  static int32_t whole(graph::BinaryFunction function, int32_t a, int32_t b) {
+    switch (function) {
+      case graph::BinaryFunction::Add:
+        return a + b;
+      case graph::BinaryFunction::Sub:
+        return a - b;
+      case graph::BinaryFunction::Mul:
+        return a * b;
+      default:
+        return b == 0 ? 0 : a / b;
+    }
+  }
+
+  void wrap_codes(const graph::Binary& op, const Node& node, Tensor& output) const {
+    const auto a = integers(input(node, 0));
+    const auto b = integers(input(node, 1));
+    for_each_pair(node, output.shape(), [&](int64_t i, size_t at_a, size_t at_b) {
+      put(output, i, whole(op.function, a[at_a], b[at_b]));
+    });
+  }
+
+  // Calls visit(row, its elements) for every row of [R, N].
+  template <typename Visit>
+  void for_each_row(const Node& node, graph::QuantParams x, Visit visit) const {
+    const auto elements = reals(node, 0, x);
+    const auto width = static_cast<std::ptrdiff_t>(input(node, 0).shape()[1]);
+    int64_t row = 0;
+    for (auto at = elements.begin(); at != elements.end(); at += width) {
+      visit(row++, std::vector<float>(at, at + width));
+    }
+  }
+
+  void run(const graph::Softmax& op, const Node& node, Tensor& output) const {
+    const bool quantized = input(node, 0).type() != DataType::F32;
+    const graph::QuantParams codes{1.0f, op.x.zero_point};
+    const float scale = softmax_scale(quantized ? op.x.scale : 1.0f);
+    for_each_row(node, codes, [&](int64_t row, const std::vector<float>& x) {
+      const auto y = softmax(x, scale);
+      for (size_t i = 0; i < y.size(); ++i) {
+        const auto at = row * static_cast<int64_t>(y.size()) + static_cast<int64_t>(i);
+        put_real(output, at, y[i], op.y, op.clamp);
+      }
+    });
+  }
+
+  void run(const graph::RowMean& op, const Node& node, Tensor& output) const {
+    for_each_row(node, op.x, [&](int64_t row, const std::vector<float>& x) {
+      put_real(output, row, row_mean(x), op.y, op.clamp);
+    });
+  }
+
+  void max_pool_reals(const graph::QMaxPool& op, const Node& node, Tensor& output) const {
+    const auto* x = input(node, 0).data<float>();
+    const Shape& shape = input(node, 0).shape();
+    for_each_output(output.shape(), [&](int64_t i, int64_t plane, int64_t oh, int64_t ow) {
+      float best = -std::numeric_limits<float>::infinity();
+      for_each_in_window(op.window, shape, plane, oh, ow,
+                         [&](int64_t at) { best = binary32::max(best, x[at]); });
+      output.data<float>()[i] = best;
+    });
+  }
+
   void run(const graph::QMaxPool& op, const Node& node, Tensor& output) const {
+    if (output.type() == DataType::F32) return max_pool_reals(op, node, output);
     const auto x = integers(input(node, 0));
     const Shape& shape = input(node, 0).shape();
     const int32_t lowest = output.type() == DataType::S8 ? -128 : 0;
@@ -263,17 +414,24 @@ class Executor {
   }
 
   void run(const graph::QAveragePool& op, const Node& node, Tensor& output) const {
-    const auto x = integers(input(node, 0));
+    const auto x = reals(node, 0, op.x);
     const Shape& shape = input(node, 0).shape();
     for_each_output(output.shape(), [&](int64_t i, int64_t plane, int64_t oh, int64_t ow) {
       float sum = -0.0f;  // neutral: the first element stays as it is
+      int64_t inside = 0;
       for_each_in_window(op.window, shape, plane, oh, ow, [&](int64_t at) {
-        sum =
-            binary32::add(sum, dequantize(x[static_cast<size_t>(at)], op.x.scale, op.x.zero_point));
+        sum = binary32::add(sum, x[static_cast<size_t>(at)]);
+        ++inside;
       });
+      // Padding counts as +0.
+      if (inside < op.window.kernel[0] * op.window.kernel[1]) sum = binary32::add(sum, 0.0f);
       const int64_t count =
-          graph::average_divisor(op.window, op.count_include_pad, shape[2], shape[3], oh, ow);
-      put(output, i, average_pool(sum, count, op.y, op.rounding, op.clamp));
+          graph::average_divisor(op.window, op.counted, shape[2], shape[3], oh, ow);
+      if (output.type() == DataType::F32) {
+        output.data<float>()[i] = average(sum, count);
+      } else {
+        put(output, i, average_pool(sum, count, op.y, op.rounding, op.clamp));
+      }
     });
   }
 

@@ -4,14 +4,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <utility>
 
 #include "host/command/disassemble.hpp"
 #include "host/command/error.hpp"
+#include "host/command/loop_nest.hpp"
+#include "host/golden/likeness.hpp"
 
 namespace systole::golden {
 namespace {
 
-constexpr std::size_t kNear = 8;  // elements shown on either side of a wrong one
+constexpr std::size_t kNear = 8;      // elements shown on either side of a wrong one
+constexpr std::size_t kTelling = 4;   // bytes that are enough to find where they came from
+constexpr Address kNearby = 1 << 16;  // how far from where they should have come
 
 bool accumulates(const Step& step) {
   return step.header.opcode == spec::Opcode::Matmul &&
@@ -60,6 +66,8 @@ const char* to_string(Mismatch::Kind kind) {
       return "the functional model refuses this command";
     case Mismatch::Kind::Image:
       return "the program in the scratchpad is not the one that was loaded";
+    case Mismatch::Kind::HostWrite:
+      return "a write of the host has arrived wrong";
   }
   return "";
 }
@@ -96,10 +104,11 @@ LockstepJudge::LockstepJudge(const ChipConfig& config, std::size_t host_memory_b
                              const ChipState& chip)
     : model_(config, host_memory_bytes), chip_(chip) {}
 
-void LockstepJudge::host_wrote(Address address, const void* data, std::size_t bytes) {
+void LockstepJudge::host_wrote(Address address, const void* data, std::size_t bytes,
+                               uint64_t cycle) {
   if (address < spec::IoRegsBase || address >= spec::IoRegsBase + spec::IoRegsBytes) {
-    model_.machine().write(address, data,
-                           bytes);  // registers and core RAM are none of the model's memories
+    // Registers and core RAM are none of the model's memories.
+    if (model_.machine().write(address, data, bytes)) judge_host_write(address, bytes, cycle);
     return;
   }
   for (std::size_t i = 0; i + 4 <= bytes; i += 4) {
@@ -113,6 +122,20 @@ void LockstepJudge::host_wrote(Address address, const void* data, std::size_t by
     // Now: a request that launches nothing completes, and its entry is used again, unseen.
     while (const auto request = ring_.next(model_.machine())) announced_.push_back(*request);
   }
+}
+
+/// Of DRAM: nothing else has written there meanwhile.
+void LockstepJudge::judge_host_write(Address address, std::size_t bytes, uint64_t cycle) {
+  if (mismatch_ || address < spec::DramBase || in_scratchpad(address)) return;
+  Executed write;
+  write.written = {{WrittenRange::Space::Global, address, bytes}};
+  Mismatch found;
+  compare_range(write, write.written[0], 0, found);
+  if (found.wrong_elements == 0) return;
+  found.kind = Mismatch::Kind::HostWrite;
+  found.cycle = cycle;
+  found.elements = bytes;
+  mismatch_ = found;
 }
 
 /// Takes announced requests up to the next Run, which becomes the current one.
@@ -162,6 +185,7 @@ void LockstepJudge::check_image(const TileEntry& entry, uint64_t cycle) {
 
 void LockstepJudge::retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cycle) {
   if (mismatch_) return;
+  look_before(node, unit);
   std::optional<TileFault> fault;
   const auto executed = model_.retire(node, unit, fault);
   if (!executed) {
@@ -170,6 +194,7 @@ void LockstepJudge::retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cy
   } else if (executed->step.pc != pc) {
     report(Mismatch::Kind::ControlFlow, node, unit, executed->step, cycle,
            fmt::format("the chip retired {}", pc));
+    mismatch_->retired = pc;
   } else if (fault) {
     report(*fault, cycle);
   } else {
@@ -179,6 +204,7 @@ void LockstepJudge::retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cy
 
 void LockstepJudge::post_taken(Node source, Node destination, bool with_write, uint64_t cycle) {
   if (mismatch_ || !with_write) return;
+  look_before(source, spec::Unit::Store);
   std::optional<TileFault> fault;
   const auto executed = model_.post_taken(source, destination, fault);
   if (!executed) {
@@ -192,8 +218,26 @@ void LockstepJudge::post_taken(Node source, Node destination, bool with_write, u
   }
 }
 
+void LockstepJudge::look_before(Node node, spec::Unit unit) {
+  if (!studied_ || !(node == studied_->node) || unit != studied_->unit) return;
+  const Step& step = model_.peek(node, unit);
+  if (step.is_internal()) return;
+  studied_->previous = studied_->present;
+  studied_->present = step.words;
+  const TileMemory& tile = model_.machine().tile(node);
+  if (accumulates(step) && studied_->previous) {
+    studied_->chain.push_back(*studied_->previous);
+    studied_->before.scratchpad = tile.scratchpad;
+  } else {
+    studied_->chain.clear();
+    studied_->before = tile;
+  }
+}
+
 void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   if (!executed.step.is_internal()) ++commands_;
+  all_expected_.clear();
+  all_got_.clear();
   Mismatch found;
   found.element_bytes = written_element_bytes(executed.step);
   uint64_t elements = 0;
@@ -214,7 +258,50 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   found.elements = elements;
   found.note = scratchpad_difference(executed.node);
   found.operand = difference_outside(executed);
+  find_source(executed, found);
+  look_behind(executed, found);
   mismatch_ = found;
+}
+
+void LockstepJudge::look_behind(const Executed& executed, Mismatch& found) {
+  if (!studied_ || !(executed.node == studied_->node) || executed.unit != studied_->unit) return;
+  Likenesses result =
+      likenesses(model_.machine(), {executed.node, executed.step.words, studied_->previous,
+                                    studied_->chain, studied_->before, executed.written,
+                                    all_expected_, all_got_, found.element_bytes});
+  found.as_if = std::move(result.as_if);
+  found.common = std::move(result.common);
+}
+
+/// Whether a Load's source was right, when it brought something wrong.
+void LockstepJudge::find_source(const Executed& executed, Mismatch& found) {
+  const auto address = source_of(executed.step.words, found.element);
+  if (!address) return;
+  Mismatch::Source source;
+  source.address = *address;
+  model_.machine().read(*address, &source.expected, 1);
+  read_chip(chip_, *address, &source.got, 1);
+  found.source = source;
+  if (source.expected == source.got) found.source->brought = find_brought(found);
+}
+
+/// Bytes from the first wrong one on, somewhere near their source.
+std::optional<Address> LockstepJudge::find_brought(const Mismatch& found) const {
+  std::vector<uint8_t> bytes;
+  for (std::size_t i = found.element - found.near_first; i < found.near.size(); ++i)
+    bytes.push_back(static_cast<uint8_t>(found.near[i].got));
+  const bool telling =
+      std::adjacent_find(bytes.begin(), bytes.end(), std::not_equal_to<>()) != bytes.end();
+  if (bytes.size() < kTelling || !telling) return std::nullopt;
+  const Address from = found.source->address - std::min(found.source->address, kNearby);
+  for (Address distance = 1; distance < kNearby; ++distance) {
+    for (const Address at : {found.source->address + distance, found.source->address - distance}) {
+      std::vector<uint8_t> there(bytes.size());
+      if (at < from || !model_.machine().read(at, there.data(), there.size())) continue;
+      if (there == bytes) return at;
+    }
+  }
+  return std::nullopt;
 }
 
 /// Where the tile's scratchpad differs from the model's: an operand that was wrong, or not there
@@ -269,6 +356,10 @@ void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& 
     read_chip(chip_, range.address, got_.data(), bytes);
   }
   bytes_ += bytes;
+  if (studied_) {
+    all_expected_.insert(all_expected_.end(), expected_.begin(), expected_.end());
+    all_got_.insert(all_got_.end(), got_.begin(), got_.end());
+  }
   if (std::memcmp(expected_.data(), got_.data(), bytes) == 0) return;
 
   const unsigned size = found.element_bytes;
@@ -282,6 +373,7 @@ void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& 
   for (std::size_t i = 0; i < count; ++i) {
     const Mismatch::Near pair = element(i);
     if (pair.expected == pair.got) continue;
+    found.wrong.push_back(first_element + i);
     if (found.wrong_elements++ > 0) continue;
     found.accumulator = accumulator;
     found.address = accumulator ? range.address * kLanes + i : range.address + i * size;

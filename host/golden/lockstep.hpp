@@ -36,7 +36,8 @@ struct Mismatch {
     Value,        // a command wrote another value
     ControlFlow,  // a unit retired another command than its program says, or one too many
     Fault,        // the functional model refuses a command that the chip ran
-    Image         // a program in the scratchpad is not what was loaded
+    Image,        // a program in the scratchpad is not what was loaded
+    HostWrite     // the chip's memory does not hold what the host has written; no unit's command
   };
   Kind kind = Kind::Value;
   uint64_t cycle = 0;
@@ -59,6 +60,20 @@ struct Mismatch {
   uint64_t near_first = 0;
   uint64_t wrong_elements = 0;  // of this command
   uint64_t elements = 0;        // that this command wrote
+  /// All wrong elements, numbered like `element`.
+  std::vector<uint64_t> wrong;
+  /// Of a Load: the byte that it should have read for the first wrong one.
+  struct Source {
+    Address address = 0;
+    uint8_t expected = 0;            // the model's memory
+    uint8_t got = 0;                 // the chip's
+    std::optional<Address> brought;  // where what came instead lies, if that can be told
+  };
+  std::optional<Source> source;
+  /// When the judge studies the unit: what the wrong result is like (host/golden/likeness.hpp).
+  std::vector<std::string> as_if, common;
+  /// Of ControlFlow: the command that the chip retired instead.
+  std::optional<uint32_t> retired;
   std::string note;
   /// A byte of the tile's scratchpad that differs too, and that the command did not write: an
   /// operand, perhaps.
@@ -76,8 +91,10 @@ class LockstepJudge {
   LockstepJudge(const ChipConfig& config, std::size_t host_memory_bytes, const ChipState& chip);
 
   /// A write of the host through the host port that the chip has answered: memory or an io
-  /// register.
-  void host_wrote(Address address, const void* data, std::size_t bytes);
+  /// register. What it wrote to DRAM is judged.
+  void host_wrote(Address address, const void* data, std::size_t bytes, uint64_t cycle = 0);
+  /// Keeps what a unit's commands find, so that a wrong result can be likened to others.
+  void study(Node node, spec::Unit unit) { studied_ = Studied{node, unit, {}, {}, {}, {}}; }
 
   void launched(Node node, uint64_t cycle);
   void retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cycle);
@@ -86,6 +103,8 @@ class LockstepJudge {
   void post_taken(Node source, Node destination, bool with_write, uint64_t cycle);
 
   const std::optional<Mismatch>& mismatch() const { return mismatch_; }
+  /// Of the command that the unit retires next.
+  Opinion opinion(Node node, spec::Unit unit) const { return model_.opinion(node, unit); }
   uint64_t commands() const { return commands_; }
   uint64_t bytes() const { return bytes_; }
 
@@ -97,7 +116,20 @@ class LockstepJudge {
   }
 
  private:
+  struct Studied {
+    Node node;
+    spec::Unit unit;
+    TileMemory before;  // of the tile, before the present command
+    std::optional<spec::CommandWords> previous, present;
+    std::vector<spec::CommandWords> chain;  // products that the present command adds to
+  };
+
   void begin_run();
+  void look_before(Node node, spec::Unit unit);
+  void look_behind(const Executed& executed, Mismatch& found);
+  void find_source(const Executed& executed, Mismatch& found);
+  std::optional<Address> find_brought(const Mismatch& found) const;
+  void judge_host_write(Address address, std::size_t bytes, uint64_t cycle);
   void compare(const Executed& executed, uint64_t cycle);
   void compare_range(const Executed& executed, const WrittenRange& range, uint64_t first_element,
                      Mismatch& found);
@@ -118,6 +150,9 @@ class LockstepJudge {
   std::optional<Mismatch> mismatch_;
   std::vector<uint8_t> expected_;  // scratch of compare()
   std::vector<uint8_t> got_;
+  std::optional<Studied> studied_;
+  std::vector<uint8_t> all_expected_;  // of a mismatch: every range
+  std::vector<uint8_t> all_got_;
   uint64_t commands_ = 0;
   uint64_t bytes_ = 0;
 };

@@ -27,6 +27,12 @@ const std::vector<ParameterSlots>& parameter_slots() {
       {"QLinearConv", {1, 2, 3, 4, 5, 6, 7, 8}},
       {"QLinearMatMul", {1, 2, 4, 5, 6, 7}},
       {"QLinearAdd", {1, 2, 4, 5, 6, 7}},
+      {"QLinearMul", {1, 2, 4, 5, 6, 7}},
+      {"QLinearLeakyRelu", {1, 2, 3, 4}},
+      {"QLinearSigmoid", {1, 2, 3, 4}},
+      {"QLinearSoftmax", {1, 2, 3, 4}},
+      {"QLinearReduceMean", {1, 2, 3, 4}},
+      {"ReduceMean", {1}},
       {"QLinearAveragePool", {1, 2, 3, 4}},
       {"QLinearGlobalAveragePool", {1, 2, 3, 4}},
       {"Reshape", {1}},
@@ -217,26 +223,7 @@ ValueId Builder::finish_output(const onnx::Port& port) {
   }
   if (const auto* value = std::get_if<ValueId>(&found->second)) return *value;
   const Expression& expression = std::get<Expression>(found->second);
-  if (std::holds_alternative<FloatInput>(expression.source)) {
-    throw Error("model is not quantized", where,
-                "a QuantizeLinear between the float32 input and the output");
-  }
-  if (std::holds_alternative<Pending>(expression.source)) {
-    return finish_pending(expression, port);
-  }
-  const auto& source = std::get<Dequantized>(expression.source);
-  ValueId value = source.is_constant() ? constant_value(std::get<1>(source.q), port.name + "#q")
-                                       : std::get<ValueId>(source.q);
-  const Dequantize op{source.scale, source.zero_point, source.axis,
-                      combined_clamp(expression.steps)};
-  const std::string name = "output " + port.name;
-  if (source.per_tensor()) {
-    value = emit_steps(value, expression.steps, name, port.name + "#q");
-    return emit(name, op, {value}, DataType::F32, expression.shape, port.name);
-  }
-  const Shape shape = graph_.value(value).shape;
-  value = emit(name, op, {value}, DataType::F32, shape, port.name);
-  return emit_steps(value, expression.steps, name, port.name);
+  return real_value(expression, port.name, where);
 }
 
 void Builder::finish_outputs() {

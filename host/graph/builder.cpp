@@ -266,6 +266,14 @@ void Builder::define(const onnx::Node& node, Symbol result) {
 // ---- operands
 // ------------------------------------------------------------------------------------
 
+bool Builder::has_integers(const Expression& expression) const {
+  const auto* source = std::get_if<Dequantized>(&expression.source);
+  if (!source || !source->per_tensor()) return false;
+  if (source->type != DataType::S8 && source->type != DataType::U8) return false;
+  const auto [lo, hi] = combined_clamp(expression.steps);
+  return on_grid(lo, source->params(), source->type) && on_grid(hi, source->params(), source->type);
+}
+
 Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
   const std::string& name = i < node.inputs.size() ? node.inputs[i] : std::string();
   const auto known = operands_.find(name);
@@ -512,6 +520,7 @@ ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
     average->y = out.y;
     average->clamp = clamp;
     average->rounding = rounding;
+    if (fused && average->counted == Counted::Padded) average->counted = Counted::Window;
     if (fused && covers(average->window, graph_.value(pending.inputs[0]).shape)) {
       op = QGlobalAveragePool{average->x, out.y, clamp};
     }
@@ -528,6 +537,19 @@ ValueId Builder::emit_pending(const Pending& pending, const OutputParams& out,
       whole.clamp = clamp;
       op = whole;
     }
+  } else if (auto* binary = std::get_if<Binary>(&op)) {
+    binary->y = out.y;
+    binary->clamp = clamp;
+    if (binary->function == BinaryFunction::Mul) binary->rounding = rounding;
+  } else if (auto* unary = std::get_if<Unary>(&op)) {
+    unary->y = out.y;
+    unary->clamp = clamp;
+  } else if (auto* softmax = std::get_if<Softmax>(&op)) {
+    softmax->y = out.y;
+    softmax->clamp = clamp;
+  } else if (auto* mean = std::get_if<RowMean>(&op)) {
+    mean->y = out.y;
+    mean->clamp = clamp;
   }
   return emit(pending.node, std::move(op), pending.inputs, out.type, pending.shape, name);
 }
@@ -537,13 +559,7 @@ ValueId Builder::quantize_value(const onnx::Node& node, ValueId value, const Exp
   const std::string& name = node.outputs[0];
   const FloatClamp limits = combined_clamp(expression.steps);
   if (!y.per_tensor()) {
-    const bool pooled =
-        std::any_of(expression.steps.begin(), expression.steps.end(),
-                    [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
-    if (!limits.is_full() || pooled) {
-      throw Error("activations are quantized per channel", where(node), "per tensor");
-    }
-    value = emit_steps(value, expression.steps, node.label(), name + "#f");
+    value = real_steps(value, expression.steps, name + "#f");
     const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
     return emit(node.label(), op, {value}, y.type, expression.shape, name);
   }
@@ -561,9 +577,11 @@ ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& e
   if (const auto* input = std::get_if<FloatInput>(&expression.source)) {
     return quantize_value(node, input->value, expression, y);
   }
-  if (!y.per_tensor()) {
-    throw Error("activations are quantized per channel", where(node), "per tensor",
-                fmt::format("{} scales", y.scale.size()));
+  const auto* dequantized = std::get_if<Dequantized>(&expression.source);
+  if (!y.per_tensor() || (dequantized && !dequantized->per_tensor())) {
+    const ValueId value = real_value(expression, node.inputs[0], where(node));
+    const Quantize op{y.scale, y.zero_point, y.axis, type_range(y.type)};
+    return emit(node.label(), op, {value}, y.type, expression.shape, name);
   }
   if (const auto* pending = std::get_if<Pending>(&expression.source)) {
     if (pending->off_scale && !is_plain_tail(expression.steps, pending->own_steps)) {
@@ -578,10 +596,6 @@ ValueId Builder::quantize_expression(const onnx::Node& node, const Expression& e
     return emit_steps(value, expression.steps, node.label(), name);
   }
   const auto& source = std::get<Dequantized>(expression.source);
-  if (!source.per_tensor()) {
-    throw Error("activations are dequantized per channel before the node", where(node),
-                "per tensor", fmt::format("{} scales", source.scale.size()));
-  }
   ValueId value = source.is_constant() ? constant_value(std::get<1>(source.q), name + "#q")
                                        : std::get<ValueId>(source.q);
   value = emit_steps(value, expression.steps, node.label(), name);

@@ -69,9 +69,6 @@ class Builder {
   void add(const onnx::Node& node);
   void relu(const onnx::Node& node);
   void clip(const onnx::Node& node);
-  void max_pool(const onnx::Node& node);
-  void average_pool(const onnx::Node& node);
-  void global_average_pool(const onnx::Node& node);
   void reshape(const onnx::Node& node);
   void flatten(const onnx::Node& node);
   void squeeze(const onnx::Node& node);
@@ -80,16 +77,12 @@ class Builder {
   void qlinear_conv(const onnx::Node& node);
   void qlinear_matmul(const onnx::Node& node);
   void qlinear_add(const onnx::Node& node);
-  void qlinear_average_pool(const onnx::Node& node);
-  void qlinear_global_average_pool(const onnx::Node& node);
 
   // What the QDQ and the QOperator form share: the pending operator of given operands.
   Expression make_conv(const onnx::Node& node, Operand x, const Weights& w,
                        const std::vector<int32_t>& bias);
   Expression make_matmul(const onnx::Node& node, Operand a, const Dequantized& b);
   Expression make_add(const onnx::Node& node, Operand a, Operand b);
-  Expression make_average_pool(const onnx::Node& node, Operand x);
-  Expression make_global_average_pool(const onnx::Node& node, Operand x);
   void clamp(const onnx::Node& node, float lo, float hi);
   void move_data(const onnx::Node& node, const Step& step, const Shape& shape);
   // Add of a constant to a Conv, Gemm or MatMul that is not quantized in between: its bias.
@@ -97,6 +90,61 @@ class Builder {
   Pending start_pending(const onnx::Node& node, Operator op, std::vector<ValueId> inputs,
                         Shape shape) const;
   void finish_qlinear(const onnx::Node& node, Expression expression, const Dequantized& y);
+
+  // ---- elementwise.cpp
+  void sub(const onnx::Node& node);
+  void mul(const onnx::Node& node);
+  void div(const onnx::Node& node);
+  void leaky_relu(const onnx::Node& node);
+  void hard_sigmoid(const onnx::Node& node);
+  void hard_swish(const onnx::Node& node);
+  void sigmoid(const onnx::Node& node);
+  void tanh(const onnx::Node& node);
+  void qlinear_mul(const onnx::Node& node);
+  void qlinear_leaky_relu(const onnx::Node& node);
+  void qlinear_sigmoid(const onnx::Node& node);
+  void binary(const onnx::Node& node, BinaryFunction function);
+  Expression make_binary(const onnx::Node& node, BinaryFunction function, Operand a, Operand b);
+  // An operator on two tensors of integers that are no codes; false where they are none.
+  bool wrapping_binary(const onnx::Node& node, BinaryFunction function);
+  Expression make_unary(const onnx::Node& node, Operand x, Unary op);
+  void qlinear_unary(const onnx::Node& node, const Unary& op);
+
+  // ---- rows.cpp
+  void softmax(const onnx::Node& node);
+  void reduce_mean(const onnx::Node& node);
+  void qlinear_softmax(const onnx::Node& node);
+  void qlinear_reduce_mean(const onnx::Node& node);
+  Expression make_softmax(const onnx::Node& node, Operand x, int64_t opset);
+  Expression make_reduce_mean(const onnx::Node& node, Operand x, std::vector<int64_t> axes);
+  // The tensor with the axes, ascending, moved to the end, as [R, N].
+  ValueId rows_of(const onnx::Node& node, ValueId x, const std::vector<int64_t>& axes);
+
+  // ---- pools.cpp
+  void max_pool(const onnx::Node& node);
+  void global_max_pool(const onnx::Node& node);
+  void average_pool(const onnx::Node& node);
+  void global_average_pool(const onnx::Node& node);
+  void qlinear_average_pool(const onnx::Node& node);
+  void qlinear_global_average_pool(const onnx::Node& node);
+  void pool_maximum(const onnx::Node& node, const std::vector<Step>& steps, const Shape& result);
+  Expression make_average_pool(const onnx::Node& node, Operand x);
+  Expression make_volume_average_pool(const onnx::Node& node, const Operand& x);
+  Expression make_image_average_pool(const onnx::Node& node, Operand x, const PlacedWindow& placed);
+  Expression make_global_average_pool(const onnx::Node& node, Operand x);
+
+  // ---- real.cpp: float tensors as values of the graph
+  bool is_quantized(const Operand& operand) const;
+  // Input i for operators that take binary32 numbers too: integers where a DequantizeLinear and
+  // movement are all that is before it, else an f32 value.
+  Operand real_operand(const onnx::Node& node, size_t i);
+  // An expression as an f32 value, emitted once for each tensor.
+  ValueId real_value(const Expression& expression, const std::string& tensor,
+                     const std::string& where);
+  ValueId real_dequantized(const Expression& expression, const std::string& tensor);
+  // The result of a pending operator that is not quantized.
+  ValueId real_pending(const Pending& pending, const std::string& where);
+  ValueId real_steps(ValueId value, const std::vector<Step>& steps, const std::string& tensor);
 
   // ---- builder.cpp: access to symbols, emission
   std::string where(const onnx::Node& node) const;
@@ -110,6 +158,8 @@ class Builder {
   // Scale and zero point, as inputs i and i + 1; the type is that of the zero point, else u8.
   Dequantized parameters(const onnx::Node& node, size_t i, const Shape& shape, int64_t axis,
                          std::optional<DataType> type) const;
+  // Whether operand() can give this expression.
+  bool has_integers(const Expression& expression) const;
   // Input i as integers; data movement and activations on the way to it are emitted.
   Operand operand(const onnx::Node& node, size_t i);
   // Input i of a QOperator node, whose parameters are its inputs i + 1 and i + 2.
@@ -158,8 +208,9 @@ class Builder {
   bool is_float_product(const Expression& expression) const;
   // Emits a product with an f32 output, once for each clamp.
   ValueId emit_float_product(const Pending& pending, FloatClamp clamp);
-  // A pending operator straight at an output: a product, or refused.
-  ValueId finish_pending(const Expression& expression, const onnx::Port& port);
+  // Throws unless the judge computes this product's f32 values as they are here.
+  void check_float_product(const Pending& pending, const std::vector<Step>& steps,
+                           const std::string& tensor, const std::string& where) const;
 
   onnx::Model model_;
   Graph graph_;
@@ -167,6 +218,8 @@ class Builder {
   std::map<std::string, int> consumers_;
   std::map<std::string, Operand> operands_;  // by tensor, so that each is emitted once
   std::map<std::tuple<std::string, float, float>, ValueId> float_products_;  // tensor, clamp
+  std::map<std::string, ValueId> reals_;                                     // by tensor
+  std::map<std::string, ValueId> real_pending_;  // by the tensor that the operator writes
   std::set<std::string> value_names_;
 };
 

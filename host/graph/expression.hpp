@@ -3,8 +3,9 @@
 // A float tensor is kept as an expression, a source and the steps since then, until a
 // QuantizeLinear says with which parameters it becomes integers (or an output that it stays float:
 // then a product is f32(accumulator) times a scale).
-// That is exact because each step commutes with quantization: Relu, Clip and MaxPool are monotone,
-// Reshape and Transpose only move elements.
+// Where none comes, or an operator needs the numbers themselves, it becomes an f32 value
+// (real.cpp). That is exact because each step commutes with quantization: Relu, Clip and MaxPool
+// are monotone, Reshape and Transpose only move elements.
 #pragma once
 
 #include <memory>
@@ -61,6 +62,7 @@ struct Pending {
   Operator op;
   std::vector<ValueId> inputs;
   std::string node;      // label of the ONNX node
+  std::string tensor;    // what it writes
   Shape shape;           // of the operator's output
   float alpha = 1.0f;    // Gemm's factor
   bool fusible = true;   // its inputs come straight from DequantizeLinear, of types that fuse

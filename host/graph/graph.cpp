@@ -10,12 +10,16 @@
 namespace systole::graph {
 namespace {
 
-// Elements of one dimension of the input that a window at output index `out` covers.
-int64_t covered(const Window& window, size_t d, int64_t size, int64_t out) {
+// Elements of one dimension that count for the window at output index `out`.
+int64_t covered(const Window& window, Counted counted, size_t d, int64_t size, int64_t out) {
+  if (counted == Counted::Window) return window.kernel[d];
+  const bool padded = counted == Counted::Padded;
+  const int64_t low = padded ? -window.pads[d] : 0;
+  const int64_t high = size + (padded ? window.pads[d + 2] : 0);
   int64_t count = 0;
   for (int64_t k = 0; k < window.kernel[d]; ++k) {
     const int64_t at = out * window.stride[d] - window.pads[d] + k * window.dilation[d];
-    if (at >= 0 && at < size) ++count;
+    if (at >= low && at < high) ++count;
   }
   return count;
 }
@@ -29,9 +33,14 @@ std::string known_inputs(const onnx::Model& model) {
 }  // namespace
 
 std::string operator_name(const Operator& op) {
-  static const char* const names[] = {
-      "Quantize", "Dequantize",   "Requantize",         "QConv",   "QGemm",    "QMatMul", "QAdd",
-      "QMaxPool", "QAveragePool", "QGlobalAveragePool", "Reshape", "Transpose"};
+  static const char* const names[] = {"Quantize",     "Dequantize",
+                                      "Requantize",   "QConv",
+                                      "QGemm",        "QMatMul",
+                                      "QAdd",         "Unary",
+                                      "Binary",       "Softmax",
+                                      "RowMean",      "QMaxPool",
+                                      "QAveragePool", "QGlobalAveragePool",
+                                      "Reshape",      "Transpose"};
   static_assert(std::size(names) == std::variant_size_v<Operator>);
   return names[op.index()];
 }
@@ -48,10 +57,10 @@ int64_t mac_count(const Graph& graph, const Node& node) {
   return 0;
 }
 
-int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
+int64_t average_divisor(const Window& window, Counted counted, int64_t height, int64_t width,
                         int64_t oh, int64_t ow) {
-  if (count_include_pad) return window.kernel[0] * window.kernel[1];
-  return std::max<int64_t>(covered(window, 0, height, oh) * covered(window, 1, width, ow), 1);
+  const int64_t rows = covered(window, counted, 0, height, oh);
+  return std::max<int64_t>(rows * covered(window, counted, 1, width, ow), 1);
 }
 
 std::string describe(const Graph& graph) {

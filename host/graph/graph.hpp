@@ -6,9 +6,9 @@
 //
 //   - Values are the tensors on edges. A value is s8/u8 (quantized) or f32: model inputs and
 //   outputs,
-//     products (QGemm, QMatMul) that nothing quantizes at once, and pure data movement between them
-//     and Quantize/Dequantize. A value with `constant` is known now and is written by no node.
-//     Weights and biases are in the nodes.
+//     what nothing quantizes at once (products, element-wise operators, pools), and pure data
+//     movement. A value with `constant` is known now and is written by no node. Weights and biases
+//     are in the nodes.
 //   - Quantization parameters are in the nodes, not in the values: ONNX allows that two consumers
 //     read one tensor with different ones.
 //   - Shapes are ONNX's: NCHW. Layout on the chip is the compiler's.
@@ -162,17 +162,63 @@ struct QAdd {
   Clamp clamp;
 };
 
-// inputs: x [N, C, H, W]. output: [N, C, OH, OW], type and parameters of x. Padding never wins; a
-// window wholly in padding gives the lowest value of the type.
+// A function of one number. alpha, beta: the bounds of Clip, the slope of LeakyRelu, factor and
+// offset of HardSigmoid.
+enum class Function { Clip, LeakyRelu, HardSigmoid, HardSwish, Sigmoid, Tanh };
+
+// inputs: x. output: same shape. Either may be f32, s8 or u8: a quantized x is dequantized first, a
+// quantized result quantized last. arith: quantize(apply(dequantize(x))).
+struct Unary {
+  Function function = Function::Clip;
+  float alpha = 0.0f, beta = 0.0f;
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+enum class BinaryFunction { Add, Sub, Mul, Div };
+
+// inputs: a, b, shapes broadcast as numpy does; either may be constant, each may be f32, s8 or u8,
+// and so may the output. arith: quantize(apply(dequantize(a), dequantize(b))); AfterOffset is for a
+// Mul of one integer type throughout, multiply(). Sums that the judge fuses are QAdd. `wraps`: s8
+// or u8 as numbers, modulo 256, without parameters; a quotient without its fraction, 0 for a
+// divisor 0.
+struct Binary {
+  BinaryFunction function = BinaryFunction::Add;
+  QuantParams a, b, y;
+  Rounding rounding = Rounding::BeforeOffset;
+  Clamp clamp;
+  bool wraps = false;
+};
+
+// inputs: x [R, N]. output: [R, N]: each row's exp(x - max) divided by their sum. Types as Unary.
+// arith: softmax(). Other axes are brought here by Transpose and Reshape.
+struct Softmax {
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+// inputs: x [R, N]. output: [R, 1]: the mean of each row. Types as Unary. arith: row_mean(). Other
+// axes as for Softmax; a mean over the two dimensions of images is a QAveragePool.
+struct RowMean {
+  QuantParams x, y;
+  Clamp clamp;
+};
+
+// inputs: x [N, C, H, W]. output: [N, C, OH, OW], type and parameters of x, which may be f32.
+// Padding never wins; a window wholly in padding gives the lowest value of the type (f32: -inf).
 struct QMaxPool {
   Window window;
 };
 
-// inputs: x [N, C, H, W]. output: [N, C, OH, OW]. arith: average_pool().
+// Which elements of a window an average counts: those in the input; those in the padding too; all,
+// also where ceil_mode makes the window reach past the padding.
+enum class Counted { Inside, Padded, Window };
+
+// inputs: x [N, C, H, W]. output: [N, C, OH, OW]. Either may be f32. arith: average_pool().
 // The divisor of an output is average_divisor() below.
 struct QAveragePool {
   Window window;
-  bool count_include_pad = false;
+  Counted counted = Counted::Inside;
   QuantParams x, y;
   Rounding rounding = Rounding::AfterOffset;
   Clamp clamp;
@@ -193,8 +239,9 @@ struct Transpose {
   std::vector<int64_t> perm;
 };
 
-using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd,
-                              QMaxPool, QAveragePool, QGlobalAveragePool, Reshape, Transpose>;
+using Operator =
+    std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary, Binary,
+                 Softmax, RowMean, QMaxPool, QAveragePool, QGlobalAveragePool, Reshape, Transpose>;
 
 struct Node {
   std::string name;  // the ONNX node it comes from, for reports and messages
@@ -217,10 +264,8 @@ struct Graph {
 std::string operator_name(const Operator& op);
 // Multiply-accumulates of a node: what its loop nest needs, padding included; 0 if it has none.
 int64_t mac_count(const Graph& graph, const Node& node);
-// What output (oh, ow) of an average pool divides by: the elements of the window that lie in the
-// input, at least 1, or with count_include_pad the whole window, also where ceil_mode makes it
-// reach past the padding (as the judge has it).
-int64_t average_divisor(const Window& window, bool count_include_pad, int64_t height, int64_t width,
+// What output (oh, ow) of an average pool divides by: the elements that count, at least 1.
+int64_t average_divisor(const Window& window, Counted counted, int64_t height, int64_t width,
                         int64_t oh, int64_t ow);
 // One line a node, for people.
 std::string describe(const Graph& graph);

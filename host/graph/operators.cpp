@@ -11,42 +11,13 @@
 #include "host/graph/attributes.hpp"
 #include "host/graph/builder.hpp"
 #include "host/graph/constants.hpp"
+#include "host/graph/node_shapes.hpp"
 
 namespace systole::graph {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr const char* kFloatBias = "a bias that is not int32, or that beta scales";
-
-WindowAttributes window_attributes(const onnx::Node& node) {
-  WindowAttributes attributes;
-  attributes.kernel = integers(node, "kernel_shape");
-  attributes.strides = integers(node, "strides");
-  attributes.dilations = integers(node, "dilations");
-  attributes.pads = integers(node, "pads");
-  attributes.auto_pad = attribute<std::string>(node, "auto_pad", "NOTSET");
-  attributes.ceil_mode = integer(node, "ceil_mode", 0) != 0;
-  attributes.is_pool = node.op_type.find("Pool") != std::string::npos;
-  return attributes;
-}
-
-void require_rank(const Shape& shape, size_t low, size_t high, const std::string& where) {
-  if (shape.size() < low || shape.size() > high) {
-    throw Error("input has the wrong rank", where, fmt::format("{} to {}", low, high),
-                to_string(shape));
-  }
-}
-
-// [N, C, W] as [N, C, 1, W]; four dimensions stay.
-Shape as_image(const Shape& shape) {
-  return shape.size() == 3 ? Shape{shape[0], shape[1], 1, shape[2]} : shape;
-}
-
-int64_t product(const Shape& shape, size_t begin, size_t end) {
-  int64_t result = 1;
-  for (size_t i = begin; i < end; ++i) result *= shape[i];
-  return result;
-}
 
 // Per-tensor or per-channel parameters as one per channel of `axis`.
 template <typename T>
@@ -114,25 +85,41 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"Constant", &Builder::constant},
       {"Conv", &Builder::conv},
       {"DequantizeLinear", &Builder::dequantize_linear},
+      {"Div", &Builder::div},
       {"Dropout", &Builder::identity},
       {"Flatten", &Builder::flatten},
       {"Gemm", &Builder::gemm},
       {"GlobalAveragePool", &Builder::global_average_pool},
+      {"GlobalMaxPool", &Builder::global_max_pool},
+      {"HardSigmoid", &Builder::hard_sigmoid},
+      {"HardSwish", &Builder::hard_swish},
       {"Identity", &Builder::identity},
+      {"LeakyRelu", &Builder::leaky_relu},
       {"MatMul", &Builder::matmul},
       {"MaxPool", &Builder::max_pool},
+      {"Mul", &Builder::mul},
       {"QLinearConv", &Builder::qlinear_conv},
       {"QLinearMatMul", &Builder::qlinear_matmul},
       {"QuantizeLinear", &Builder::quantize_linear},
+      {"ReduceMean", &Builder::reduce_mean},
       {"Relu", &Builder::relu},
       {"Reshape", &Builder::reshape},
+      {"Sigmoid", &Builder::sigmoid},
+      {"Softmax", &Builder::softmax},
       {"Squeeze", &Builder::squeeze},
+      {"Sub", &Builder::sub},
+      {"Tanh", &Builder::tanh},
       {"Transpose", &Builder::transpose_node},
       {"Unsqueeze", &Builder::unsqueeze},
       {"com.microsoft.DequantizeLinear", &Builder::dequantize_linear},
       {"com.microsoft.QLinearAdd", &Builder::qlinear_add},
       {"com.microsoft.QLinearAveragePool", &Builder::qlinear_average_pool},
       {"com.microsoft.QLinearGlobalAveragePool", &Builder::qlinear_global_average_pool},
+      {"com.microsoft.QLinearLeakyRelu", &Builder::qlinear_leaky_relu},
+      {"com.microsoft.QLinearMul", &Builder::qlinear_mul},
+      {"com.microsoft.QLinearReduceMean", &Builder::qlinear_reduce_mean},
+      {"com.microsoft.QLinearSigmoid", &Builder::qlinear_sigmoid},
+      {"com.microsoft.QLinearSoftmax", &Builder::qlinear_softmax},
       {"com.microsoft.QuantizeLinear", &Builder::quantize_linear},
   };
   return table;
@@ -258,6 +245,7 @@ Pending Builder::start_pending(const onnx::Node& node, Operator op, std::vector<
   pending.op = std::move(op);
   pending.inputs = std::move(inputs);
   pending.node = node.label();
+  pending.tensor = node.outputs[0];
   pending.shape = std::move(shape);
   return pending;
 }
@@ -585,9 +573,11 @@ Expression Builder::make_add(const onnx::Node& node, Operand a, Operand b) {
 
 void Builder::add(const onnx::Node& node) {
   if (fold_bias(node, 0, 1) || fold_bias(node, 1, 0)) return;
-  const Operand a = operand(node, 0);
-  const Operand b = operand(node, 1);
-  define(node, make_add(node, a, b));
+  if (wrapping_binary(node, BinaryFunction::Add)) return;
+  const Operand a = real_operand(node, 0);
+  const Operand b = real_operand(node, 1);
+  define(node, is_quantized(a) && is_quantized(b) ? make_add(node, a, b)
+                                                  : make_binary(node, BinaryFunction::Add, a, b));
 }
 
 void Builder::clamp(const onnx::Node& node, float lo, float hi) {
@@ -618,103 +608,6 @@ void Builder::clip(const onnx::Node& node) {
   const float lo = scalar_input(node, 1, attribute<float>(node, "min", -kInfinity));
   const float hi = scalar_input(node, 2, attribute<float>(node, "max", kInfinity));
   clamp(node, lo, hi);
-}
-
-// ---- pools
-// ---------------------------------------------------------------------------------------
-
-void Builder::max_pool(const onnx::Node& node) {
-  const Shape given = shape_of(node, 0);
-  require_rank(given, 3, 4, where(node));
-  if (integer(node, "storage_order", 0) != 0) {
-    throw Error("attribute 'storage_order' is not supported", where(node), "0");
-  }
-  const Shape shape = as_image(given);
-  const WindowAttributes attributes = window_attributes(node);
-  if (attributes.kernel.size() + 2 != given.size()) {
-    throw Error("attribute 'kernel_shape' has the wrong length", where(node),
-                fmt::format("{}", given.size() - 2), fmt::format("{}", attributes.kernel.size()));
-  }
-  const PlacedWindow placed = place_window(attributes, shape[2], shape[3], where(node));
-  const Shape out{shape[0], shape[1], placed.height, placed.width};
-  element_count(out, where(node));
-  std::vector<Step> steps;
-  if (given.size() == 3) steps.push_back(ReshapeStep{shape});
-  steps.push_back(MaxPoolStep{placed.window, out});
-  Shape result = out;
-  if (given.size() == 3) {
-    result = {out[0], out[1], out[3]};
-    steps.push_back(ReshapeStep{result});
-  }
-  const Symbol& input = symbol(node, 0);
-  if (input.index() == 0) {
-    throw Error("input is a constant", where(node), "a tensor computed at run time");
-  }
-  if (const auto* value = std::get_if<ValueId>(&input)) {
-    define(node, emit_steps(*value, steps, node.label(), node.outputs[0]));
-    return;
-  }
-  Expression expression = take(node, 0);
-  expression.steps.insert(expression.steps.end(), steps.begin(), steps.end());
-  expression.shape = result;
-  define(node, std::move(expression));
-}
-
-Expression Builder::make_average_pool(const onnx::Node& node, Operand x) {
-  const Shape given = graph_.value(x.value).shape;
-  require_rank(given, 3, 4, where(node));
-  const Shape shape = as_image(given);
-  const WindowAttributes attributes = window_attributes(node);
-  if (attributes.kernel.size() + 2 != given.size()) {
-    throw Error("attribute 'kernel_shape' has the wrong length", where(node),
-                fmt::format("{}", given.size() - 2), fmt::format("{}", attributes.kernel.size()));
-  }
-  const PlacedWindow placed = place_window(attributes, shape[2], shape[3], where(node));
-  QAveragePool op;
-  op.window = placed.window;
-  op.count_include_pad = integer(node, "count_include_pad", 0) != 0;
-  op.x = x.params;
-  const Shape out{shape[0], shape[1], placed.height, placed.width};
-  element_count(out, where(node));
-  x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
-  Pending pending = start_pending(node, op, {x.value}, out);
-  pending.fusible = x.direct;
-  Expression result{std::move(pending), {}, out, false};
-  if (given.size() == 3) {
-    result.shape = {out[0], out[1], out[3]};
-    result.steps.push_back(ReshapeStep{result.shape});
-    std::get<Pending>(result.source).own_steps = 1;
-  }
-  return result;
-}
-
-void Builder::average_pool(const onnx::Node& node) {
-  define(node, make_average_pool(node, operand(node, 0)));
-}
-
-Expression Builder::make_global_average_pool(const onnx::Node& node, Operand x) {
-  const Shape given = graph_.value(x.value).shape;
-  require_rank(given, 3, 8, where(node));
-  const Shape shape{given[0], given[1], given[2], product(given, 3, given.size())};
-  Shape result(given.size(), 1);
-  result[0] = given[0];
-  result[1] = given[1];
-  x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
-  QGlobalAveragePool op;
-  op.x = x.params;
-  const Shape out{given[0], given[1], 1, 1};
-  Pending pending = start_pending(node, op, {x.value}, out);
-  pending.fusible = x.direct;
-  Expression expression{std::move(pending), {}, result, false};
-  if (result != out) {
-    expression.steps.push_back(ReshapeStep{result});
-    std::get<Pending>(expression.source).own_steps = 1;
-  }
-  return expression;
-}
-
-void Builder::global_average_pool(const onnx::Node& node) {
-  define(node, make_global_average_pool(node, operand(node, 0)));
 }
 
 // ---- data movement
@@ -839,22 +732,6 @@ void Builder::qlinear_add(const onnx::Node& node) {
   const Operand a = qlinear_operand(node, 0);
   const Operand b = qlinear_operand(node, 3);
   finish_qlinear(node, make_add(node, a, b), parameters(node, 6, {}, 0, std::nullopt));
-}
-
-void Builder::qlinear_average_pool(const onnx::Node& node) {
-  if (integer(node, "channels_last", 0) != 0) {
-    throw Error("attribute 'channels_last' is not supported", where(node), "0");
-  }
-  const Dequantized y = parameters(node, 3, {}, 0, std::nullopt);
-  finish_qlinear(node, make_average_pool(node, qlinear_operand(node, 0)), y);
-}
-
-void Builder::qlinear_global_average_pool(const onnx::Node& node) {
-  if (integer(node, "channels_last", 0) != 0) {
-    throw Error("attribute 'channels_last' is not supported", where(node), "0");
-  }
-  const Dequantized y = parameters(node, 3, {}, 0, std::nullopt);
-  finish_qlinear(node, make_global_average_pool(node, qlinear_operand(node, 0)), y);
 }
 
 }  // namespace systole::graph

@@ -114,25 +114,17 @@ ValueId Builder::emit_float_product(const Pending& pending, FloatClamp clamp) {
   return value;
 }
 
-ValueId Builder::finish_pending(const Expression& expression, const onnx::Port& port) {
-  const Pending& pending = std::get<Pending>(expression.source);
-  std::string reason;
-  if (pending.product) {
-    reason = binary32_for(*pending.product);
-    if (reason.empty() && has_max_pool(expression.steps)) reason = "a MaxPool behind it";
-    if (reason.empty() && is_transposed_and_quantized(port.name)) {
-      reason = "a Transpose of it that is quantized";
-    }
-    if (!reason.empty())
-      reason = "a product that ONNX Runtime may compute otherwise, for " + reason;
+void Builder::check_float_product(const Pending& pending, const std::vector<Step>& steps,
+                                  const std::string& tensor, const std::string& where) const {
+  std::string reason = binary32_for(*pending.product);
+  if (reason.empty() && has_max_pool(steps)) reason = "a MaxPool behind it";
+  if (reason.empty() && is_transposed_and_quantized(tensor)) {
+    reason = "a Transpose of it that is quantized";
   }
-  if (!pending.product || !reason.empty()) {
-    throw Error(fmt::format("output is float32 straight from {}", pending.node),
-                fmt::format("{}: output '{}'", model_.file, port.name),
-                "a QuantizeLinear and a DequantizeLinear (QDQ) behind the node", reason);
-  }
-  const ValueId value = emit_float_product(pending, combined_clamp(expression.steps));
-  return emit_steps(value, expression.steps, "output " + port.name, port.name);
+  if (reason.empty()) return;
+  throw Error(fmt::format("output is float32 straight from {}", pending.node), where,
+              "a QuantizeLinear and a DequantizeLinear (QDQ) behind the node",
+              "a product that ONNX Runtime may compute otherwise, for " + reason);
 }
 
 }  // namespace systole::graph

@@ -16,6 +16,7 @@ namespace systole::report {
 class CommandLog {
  public:
   void add(const CommandEvent& event) {
+    last_event_ = event.cycle;
     Unit& unit = units_[key(event.node, event.unit)];
     if (event.retired) {
       Count& count = unit.counts[event.pc];
@@ -28,6 +29,9 @@ class CommandLog {
       unit.begun.push_back({event.pc, event.cycle});
     }
   }
+
+  /// The last cycle in which a command of any unit began or retired.
+  std::optional<uint64_t> last_event() const { return last_event_; }
 
   /// The command that the unit retired last.
   std::optional<uint32_t> last_retired(golden::Node node, spec::Unit unit) const {
@@ -83,6 +87,7 @@ class CommandLog {
     std::map<uint32_t, Count> counts;
   };
   std::map<Key, Unit> units_;
+  std::optional<uint64_t> last_event_;
 };
 
 }  // namespace systole::report

@@ -37,10 +37,13 @@ void ExecutionTracker::retire(const CommandEvent& event, Unit& unit,
   Execution execution;
   execution.id = next_id_++;
   execution.where = {event.node, event.unit};
+  execution.phase = phase;
   execution.pc = event.pc;
   execution.header = spec::CommandHeader::decode(program.words(phase, event.pc));
   execution.layer = program.layer(phase, event.pc);
-  execution.input = unit.inputs + unit.iteration / map_.phases();
+  const auto rounds = static_cast<int64_t>(unit.rounds + unit.iteration / map_.phases());
+  execution.input =
+      rounds * static_cast<int64_t>(map_.inputs_at_once()) + program.input(phase, event.pc);
   execution.end = event.cycle;
   if (execution.internal()) {
     fill_internal(unit, event, execution);
@@ -81,7 +84,7 @@ void ExecutionTracker::step(Unit& unit, const Execution& execution,
                             const ProgramMap::Program& program) const {
   if (execution.pc == program.loop) ++unit.iteration;
   if (execution.header.opcode != spec::Opcode::End) return;
-  unit.inputs += unit.iteration / map_.phases();
+  unit.rounds += unit.iteration / map_.phases() - map_.lag();
   unit.iteration = 0;
   unit.fresh = true;
 }

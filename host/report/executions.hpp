@@ -19,10 +19,11 @@ namespace systole::report {
 struct Execution {
   std::size_t id = 0;  // counts retirements
   UnitId where;
+  std::size_t phase = 0;
   uint32_t pc = 0;
   spec::CommandHeader header;
   int layer = -1;
-  uint64_t input = 0;    // which inference since the recording began
+  int64_t input = 0;     // which inference since the recording began; negative: before the first
   uint64_t taken = 0;    // cycle in which the unit took the command, perhaps before `begin`
   uint64_t begin = 0;    // from when on it is the oldest command of its unit
   uint64_t end = 0;      // its retirement
@@ -56,7 +57,7 @@ class ExecutionTracker {
   struct Unit {
     std::deque<Begun> under_way;
     uint64_t iteration = 0;  // of this launch
-    uint64_t inputs = 0;     // of the launches before
+    uint64_t rounds = 0;     // of phases() iterations, of the launches before
     bool fresh = true;       // nothing has retired in this launch
     uint64_t last_end = 0;
     std::optional<StateCounts> last_states;

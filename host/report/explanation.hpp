@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "host/driver/session.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/whereabouts.hpp"
 
@@ -24,7 +25,38 @@ struct Place {
 };
 Place place_of(const std::string& instance);
 
-std::string explain_assertion(const ChipFailure& failure, const CommandLog& log);
-std::string explain_hang(uint64_t cycle, const WaitGraph& graph);
+std::string explain_assertion(const ChipFailure& failure, const CommandLog& log,
+                              const ProgramMap& map);
+/// `begins`: the cycle that is looked at, when that is not the last one in which anything happened.
+std::string explain_hang(const ChipFailure& failure, std::optional<uint64_t> begins,
+                         const WaitGraph& graph);
+
+/// A request that the firmware gave up by its timer.
+struct Timeout {
+  const RequestFailure& request;
+  uint64_t allowed = 0;                // cycles
+  std::optional<uint64_t> last_event;  // the last cycle in which a command began or retired
+  bool stuck = false;                  // long before it was given up
+};
+std::string explain_timeout(const Timeout& timeout, const WaitGraph& graph);
+
+/// What is known of a command that a tile or the firmware refused.
+struct RefusedCommand {
+  const RequestFailure& request;
+  Whereabouts where;  // its layer
+  std::optional<golden::Opinion> opinion;
+  std::optional<spec::CommandWords> words;  // with launch parameters, if the opinion is not known
+  std::optional<uint64_t> begin, raised;
+  uint64_t seen = 0;
+  std::string evidence;  // lines, of windows and semaphores
+};
+std::string explain_refused(const RefusedCommand& refused);
+
+/// Any other end: what the host was told, and who waits for whom.
+std::string explain_end(const ChipFailure& failure, const std::string& evidence,
+                        const WaitGraph& graph);
+
+/// A line of a page: a name and what it is.
+std::string row(const char* name, const std::string& value);
 
 }  // namespace systole::report

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "rtl/spec/gen/systole_commands.hpp"
+#include "rtl/spec/gen/systole_spec.h"
 
 namespace systole::report {
 namespace {
@@ -298,6 +299,73 @@ class MemoryAudit {
   std::vector<Finding> findings_;
 };
 
+// ----------------------------------------------------------------------------------------- io node
+
+/// What is written to the io node's registers, and what happens to it, raises its interrupt.
+class IoAudit {
+ public:
+  explicit IoAudit(std::string scope) : scope_(std::move(scope)) {}
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const char* name : {"we", "offset", "wdata", "pending_q.doorbell", "join_q",
+                             "pending_q.join_end", "host_irq_q", "enable_q.doorbell",
+                             "enable_q.join_end", "core_irq_o", "dma_done_i", "pending_q.dma"})
+      names.push_back(scope_ + name);
+    return names;
+  }
+
+  void see(uint64_t cycle, const WaveValues& values, std::size_t at) {
+    const auto value = [&](std::size_t i) { return number(values[at + i]); };
+    for (const Raised& raised : raised_) {
+      if (value(raised.signal) == 0) find(cycle - 1, raised.text);
+    }
+    raised_.clear();
+    const bool irq = (value(3) & value(7)) != 0 || (value(5) & value(8)) != 0;
+    if (irq && value(9) == 0) {
+      find(cycle, "an interrupt is pending and enabled (CORE_IRQ), and the core's line is low");
+    }
+    if (value(10) != 0)
+      raised_.push_back({11, "the core's DMA ended, and CORE_IRQ dma did not rise"});
+    if (value(0) == 0) return;
+    const uint64_t written = value(2);
+    if (value(1) == SYSTOLE_IO_DOORBELL) {
+      raised_.push_back(
+          {3, fmt::format("the host rang the doorbell ({}), and CORE_IRQ doorbell did "
+                          "not rise",
+                          written)});
+    } else if (value(1) == SYSTOLE_IO_HOST_IRQ && (written & SYSTOLE_IO_HOST_IRQ_SET_MASK) != 0) {
+      raised_.push_back(
+          {6, "the firmware set HOST_IRQ, and the interrupt to the host did not rise"});
+    } else if (value(1) == SYSTOLE_IO_TILE_EVENT &&
+               (written & SYSTOLE_IO_TILE_EVENT_FAULT_MASK) == 0 && value(4) == 1) {
+      raised_.push_back(
+          {5, "the last tile that JOIN counted ended, and CORE_IRQ join did not rise"});
+    }
+  }
+
+  void finish(bool, std::vector<Finding>& findings) {
+    findings.insert(findings.end(), findings_.begin(), findings_.end());
+  }
+
+ private:
+  /// A signal that is to be 1 in the next cycle.
+  struct Raised {
+    std::size_t signal;
+    std::string text;
+  };
+
+  void find(uint64_t cycle, const std::string& evidence) {
+    if (!findings_.empty()) return;
+    findings_.push_back(
+        {fmt::format("lost interrupt: io node, cycle {}", cycle), evidence, {0, 0}, cycle});
+  }
+
+  std::string scope_;
+  std::vector<Raised> raised_;
+  std::vector<Finding> findings_;
+};
+
 template <class Audit>
 void run(std::vector<Audit>& audits, const Waves& waves, bool hang,
          std::vector<Finding>& findings) {
@@ -330,7 +398,13 @@ std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves,
       if (x == 0 && y > 0) memories.emplace_back(Node{x, y}, scope + "gen_mem.u_mem.u_noc_to_axi.");
     }
   }
+  // What the waves do not hold reads as 0, which would be a breach here.
+  std::vector<IoAudit> io = {IoAudit(node_scope({0, 0}) + "gen_io.u_io.u_core.u_regs.")};
+  const auto names = io[0].names();
+  if (!std::all_of(names.begin(), names.end(), [&](const auto& name) { return waves.has(name); }))
+    io.clear();
   std::vector<Finding> findings;
+  run(io, waves, hang, findings);
   run(routers, waves, hang, findings);
   run(memories, waves, hang, findings);
   // A node that takes no request may be waiting for the network to take its response.

@@ -1,7 +1,7 @@
-// Holds the network and the memory nodes against their contracts, in the waves of a failure: a flit
-// that is lost or comes twice, a packet that goes astray, a port that is never ready again, reads
-// that reach a memory in the wrong order. The units behind the network only see that something is
-// wrong with what comes.
+// Holds the network, the memory nodes and the io node's interrupts against their contracts, in the
+// waves of a failure: a flit that is lost or comes twice, a packet that goes astray, a port that is
+// never ready again, reads that reach a memory in the wrong order. The units behind the network
+// only see that something is wrong with what comes.
 #pragma once
 
 #include <cstdint>

@@ -70,13 +70,25 @@ int ProgramMap::Program::layer(std::size_t phase, uint32_t pc) const {
   return pc < body || pc > loop || pc >= length ? -1 : layers[phase * length + pc];
 }
 
+uint64_t ProgramMap::Program::runs(std::size_t phase, uint32_t pc, uint64_t runs_of_place) const {
+  if (pc < body || pc > loop) return phase == 0 ? runs_of_place : 0;  // once a launch
+  return (runs_of_place + phases() - 1 - phase) / phases();
+}
+
 ProgramMap::ProgramMap(const compile::CompiledModel& model)
-    : phases_(model.phases), traffic_(model.layers.size()) {
+    : phases_(model.phases),
+      inputs_at_once_(model.inputs_at_once),
+      lag_(model.lag),
+      traffic_(model.layers.size()) {
   for (const compile::Layer& layer : model.layers) names_.push_back(short_name(layer.name));
   for (const compile::TileProgram& tile : model.tiles) add_tile(model, tile);
   for (const auto& [unit, program] : programs_) {
     add_posts(unit, program);
     add_traffic(program);
+  }
+  for (Traffic& traffic : traffic_) {
+    for (uint64_t* bytes : {&traffic.dram, &traffic.host, &traffic.tiles})
+      *bytes /= inputs_at_once_;
   }
 }
 
@@ -93,6 +105,8 @@ void ProgramMap::add_tile(const compile::CompiledModel& model, const compile::Ti
     Program& program = programs_[{{tile.x, tile.y}, static_cast<spec::Unit>(u)}];
     program.layers = tile.layer_of_command[u];
     program.layers.resize(program.commands.size(), -1);
+    program.inputs = tile.input_of_command[u];
+    program.inputs.resize(program.commands.size(), 0);
     program.loop = static_cast<uint32_t>(program.length);
     for (uint32_t pc = 0; pc < program.length; ++pc) {
       if (spec::CommandHeader::decode(program.commands[pc]).opcode != spec::Opcode::Loop) continue;

@@ -48,17 +48,28 @@ class ProgramMap {
     uint32_t loop = 0;                         // its Loop command; == length without one
     std::vector<spec::CommandWords> commands;  // [phase * length + pc]
     std::vector<int> layers;                   // the same; -1: of no layer
+    std::vector<int> inputs;                   // see TileProgram::input_of_command
 
     const spec::CommandWords& words(std::size_t phase, uint32_t pc) const {
       return commands[phase * length + pc];
     }
+    std::size_t phases() const { return length == 0 ? 1 : commands.size() / length; }
+    /// The page that is in place when the loop has been gone around so often, over all launches.
+    std::size_t phase_after(uint64_t loops) const { return loops % phases(); }
+    /// How often a command of a page has run, when the one at its place has, in all pages, so
+    /// often.
+    uint64_t runs(std::size_t phase, uint32_t pc, uint64_t runs_of_place) const;
     /// Commands before the loop (weights, once a launch) and behind it belong to none.
     int layer(std::size_t phase, uint32_t pc) const;
+    int input(std::size_t phase, uint32_t pc) const { return inputs[phase * length + pc]; }
   };
 
   explicit ProgramMap(const compile::CompiledModel& model);
 
   std::size_t phases() const { return phases_; }
+  /// Inputs that `phases` iterations work on.
+  std::size_t inputs_at_once() const { return inputs_at_once_; }
+  std::size_t lag() const { return lag_; }
   std::size_t num_layers() const { return traffic_.size(); }
   const std::string& layer_name(int layer) const { return names_[static_cast<std::size_t>(layer)]; }
   const std::map<UnitId, Program>& programs() const { return programs_; }
@@ -79,6 +90,8 @@ class ProgramMap {
   void add_traffic(const Program& program);
 
   std::size_t phases_;
+  std::size_t inputs_at_once_;
+  std::size_t lag_;
   std::vector<std::string> names_;
   std::map<UnitId, Program> programs_;
   std::map<std::tuple<unsigned, unsigned, unsigned>, std::vector<UnitId>> posters_;  // x, y, sem.

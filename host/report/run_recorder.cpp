@@ -11,7 +11,8 @@ RunRecorder::RunRecorder(const compile::CompiledModel& model, SimulatedChip& chi
                          const RecorderOptions& options)
     : chip_(chip),
       map_(model),
-      cycles_(map_),
+      trace_(map_),
+      cycles_(model),
       states_(map_),
       timeline_(options.timeline ? std::make_unique<Timeline>(map_) : nullptr),
       flows_([this](const Execution& producer, const Execution& consumer, unsigned semaphore) {
@@ -33,16 +34,20 @@ void RunRecorder::add(const CommandEvent& event) {
 void RunRecorder::take(const Execution& execution) {
   const std::optional<unsigned> semaphore = flows_.add(execution);
   states_.add(execution, semaphore);
+  trace_.add(execution);
   if (timeline_) timeline_->add(execution, semaphore);
 }
 
 void RunRecorder::loaded() { start_ = chip_.counters(); }
 
-void RunRecorder::finish(RunReport& report) const {
+void RunRecorder::finish(uint64_t launch, RunReport& report) const {
   report.counters = difference(chip_.counters(), start_);
   report.waits = waits(*report.counters);
-  report.spacing = cycles_.mean_spacing();
-  const std::vector<double> means = cycles_.mean();
+  const StreamCycles stream = cycles_.stream(report.inputs);
+  report.input_spacing = stream.spacing;
+  report.input_latency = stream.latency;
+  report.cold_latency = stream.first_completed - std::min(stream.first_completed, launch);
+  const std::vector<double> means = cycles_.mean(report.inputs);
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     LayerReport& layer = report.layers[i];
     layer.cycles = means[i];

@@ -8,6 +8,7 @@
 
 #include "host/driver/session.hpp"
 #include "host/driver/simulated_chip.hpp"
+#include "host/report/command_trace.hpp"
 #include "host/report/layer_cycles.hpp"
 #include "host/report/run_report.hpp"
 #include "host/report/timeline.hpp"
@@ -32,10 +33,13 @@ class RunRecorder {
   void add(const CommandEvent& event);
   /// The counters of the run count from here on: constants and programs have been loaded.
   void loaded();
-  /// Fills in what the chip's counters and events tell: layers, counters.
-  void finish(RunReport& report) const;
+  /// Fills in what the chip's counters and events tell: layers, counters. `launch`: cycle of the
+  /// first launch.
+  void finish(uint64_t launch, RunReport& report) const;
   /// What --timeline writes.
   void write_timeline(const std::string& path, const std::vector<RequestReport>& requests);
+  /// The commands that retired last.
+  const CommandTrace& trace() const { return trace_; }
 
  private:
   std::vector<WaitReport> waits(const ChipCounters& run) const;
@@ -43,6 +47,7 @@ class RunRecorder {
 
   SimulatedChip& chip_;
   ProgramMap map_;
+  CommandTrace trace_;
   LayerCycles cycles_;
   LayerStates states_;
   std::unique_ptr<Timeline> timeline_;

@@ -143,8 +143,22 @@ bool RunReport::agrees() const {
   return matches_model.value_or(true) && matches_reference.value_or(true);
 }
 
+namespace {
+
+/// "4 tiles", "4 tiles in 2 groups, 2 inputs in flight in each".
+std::string division(const RunReport& r) {
+  std::string text = fmt::format("{} tiles", r.tiles);
+  if (r.groups > 1) text += fmt::format(" in {} groups", r.groups);
+  if (r.stages > 1) text += fmt::format(", a stage of the network each");
+  if (r.in_flight > 1)
+    text += fmt::format(", {} inputs in flight{}", r.in_flight, r.groups > 1 ? " in each" : "");
+  return text;
+}
+
+}  // namespace
+
 std::string table(const RunReport& r) {
-  std::string text = fmt::format("{} on {} ({}, {} tiles)\n", r.model, r.device, r.config, r.tiles);
+  std::string text = fmt::format("{} on {} ({}, {})\n", r.model, r.device, r.config, division(r));
   if (!r.layers.empty() && r.chip_cycles != 0) text += layer_table(r);
   text += row("inputs", fmt::format("{}", r.inputs));
   if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
@@ -154,10 +168,13 @@ std::string table(const RunReport& r) {
     text += row("chip cycles",
                 fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()) +
                     prediction(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
-    if (r.spacing != 0) {
-      text += row("cycles from input to input",
-                  fmt::format("{:.1f}", r.spacing) + prediction(r.predicted_spacing, r.spacing));
-    }
+    text += row("cycles from input to input",
+                r.input_spacing ? fmt::format("{:.0f}", *r.input_spacing) +
+                                      prediction(r.predicted_spacing, *r.input_spacing)
+                                : "-");
+    text +=
+        row("latency of an input", fmt::format("{:.0f} cycles; {} with the weights' way from DRAM",
+                                               r.input_latency, r.cold_latency));
     text += refusals_row(r) + surprises(r);
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
@@ -177,6 +194,9 @@ std::string json(const RunReport& r) {
   j["device"] = r.device;
   j["config"] = r.config;
   j["tiles"] = r.tiles;
+  j["groups"] = r.groups;
+  j["in_flight"] = r.in_flight;
+  j["stages"] = r.stages;
   j["inputs"] = r.inputs;
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;
@@ -186,9 +206,12 @@ std::string json(const RunReport& r) {
       number_json(prediction_error(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
   if (r.counters) j["scratchpad_refusals"] = refusals_of(*r.counters);
   j["predicted_scratchpad_refusals"] = r.predicted_refusals;
-  j["spacing"] = r.spacing;
-  j["predicted_spacing"] = r.predicted_spacing;
-  j["spacing_prediction_error"] = number_json(prediction_error(r.predicted_spacing, r.spacing));
+  if (r.input_spacing) j["input_spacing"] = *r.input_spacing;
+  j["predicted_input_spacing"] = r.predicted_spacing;
+  j["input_spacing_prediction_error"] =
+      number_json(prediction_error(r.predicted_spacing, r.input_spacing.value_or(0)));
+  j["input_latency"] = r.input_latency;
+  j["cold_latency"] = r.cold_latency;
   j["mac"] = r.mac * r.inputs;
   j["utilization"] = r.utilization();
   j["sim_cycles_per_s"] = r.sim_cycles_per_s;

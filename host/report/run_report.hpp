@@ -49,6 +49,9 @@ struct RunReport {
   std::string commit;
   std::string dram;  // its timing
   unsigned tiles = 0;
+  unsigned groups = 1;          // that the tiles are divided into, each with inputs of its own
+  unsigned in_flight = 1;       // inputs that a group works on at a time
+  unsigned stages = 1;          // of the network, each a tile's of every group
   unsigned cols = 0, rows = 0;  // of the mesh
   uint64_t inputs = 0;
   std::optional<double> accuracy;         // of the labels given, 0..1
@@ -56,8 +59,10 @@ struct RunReport {
   std::optional<bool> matches_reference;  // against the graph reference
   uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
   double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
-  double spacing = 0;                     // cycles from input to input, 0 without a second one
-  double predicted_spacing = 0;
+  std::optional<double> input_spacing;    // cycles from completion to completion, in a stream
+  double predicted_spacing = 0;           // 0: not predicted
+  double input_latency = 0;         // mean, from an input's first command to its last retirement
+  uint64_t cold_latency = 0;        // of the first inputs, from the launch on: weights are loaded
   uint64_t predicted_refusals = 0;  // of scratchpads, where the cycles are predicted
   uint64_t mac = 0;                 // of one input
   double sim_cycles_per_s = 0;

@@ -3,7 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <optional>
+#include <utility>
+
+#include "host/report/chip_address.hpp"
+#include "rtl/spec/gen/systole_spec.h"
 
 namespace systole::report {
 namespace {
@@ -44,41 +50,31 @@ bool takes(const spec::CommandWords& words, unsigned semaphore) {
 
 class Builder {
  public:
-  Builder(const compile::CompiledModel& model, const ChipActivity& activity, const CommandLog& log,
-          bool completion_arrived)
-      : activity_(activity),
-        log_(log),
-        paged_(model.phases > 1),
-        completion_arrived_(completion_arrived) {
-    for (const compile::TileProgram& tile : model.tiles) {
-      Program program{{tile.x, tile.y}, {}};
-      for (unsigned u = 0; u < spec::NumUnits; ++u)
-        program.units[u] = compile::commands_of(tile, static_cast<Unit>(u));
-      programs_.push_back(std::move(program));
-    }
-  }
+  Builder(const ProgramMap& map, const ChipActivity& activity, const CommandLog& log,
+          const WaitFacts& facts)
+      : map_(map), activity_(activity), log_(log), facts_(facts) {}
 
   WaitGraph build() {
     for (const ChipActivity::Tile& tile : activity_.tiles) {
       for (unsigned u = 0; u < spec::NumUnits; ++u) add_unit(tile, u);
-      if (!paged_ && !at_rest(tile)) check_semaphores(tile);
+      if (facts_.stands && !at_rest(tile)) check_semaphores(tile);
     }
     add_host();
     add_network();
-    find_cycle();
+    if (facts_.stands) find_cycle();
+    find_since();
     return std::move(graph_);
   }
 
  private:
-  struct Program {
-    Node node;
-    std::array<std::vector<spec::CommandWords>, spec::NumUnits> units;
+  /// A command of a page.
+  struct Position {
+    std::size_t phase = 0;
+    uint32_t pc = 0;
   };
 
-  const Program* program_of(Node node) const {
-    const auto found = std::find_if(programs_.begin(), programs_.end(),
-                                    [&](const Program& p) { return p.node == node; });
-    return found == programs_.end() ? nullptr : &*found;
+  const ProgramMap::Program* program_of(Node node, unsigned u) const {
+    return map_.find({node, static_cast<Unit>(u)});
   }
 
   const ChipActivity::Tile& tile_at(Node node) const {
@@ -88,77 +84,126 @@ class Builder {
 
   void wait(std::string who, std::string what, std::string owed_by, std::string detail = "") {
     graph_.waits.push_back(
-        {std::move(who), std::move(what), std::move(owed_by), std::move(detail)});
+        {unit_, std::move(who), std::move(what), std::move(owed_by), std::move(detail)});
   }
 
   // ------------------------------------------------------------------------------------ units
 
   void add_unit(const ChipActivity::Tile& tile, unsigned u) {
     const ChipActivity::Unit& unit = tile.units[u];
-    if (unit.ended) return;
     const std::string who = unit_text(tile.node, static_cast<Unit>(u));
+    unit_ = UnitId{tile.node, static_cast<Unit>(u)};
+    if (unit.ended) return add_rest(unit, who);
     if (unit.under_way > 0) add_work(tile, u, who);
     for (const unsigned semaphore : missing_semaphores(tile, u)) {
       const std::string what = fmt::format("semaphore {} for command {} ({})", semaphore,
                                            unit.next_pc, opcode_text(unit.next));
       add_debtors(tile.node, semaphore, who, what);
     }
-    if (unit.under_way == 0 && !unit.next_valid)
+    if (unit.under_way == 0 && !unit.next_valid) {
       wait(who, "its next command to be fetched", "its scratchpad");
+    } else if (unit.under_way == 0 && missing_semaphores(tile, u).empty()) {
+      wait(who, fmt::format("command {} ({}) to be taken", unit.next_pc, opcode_text(unit.next)),
+           "the unit itself");
+    }
+    unit_.reset();
+  }
+
+  /// A program that has ended, and a unit that still waits for what it has asked for.
+  void add_rest(const ChipActivity::Unit& unit, const std::string& who) {
+    if (!unit.reads.empty()) {
+      wait(who,
+           fmt::format("the data of {} reads, though all its commands have retired, the first of "
+                       "0x{:012x}",
+                       unit.reads.size(), unit.reads.front()),
+           memory_name(unit.reads.front()));
+    } else if (unit.writes > 0) {
+      wait(who,
+           fmt::format("the acknowledgement of {} write{}, though all its commands have retired",
+                       unit.writes, unit.writes == 1 ? "" : "s"),
+           "the unit itself");
+    } else {
+      return unit_.reset();
+    }
+    note(fmt::format("{} is busy behind the end of its program, so that its tile does not end",
+                     who));
+    if (!graph_.suspect) graph_.suspect = unit_;
+    unit_.reset();
+  }
+
+  /// All programs have ended, and nothing is under way behind them.
+  static bool is_quiet(const ChipActivity::Tile& tile) {
+    return at_rest(tile) &&
+           std::all_of(tile.units.begin(), tile.units.end(), [](const ChipActivity::Unit& unit) {
+             return unit.reads.empty() && unit.writes == 0;
+           });
+  }
+
+  /// The page of the command that a unit issues next: loops that are under way count.
+  std::size_t phase_of(const ProgramMap::Program& program, Node node, unsigned u) const {
+    const auto unit = static_cast<Unit>(u);
+    uint64_t loops = log_.count(node, unit, program.loop).retired;
+    const ChipActivity::Unit& activity = tile_at(node).units[u];
+    uint32_t pc = activity.next_pc;
+    for (unsigned i = 0; i < activity.under_way; ++i) {
+      pc = issued_before(program, activity, pc, i);
+      if (pc == program.loop) ++loops;
+    }
+    return program.phase_after(loops);
   }
 
   /// A unit that has commands under way waits for what these have asked for.
   void add_work(const ChipActivity::Tile& tile, unsigned u, const std::string& who) {
     const ChipActivity::Unit& unit = tile.units[u];
-    const uint32_t first = unit.next_pc >= unit.under_way ? unit.next_pc - unit.under_way : 0;
+    const auto [first, text] = first_under_way(tile.node, u);
     if (!unit.reads.empty()) {
       wait(who,
-           fmt::format("the data of {} read{}, the first of 0x{:012x}", unit.reads.size(),
-                       unit.reads.size() == 1 ? "" : "s", unit.reads.front()),
-           memory_of(unit.reads.front()));
+           fmt::format("the data of {} read{} of {}, the first of 0x{:012x}", unit.reads.size(),
+                       unit.reads.size() == 1 ? "" : "s", text, unit.reads.front()),
+           memory_name(unit.reads.front()));
       check_memory(tile.node, unit.reads.front(), true);
     } else if (unit.writes > 0) {
       const auto address = store_address(tile.node, first);
       wait(who,
-           fmt::format("the acknowledgement of {} write{} of command {}", unit.writes,
-                       unit.writes == 1 ? "" : "s", first),
-           address ? memory_of(*address) : "the memory written");
+           fmt::format("the acknowledgement of {} write{} of {}", unit.writes,
+                       unit.writes == 1 ? "" : "s", text),
+           address ? memory_name(*address) : "the memory written");
       if (address) check_memory(tile.node, *address, false);
     } else if (missing_semaphores(tile, u).empty() || u != static_cast<unsigned>(Unit::Load)) {
-      wait(who, fmt::format("command {} to end, which is under way", first), "the unit itself");
+      wait(who, text + " to end, which is under way", "the unit itself");
     }
+  }
+
+  /// The oldest command that the unit has under way, and its name: "command 7 (Load) of layer 'x'".
+  std::pair<uint32_t, std::string> first_under_way(Node node, unsigned u) const {
+    const ChipActivity::Unit& unit = tile_at(node).units[u];
+    const ProgramMap::Program* program = program_of(node, u);
+    if (program == nullptr) {
+      const uint32_t pc = unit.next_pc >= unit.under_way ? unit.next_pc - unit.under_way : 0;
+      return {pc, fmt::format("command {}", pc)};
+    }
+    const uint64_t loops = log_.count(node, static_cast<Unit>(u), program->loop).retired;
+    Position at{program->phase_after(loops), unit.next_pc};
+    for (unsigned i = 0; i < unit.under_way; ++i) at.pc = issued_before(*program, unit, at.pc, i);
+    if (at.pc >= program->length) return {at.pc, fmt::format("command {}", at.pc)};
+    return {at.pc,
+            fmt::format("command {} ({}){}", at.pc, opcode_text(program->words(at.phase, at.pc)),
+                        layer_text(*program, at))};
   }
 
   std::optional<Address> store_address(Node node, uint32_t pc) const {
-    const Program* program = program_of(node);
-    if (program == nullptr || paged_) return std::nullopt;
-    const auto& commands = program->units[static_cast<std::size_t>(Unit::Store)];
-    if (pc >= commands.size()) return std::nullopt;
-    return spec::StoreCommand::decode(commands[pc]).addr;
-  }
-
-  static std::string memory_of(Address address) {
-    if (address >= spec::DramBase)
-      return fmt::format("DRAM {}", (address - spec::DramBase) / spec::DramChannelBytes);
-    if (address >= spec::HostMemBase) return "host memory";
-    return "tile " + node_text(node_of(address));
-  }
-
-  /// The node at which requests for an address arrive.
-  static Node node_of(Address address) {
-    if (address >= spec::DramBase) {
-      const Address channel = (address - spec::DramBase) / spec::DramChannelBytes;
-      return {0, static_cast<unsigned>(channel) + 1};
-    }
-    if (address >= spec::HostMemBase) return {0, 0};
-    const Address local = address - spec::TileBase;
-    return {static_cast<unsigned>(local >> spec::TileColShift & 0xff),
-            static_cast<unsigned>(local >> spec::TileRowShift)};
+    const unsigned u = static_cast<unsigned>(Unit::Store);
+    const ProgramMap::Program* program = program_of(node, u);
+    if (program == nullptr || pc >= program->length) return std::nullopt;
+    const spec::CommandWords& words = program->words(phase_of(*program, node, u), pc);
+    if (spec::CommandHeader::decode(words).opcode != spec::Opcode::Store) return std::nullopt;
+    return spec::StoreCommand::decode(words).addr;
   }
 
   /// Is what a unit waits for anywhere? Else it was lost on the way.
   void check_memory(Node node, Address address, bool read) {
-    const std::string name = memory_of(address);
+    if (!facts_.stands) return;
+    const std::string name = memory_name(address);
     for (const ChipActivity::Memory& memory : activity_.memories) {
       if (memory.name == name && memory.read_beats + memory.writes > 0) {
         note(fmt::format("{} still has {} read beats and {} writes under way", name,
@@ -166,7 +211,7 @@ class Builder {
         return;
       }
     }
-    const Node far = node_of(address);
+    const Node far = home_of(address);
     const bool held = std::any_of(activity_.held.begin(), activity_.held.end(), [&](const auto& h) {
       return (h.from == node && h.to == far) || (h.from == far && h.to == node);
     });
@@ -182,113 +227,157 @@ class Builder {
   /// The commands that would post the semaphore, the next one of each unit that is still to run.
   void add_debtors(Node tile, unsigned semaphore, const std::string& who, const std::string& what) {
     bool any = false;
-    for (const Program& program : programs_) {
-      for (unsigned u = 0; u < spec::NumUnits; ++u) {
-        const auto pc = next_post(program, u, tile, semaphore);
-        if (!pc) continue;
-        any = true;
-        wait(who, what, unit_text(program.node, static_cast<Unit>(u)),
-             fmt::format("command {} ({})", *pc, opcode_text(program.units[u][*pc])));
-      }
+    for (const auto& [id, program] : map_.programs()) {
+      const auto next = next_post(id, program, tile, semaphore);
+      if (!next) continue;
+      any = true;
+      wait(who, what, unit_text(id.node, id.unit),
+           fmt::format("command {} ({}){}", next->pc,
+                       opcode_text(program.words(next->phase, next->pc)),
+                       layer_text(program, *next)));
     }
     if (!any) wait(who, what, "nobody", "no command that is still to run posts it");
   }
 
-  std::optional<uint32_t> next_post(const Program& program, unsigned u, Node tile,
+  std::string layer_text(const ProgramMap::Program& program, const Position& at) const {
+    const int layer = program.layers[at.phase * program.length + at.pc];
+    return layer < 0 ? "" : fmt::format(" of layer '{}'", map_.layer_name(layer));
+  }
+
+  std::optional<Position> next_post(const UnitId& id, const ProgramMap::Program& program, Node tile,
                                     unsigned semaphore) const {
-    const ChipActivity::Unit& unit = tile_at(program.node).units[u];
-    const auto& commands = program.units[u];
-    if (unit.ended || paged_) return std::nullopt;
-    const uint32_t begin = unit.next_pc >= unit.under_way ? unit.next_pc - unit.under_way : 0;
-    for (uint32_t i = 0; i < commands.size(); ++i) {
-      // Around the loop: what lies before `begin` comes again with the next input.
-      const auto pc = static_cast<uint32_t>((begin + i) % commands.size());
-      if (posts(commands[pc], program.node, tile, semaphore)) return pc;
+    const unsigned u = static_cast<unsigned>(id.unit);
+    const ChipActivity::Unit& unit = tile_at(id.node).units[u];
+    if (unit.ended) return std::nullopt;
+    const uint64_t retired = log_.count(id.node, id.unit, program.loop).retired;
+    Position at{program.phase_after(retired), unit.next_pc};
+    for (unsigned i = 0; i < unit.under_way; ++i) at.pc = issued_before(program, unit, at.pc, i);
+    // Around the loop: what lies before comes again with the next input.
+    for (std::size_t i = 0; i < program.commands.size(); ++i) {
+      if (at.pc >= program.length) {
+        at.pc = program.loop < program.length ? program.body : 0;
+      } else if (posts(program.words(at.phase, at.pc), id.node, tile, semaphore)) {
+        return at;
+      }
+      if (at.pc == program.loop) {
+        at = {(at.phase + 1) % program.phases(), program.body};
+      } else {
+        ++at.pc;
+      }
+    }
+    // Behind the loop: once.
+    for (at.pc = program.loop + 1; at.pc < program.length; ++at.pc) {
+      if (posts(program.words(at.phase, at.pc), id.node, tile, semaphore)) return at;
     }
     return std::nullopt;
+  }
+
+  /// What is known of a semaphore by the commands that have retired.
+  struct Account {
+    int64_t posted = 0;
+    int64_t taken = 0;
+    std::optional<UnitId> poster;  // the last one
+    std::string last;              // the same in words
+    uint64_t last_cycle = 0;
+  };
+
+  void add_to(Account& account, const UnitId& id, const ProgramMap::Program& program,
+              const Position& at, const ChipActivity::Tile& tile, unsigned semaphore) const {
+    const auto count = log_.count(id.node, id.unit, at.pc);
+    const auto runs = static_cast<int64_t>(program.runs(at.phase, at.pc, count.retired));
+    const spec::CommandWords& words = program.words(at.phase, at.pc);
+    if (id.node == tile.node && takes(words, semaphore)) account.taken += runs;
+    if (runs == 0 || !posts(words, id.node, tile.node, semaphore)) return;
+    account.posted += runs;
+    const bool latest = program.phase_after(count.retired - 1) == at.phase ||
+                        at.pc < program.body || at.pc > program.loop;
+    if (!latest || count.last < account.last_cycle) return;
+    account.last_cycle = count.last;
+    account.poster = id;
+    account.last = fmt::format("{} command {} ({}){} in cycle {}", unit_text(id.node, id.unit),
+                               at.pc, opcode_text(words), layer_text(program, at), count.last);
   }
 
   /// What the counter should be by what has retired and begun. A difference is a post that got
   /// lost, or came twice.
   void check_semaphores(const ChipActivity::Tile& tile) {
     for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
-      int64_t posted = 0, taken = 0;
-      std::string last;
-      uint64_t last_cycle = 0;
-      for (const Program& program : programs_) {
-        for (unsigned u = 0; u < spec::NumUnits; ++u) {
-          const auto unit = static_cast<Unit>(u);
-          for (uint32_t pc = 0; pc < program.units[u].size(); ++pc) {
-            const auto count = log_.count(program.node, unit, pc);
-            const spec::CommandWords& words = program.units[u][pc];
-            if (program.node == tile.node && takes(words, s))
-              taken += static_cast<int64_t>(count.retired);
-            if (count.retired == 0 || !posts(words, program.node, tile.node, s)) continue;
-            posted += static_cast<int64_t>(count.retired);
-            if (count.last < last_cycle) continue;
-            last_cycle = count.last;
-            last = fmt::format("{} command {} ({}) in cycle {}", unit_text(program.node, unit), pc,
-                               opcode_text(words), count.last);
-          }
+      Account account;
+      for (const auto& [id, program] : map_.programs()) {
+        for (std::size_t i = 0; i < program.commands.size(); ++i) {
+          add_to(account, id, program,
+                 {i / program.length, static_cast<uint32_t>(i % program.length)}, tile, s);
         }
       }
-      taken += taken_by_unfinished(tile, s);
-      const int64_t expected = posted - taken;
+      account.taken += taken_by_unfinished(tile, s);
+      const int64_t expected = account.posted - account.taken;
       if (expected == tile.semaphores[s]) continue;
       note(fmt::format(
           "semaphore {} of tile {} was posted {} times and taken {} times, so it should "
           "be {}, but it is {}: a post {}; the last one was of {}",
-          s, node_text(tile.node), posted, taken, expected, tile.semaphores[s],
-          expected > tile.semaphores[s] ? "was lost" : "came twice", last));
+          s, node_text(tile.node), account.posted, account.taken, expected, tile.semaphores[s],
+          expected > tile.semaphores[s] ? "was lost" : "came twice",
+          account.last.empty() ? "nobody" : account.last));
+      if (graph_.suspect || !account.poster) continue;
+      graph_.suspect = account.poster;
+      graph_.since = account.last_cycle;
     }
   }
 
   /// Of commands that have begun, or are about to, and have not retired.
   int64_t taken_by_unfinished(const ChipActivity::Tile& tile, unsigned semaphore) const {
-    const Program* program = program_of(tile.node);
-    if (program == nullptr) return 0;
     int64_t taken = 0;
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
+      const ProgramMap::Program* program = program_of(tile.node, u);
       const ChipActivity::Unit& unit = tile.units[u];
       if (unit.next_valid && unit.taken && takes(unit.next, semaphore)) ++taken;
-      uint32_t pc = unit.next_pc;
+      if (program == nullptr) continue;
+      Position at{phase_of(*program, tile.node, u), unit.next_pc};
       for (unsigned i = 0; i < unit.under_way; ++i) {
-        pc = before(program->units[u], pc);
-        if (pc < program->units[u].size() && takes(program->units[u][pc], semaphore)) ++taken;
+        at.pc = issued_before(*program, unit, at.pc, i);
+        if (at.pc == program->loop)
+          at.phase = (at.phase + program->phases() - 1) % program->phases();
+        if (at.pc < program->length && takes(program->words(at.phase, at.pc), semaphore)) ++taken;
       }
     }
     return taken;
   }
 
-  /// The command that ran before `pc`: at the head of the loop, its last one.
-  static uint32_t before(const std::vector<spec::CommandWords>& commands, uint32_t pc) {
-    for (uint32_t at = pc; at < commands.size(); ++at) {
-      const auto header = spec::CommandHeader::decode(commands[at]);
-      if (header.opcode == spec::Opcode::Loop &&
-          spec::LoopCommand::decode(commands[at]).target == pc)
-        return at == 0 ? 0 : at - 1;
-    }
-    const bool behind_loop =
-        pc > 0 && spec::CommandHeader::decode(commands[pc - 1]).opcode == spec::Opcode::Loop;
-    return pc == 0 ? 0 : pc - (behind_loop ? 2 : 1);
+  /// The `i`-th step back from what a unit holds as next. While that is being fetched, it names the
+  /// command that was issued last.
+  static uint32_t issued_before(const ProgramMap::Program& program, const ChipActivity::Unit& unit,
+                                uint32_t pc, unsigned i) {
+    return i == 0 && !unit.next_valid ? pc : before(program, pc);
+  }
+
+  /// The command that ran before `pc`: at the head of the loop, the loop; behind the loop, too.
+  static uint32_t before(const ProgramMap::Program& program, uint32_t pc) {
+    if (program.loop < program.length && pc == program.body && program.loop > program.body)
+      return program.loop;
+    return pc == 0 ? 0 : pc - 1;
   }
 
   // --------------------------------------------------------------------- firmware, host, network
 
   void add_host() {
     const bool rest = std::all_of(activity_.tiles.begin(), activity_.tiles.end(),
-                                  [](const ChipActivity::Tile& tile) { return at_rest(tile); });
+                                  [](const ChipActivity::Tile& tile) { return is_quiet(tile); });
     if (!activity_.host_port.empty()) {
       wait("host", fmt::format("the answer to its {}", activity_.host_port), "the chip");
-    } else if (completion_arrived_) {
+    } else if (facts_.completion_arrived) {
       wait("host", "its interrupt", "io node");
       note(
           "the completion lies in host memory, and the interrupt that announces it has not come: "
-          "it "
-          "was lost in the io node (HOST_IRQ)");
+          "it was lost in the io node (HOST_IRQ)");
       return;
     } else {
       wait("host", "a completion", kFirmware);
+    }
+    if (facts_.stray_completion) {
+      note(
+          fmt::format("a completion lies in host memory that names request {}, which is not the "
+                      "one that comes next",
+                      *facts_.stray_completion));
     }
     const ChipActivity::Core& core = activity_.core;
     if (core.firmware_state == kFirmwarePanic) note("the firmware has met a trap (FW_STATE panic)");
@@ -297,19 +386,70 @@ class Builder {
            fmt::format("the end of {} tile{} (JOIN)", core.join, core.join == 1 ? "" : "s"),
            rest ? "nobody" : "the tiles that run");
     }
-    if (!rest) return;
+    if (rest) add_firmware();
+  }
+
+  /// No tile runs: what does the firmware sleep for?
+  void add_firmware() {
+    const ChipActivity::Core& core = activity_.core;
     if (core.join > 0) {
       note(fmt::format("all tiles have ended, yet JOIN still counts {}: a tile event was lost",
                        core.join));
+      since_first_end();
     } else if (core.pending != 0) {
+      note(fmt::format("no tile runs, and the firmware has not served its interrupts {} (CORE_IRQ)",
+                       irq_text(core.pending)));
+    } else if ((core.enabled & SYSTOLE_IO_CORE_IRQ_JOIN_MASK) != 0) {
       note(
-          fmt::format("no tile runs, and the firmware has not served its interrupts 0x{:x} "
-                      "(CORE_IRQ)",
-                      core.pending));
+          "all tiles have ended and JOIN is 0, but the firmware still sleeps for the interrupt "
+          "join (CORE_IRQ): it was lost in the io node");
+      wait(kFirmware, "the interrupt join", "io node");
+    } else if ((core.enabled & SYSTOLE_IO_CORE_IRQ_DMA_MASK) != 0) {
+      note("the firmware sleeps for the end of its DMA (CORE_IRQ dma), which has not come");
+      wait(kFirmware, "the interrupt dma", "the core's DMA");
     } else {
       note(
           "no tile runs and the firmware has nothing to serve: it owes the completion, and has "
-          "forgotten it");
+          "forgotten it, or the doorbell that announced the request has not reached it");
+    }
+  }
+
+  static std::string irq_text(uint32_t mask) {
+    constexpr const char* kNames[] = {"doorbell", "join", "fault", "dma", "timer", "bus_error"};
+    std::string text;
+    for (unsigned i = 0; i < std::size(kNames); ++i) {
+      if ((mask >> i & 1) != 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", kNames[i]);
+    }
+    return text + fmt::format(" (0x{:x})", mask);
+  }
+
+  // --------------------------------------------------------------------------------- the begin
+
+  /// The begin of the command that has been under way for longest.
+  void find_since() {
+    if (graph_.since) return;
+    for (const ChipActivity::Tile& tile : activity_.tiles) {
+      for (unsigned u = 0; u < spec::NumUnits; ++u) {
+        if (tile.units[u].ended || tile.units[u].under_way == 0) continue;
+        const UnitId id{tile.node, static_cast<Unit>(u)};
+        const auto begun = log_.under_way(id.node, id.unit);
+        if (begun.empty() || (graph_.since && *graph_.since <= begun.front().cycle)) continue;
+        graph_.since = begun.front().cycle;
+        graph_.suspect = id;
+      }
+    }
+  }
+
+  /// An event that was lost is of a tile's end: of the first one, perhaps.
+  void since_first_end() {
+    for (const auto& [id, program] : map_.programs()) {
+      if (program.length == 0) continue;
+      const auto end = log_.count(id.node, id.unit, static_cast<uint32_t>(program.length) - 1);
+      auto& last = ends_[{id.node.x, id.node.y}];
+      last = std::max(last, end.last);
+    }
+    for (const auto& [node, cycle] : ends_) {
+      if (!graph_.since || cycle < *graph_.since) graph_.since = cycle;
     }
   }
 
@@ -357,20 +497,21 @@ class Builder {
     return false;
   }
 
+  const ProgramMap& map_;
   const ChipActivity& activity_;
   const CommandLog& log_;
-  bool paged_;
-  bool completion_arrived_;
-  std::vector<Program> programs_;
+  WaitFacts facts_;
+  std::optional<UnitId> unit_;                              // whose waits are being added
+  std::map<std::pair<unsigned, unsigned>, uint64_t> ends_;  // by tile
   WaitGraph graph_;
   std::vector<std::string> finished_;  // lead to no cycle
 };
 
 }  // namespace
 
-WaitGraph wait_graph(const compile::CompiledModel& model, const ChipActivity& activity,
-                     const CommandLog& log, bool completion_arrived) {
-  return Builder(model, activity, log, completion_arrived).build();
+WaitGraph wait_graph(const ProgramMap& map, const ChipActivity& activity, const CommandLog& log,
+                     const WaitFacts& facts) {
+  return Builder(map, activity, log, facts).build();
 }
 
 std::string to_string(const WaitGraph& graph) {

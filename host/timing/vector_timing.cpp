@@ -5,11 +5,16 @@ namespace {
 
 bool is_byte(spec::Vtype type) { return type == spec::Vtype::S8 || type == spec::Vtype::U8; }
 
+bool is_function(spec::Vact act) {
+  return act == spec::Vact::Exp2 || act == spec::Vact::Recip || act == spec::Vact::Rsqrt;
+}
+
 /// Stages that a group passes in the lanes: a fused multiply-add has two, and stands there up to
-/// three times.
+/// three times; a function has three.
 unsigned lane_latency(const spec::VectorCommand& c) {
-  if (c.op == spec::Vop::Div) return 10;
-  return c.op == spec::Vop::Fma && c.b_type != spec::Vtype::None ? 8 : 6;
+  const unsigned function = is_function(c.act) ? 3 : 0;
+  if (c.op == spec::Vop::Div) return 10 + function;
+  return (c.op == spec::Vop::Fma && c.b_type != spec::Vtype::None ? 8 : 6) + function;
 }
 
 constexpr unsigned kWindow = 32;

@@ -1,10 +1,14 @@
 # The control core's RTL is a package; its folder is known after `make setup` (IBEX_DIR).
 
+# By a link: the names of files are in a chip's library, whose build ID must not depend on where this folder
+# stands. The name is the one of rtl/core/ibex.vlt.
 IBEX_FILES := $(BUILD)/ibex.f
-$(IBEX_FILES): rtl/core/ibex.f rtl/core/ibex.vlt rtl/core/ibex_end.sv $(wildcard $(VENV)/ibex.mk)
+IBEX_LINK := $(BUILD)/pythondata_cpu_ibex
+$(IBEX_FILES): rtl/core/ibex.f rtl/core/ibex.vlt rtl/core/ibex_end.sv rtl/core/core.mk $(wildcard $(VENV)/ibex.mk)
 	@mkdir -p $(@D)
 	@test -n "$(IBEX_DIR)" || { echo "no control core: run make setup first" >&2; exit 1; }
-	@sed 's|@IBEX@|$(IBEX_DIR)|' $< >$@
+	@ln -sfn "$(IBEX_DIR)" $(IBEX_LINK)
+	@sed 's|@IBEX@|$(IBEX_LINK)|' $< >$@
 
 # Tests whose module holds the core say `// verilator: -f build/ibex.f`.
 IBEX_TESTS := control_core io_node

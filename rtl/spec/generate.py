@@ -8,7 +8,7 @@ import argparse
 import pathlib
 import sys
 
-from generator import firmware, host, model, pages, rtl
+from generator import firmware, functions, host, model, pages, rtl
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -22,6 +22,8 @@ def outputs(spec):
         gen / "systole_commands.hpp": host.commands(spec),
         gen / "systole_checks.h": firmware.checks(spec),
         gen / "systole_memory.ld": host.linker(spec),
+        gen / "systole_functions_pkg.sv": functions.package(),
+        gen / "systole_functions.hpp": functions.header(),
     }
     for name, text in pages.pages(spec).items():
         files[pathlib.Path("docs/reference") / name] = text

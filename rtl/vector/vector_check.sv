@@ -23,18 +23,22 @@ module vector_check
 );
 
   // ------------------------------------------------------------------------------------- sense
-  logic two_operands, types_ok, window_ok;
+  logic two_operands, move_ok, types_ok, window_ok;
   always_comb begin
     two_operands = 1'b0;
+    move_ok = 1'b1;
     types_ok = 1'b1;
     window_ok = 1'b1;
     sense_word_o = '0;
     if (start_i) begin
       two_operands = cmd_i.op == VopMax || cmd_i.op == VopMin;
+      move_ok = cmd_i.act == VactNone && cmd_i.reduce == VreduceNone &&
+          (cmd_i.a_type == VtypeF32 ? cmd_i.d_type == VtypeF32 :
+          (cmd_i.a_type == VtypeS32 || cmd_i.a_type == VtypeAcc) && cmd_i.d_type == VtypeS32);
       types_ok = cmd_i.a_type != VtypeNone && cmd_i.a_type <= VtypeAcc &&
           cmd_i.b_type <= VtypeF32 && cmd_i.d_type != VtypeNone && cmd_i.d_type <= VtypeF32 &&
-          cmd_i.op <= VopMin && cmd_i.act <= VactClip && cmd_i.reduce <= VreduceMax &&
-          (cmd_i.act != VactClip || cmd_i.op == VopMul) &&
+          cmd_i.op <= VopMove && cmd_i.act <= VactRsqrt && cmd_i.reduce <= VreduceMax &&
+          (cmd_i.act != VactClip || cmd_i.op == VopMul) && (cmd_i.op != VopMove || move_ok) &&
           (!two_operands || cmd_i.b_type != VtypeNone) &&
           (two_operands || cmd_i.op == VopFma || cmd_i.b_type == VtypeNone);
       window_ok = cmd_i.wcount0 != '0 && cmd_i.wcount1 != '0 &&

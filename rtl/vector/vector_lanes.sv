@@ -1,11 +1,12 @@
 // The datapath of the vector unit: 16 binary32 lanes, d = convert(reduce(act(op(a, b)))).
 //
-//   ports -> [0] raw -> [1] convert -> [2,3] fma x -> [4,5] fma y -> [6,7] fma z -> [8] act, reduce
-//         -> [9] convert -> out
+//   ports -> [0] raw -> [1] convert -> [2,3] fma x -> [4,5] fma y -> [6,7] fma z -> [8,9,10] function
+//         -> [11] act, reduce -> [12] convert -> out
 //
 //   fma x: Fma with b: fma(B,t,c); Div: q = A*t.  Else skipped.
-//   fma y: Fma: fma(A,s,x or c); Mul: A*s; Div: e = fma(-q,s,A).  Max, Min: carries their result.
+//   fma y: Fma: fma(A,s,x or c); Mul: A*s; Div: e = fma(-q,s,A).  Max, Min, Move: carries their result.
 //   fma z: Div: fma(e,t,q), or q where that is zero or not finite.  Else skipped.
+//   function: Exp2, Recip, Rsqrt: argument, value, rounding (fp32_functions_pkg).  Else skipped.
 //
 // Contract
 //   - Operands come as the ports return them (`a_to_i`, `b_to_i`), at most one part of a and one of b a
@@ -15,9 +16,9 @@
 //     brings half of one that is a vector. A set is changed only while no group of it is inside
 //     (`set_busy_o`).
 //   - cmd_i stays the same while groups are inside (`busy_o`).
-// Latency from valid_i to valid_o: stages 0, 1, 4, 5, 8, 9 always, 2 and 3, 6 and 7 where they are not
-// skipped: 6 to 10 cycles. A step of a reduction is a whole operation in stage 8: one element a cycle, in
-// the order in which they come.
+// Latency from valid_i to valid_o: stages 0, 1, 4, 5, 11, 12 always, the others where they are not
+// skipped: 6 to 13 cycles. A step of a reduction is a whole operation in stage 11: one element a cycle,
+// in the order in which they come.
 //
 // This is a hot spot of a simulation. Loops over lanes have a variable as their bound (fp32_pkg), and
 // stand here, since an array that a call returns costs a cleared copy at every evaluation. Registers that
@@ -29,6 +30,7 @@ module vector_lanes
   import systole_spec_pkg::*;
   import systole_pkg::*;
   import fp32_pkg::*;
+  import fp32_functions_pkg::*;
   import vector_pkg::*;
 #(
     parameter int unsigned Results = 16
@@ -66,53 +68,74 @@ module vector_lanes
   typedef logic [31:0] lanes_t[Lanes];
   typedef fma_product_t products_t[Lanes];
 
-  logic uses_b, is_div, is_order, needs_x;
+  typedef point_t points_t[Lanes];
+  typedef outcome_t outcomes_t[Lanes];
+  typedef value_t values_t[Lanes];
+
+  logic uses_b, is_div, is_move, carries, needs_x, is_function;
   assign uses_b = cmd_i.b_type != VtypeNone;
   assign is_div = cmd_i.op == VopDiv;
-  assign is_order = cmd_i.op == VopMax || cmd_i.op == VopMin;
+  assign is_move = cmd_i.op == VopMove;
+  assign carries = cmd_i.op == VopMax || cmd_i.op == VopMin || is_move;
   assign needs_x = is_div || (cmd_i.op == VopFma && uses_b);
+  assign is_function = cmd_i.act == VactExp2 || cmd_i.act == VactRecip || cmd_i.act == VactRsqrt;
 
   // ----------------------------------------------------------------------------------- control
   // Bit k belongs to the group whose data are in stage k's registers.
-  logic [8:0] valid_q, set_q;
-  logic [7:0] first_q, last_q;
-  logic y_in, z_in, r_in;  // a group enters stages 4, 6, 8
-  logic r_first, r_last;
-  assign y_in = needs_x ? valid_q[3] : valid_q[1];
-  assign z_in = valid_q[5] && is_div;
-  assign r_in = is_div ? valid_q[7] : valid_q[5];
-  assign r_first = is_div ? first_q[7] : first_q[5];
-  assign r_last = is_div ? last_q[7] : last_q[5];
+  typedef logic [11:0] stages_t;
+  stages_t valid_d, valid_q, first_d, last_d, set_q;
+  logic [10:0] first_q, last_q;
 
   // What each stage holds next.
-  function automatic logic [8:0] moved(logic [7:0] now, logic in, logic with_x, logic with_z);
-    logic y, r;
-    y = with_x ? now[3] : now[1];
-    r = with_z ? now[7] : now[5];
-    return {r, now[6], now[5] && with_z, now[4], y, now[2], now[1] && with_x, now[0], in};
+  function automatic stages_t moved(logic [10:0] now, logic in, logic with_x, logic with_z,
+                                    logic with_f);
+    stages_t next;
+    logic op;
+    op = with_z ? now[7] : now[5];
+    next = {now, in};
+    next[2] = now[1] && with_x;
+    next[4] = with_x ? now[3] : now[1];
+    next[6] = now[5] && with_z;
+    next[8] = op && with_f;
+    next[11] = with_f ? now[10] : op;
+    return next;
   endfunction
+
+  assign valid_d = moved(valid_q[10:0], valid_i, needs_x, is_div, is_function);
+  assign first_d = moved(first_q, group_i.first, needs_x, is_div, is_function);
+  assign last_d = moved(last_q, group_i.last, needs_x, is_div, is_function);
+
+  logic y_in, z_in, f_in, r_in;  // a group enters stages 4, 6, 8, 11
+  assign y_in = valid_d[4];
+  assign z_in = valid_d[6];
+  assign f_in = valid_d[8];
+  assign r_in = valid_d[11];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q <= '0;
     end else if (valid_i || valid_q != '0) begin
-      valid_q <= moved(valid_q[7:0], valid_i, needs_x, is_div) & {r_last, 8'hFF};
+      valid_q <= valid_d & {last_d[11], 11'h7FF};
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (valid_i || valid_q != '0) begin
-      first_q <= 8'(moved(first_q, group_i.first, needs_x, is_div));
-      last_q  <= 8'(moved(last_q, group_i.last, needs_x, is_div));
-      set_q   <= moved(set_q[7:0], group_i.odd_set, needs_x, is_div);
+      first_q <= first_d[10:0];
+      last_q  <= last_d[10:0];
+      set_q   <= moved(set_q[10:0], group_i.odd_set, needs_x, is_div, is_function);
     end
   end
 
   // ---------------------------------------------------------------------------------- datapath
   lanes_t s_q[2], t_q[2], c_q[2];
-  lanes_t a0_q, b0_q, a1_q, b1_q, a2_q, a3_q, x3_q, carry4_q, y5_q, carry5_q, carry6_q, z7_q, r8_q;
+  lanes_t a0_q, b0_q, a1_q, b1_q, a2_q, a3_q, x3_q, carry4_q, y5_q, carry5_q, carry6_q, z7_q;
+  lanes_t f10_q, r11_q;
   lanes_t addend2_q, addend4_q, addend6_q;
   products_t product2_q, product4_q, product6_q;
+  points_t point8_q, point9_q;
+  outcomes_t outcome8_q, outcome9_q;
+  values_t value9_q;
   lanes_t result_q[Results];
 
   // Values inside a stage.
@@ -125,25 +148,25 @@ module vector_lanes
     automatic logic set;
     n = Lanes;
 
-    // 9: convert
-    if (valid_q[8]) begin
+    // 12: convert
+    if (valid_q[11]) begin
       unique case (cmd_i.d_type)
         VtypeF32: begin
           for (int unsigned i = 0; i < n; i++) begin
             l = i[3:0];
-            result_q[result_i][l] = is_nan(r8_q[l][30:0]) ? CanonicalNan : r8_q[l];
+            result_q[result_i][l] = !is_move && is_nan(r11_q[l][30:0]) ? CanonicalNan : r11_q[l];
           end
         end
         VtypeS32: begin
           for (int unsigned i = 0; i < n; i++) begin
             l = i[3:0];
-            result_q[result_i][l] = to_int(r8_q[l]);
+            result_q[result_i][l] = is_move ? r11_q[l] : to_int(r11_q[l]);
           end
         end
         default: begin
           for (int unsigned i = 0; i < n; i++) begin
             l = i[3:0];
-            code[l] = quantize(r8_q[l], 32'(cmd_i.zp), 32'(cmd_i.lo), 32'(cmd_i.hi));
+            code[l] = quantize(r11_q[l], 32'(cmd_i.zp), 32'(cmd_i.lo), 32'(cmd_i.hi));
           end
           for (int unsigned w = 0; w < n / 4; w++) begin
             result_q[result_i][{
@@ -159,7 +182,7 @@ module vector_lanes
       endcase
     end
 
-    // 8: activation, reduction
+    // 11: activation, reduction
     if (r_in) begin
       set = set_q[5];  // of Clip, which is of Mul alone
       if (cmd_i.act == VactRelu) begin
@@ -172,24 +195,71 @@ module vector_lanes
           l = i[3:0];
           active[l] = min(max(y5_q[l], t_q[set][l]), c_q[set][l]);
         end
+      end else if (is_function) begin
+        active = f10_q;
       end else if (is_div) begin
         active = z7_q;
       end else begin
         active = y5_q;
       end
-      if (r_first) begin
-        r8_q = active;
+      if (first_d[11]) begin
+        r11_q = active;
       end else if (cmd_i.reduce == VreduceSum) begin
         for (int unsigned i = 0; i < n; i++) begin
           l = i[3:0];
-          r8_q[l] = fma_sum(fma_product(r8_q[l], PlusOne), fma_addend(r8_q[l], PlusOne, active[l]));
+          r11_q[l] = fma_sum(fma_product(r11_q[l], PlusOne), fma_addend(r11_q[l], PlusOne, active[l]));
         end
       end else begin
         for (int unsigned i = 0; i < n; i++) begin
           l = i[3:0];
-          r8_q[l] = max(r8_q[l], active[l]);
+          r11_q[l] = max(r11_q[l], active[l]);
         end
       end
+    end
+
+    // 10, 9, 8: function
+    if (valid_q[9]) begin
+      if (cmd_i.act == VactRecip) begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          f10_q[l] = round_value(outcome9_q[l], recip_value(point9_q[l], value9_q[l][51:26]));
+        end
+      end else begin
+        for (int unsigned i = 0; i < n; i++) begin
+          l = i[3:0];
+          f10_q[l] = round_value(outcome9_q[l], value9_q[l]);
+        end
+      end
+    end
+    if (valid_q[8]) begin
+      for (int unsigned i = 0; i < n; i++) begin
+        l = i[3:0];
+        value9_q[l] = segment_value(point8_q[l]);
+      end
+      point9_q   = point8_q;
+      outcome9_q = outcome8_q;
+    end
+    if (f_in) begin
+      unique case (cmd_i.act)
+        VactExp2: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            {outcome8_q[l], point8_q[l]} = exp2_argument(is_div ? z7_q[l] : y5_q[l]);
+          end
+        end
+        VactRecip: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            {outcome8_q[l], point8_q[l]} = recip_argument(is_div ? z7_q[l] : y5_q[l]);
+          end
+        end
+        default: begin
+          for (int unsigned i = 0; i < n; i++) begin
+            l = i[3:0];
+            {outcome8_q[l], point8_q[l]} = rsqrt_argument(is_div ? z7_q[l] : y5_q[l]);
+          end
+        end
+      endcase
     end
 
     // 7, 6: fma z
@@ -211,7 +281,7 @@ module vector_lanes
 
     // 5, 4: fma y
     if (valid_q[4]) begin
-      if (is_order) begin
+      if (carries) begin
         y5_q = carry4_q;
       end else begin
         for (int unsigned i = 0; i < n; i++) begin
@@ -260,6 +330,7 @@ module vector_lanes
             carry4_q[l] = min(a1_q[l], b1_q[l]);
           end
         end
+        VopMove: carry4_q = a1_q;
         default: begin
           for (int unsigned i = 0; i < n; i++) begin
             l = i[3:0];
@@ -305,7 +376,7 @@ module vector_lanes
           l = i[3:0];
           a1_q[l] = from_int((code[l] ^ flip) - flip - 32'(cmd_i.a_zp));
         end
-      end else if (cmd_i.a_type == VtypeF32) begin
+      end else if (cmd_i.a_type == VtypeF32 || is_move) begin
         a1_q = a0_q;
       end else begin
         for (int unsigned i = 0; i < n; i++) begin
@@ -366,7 +437,7 @@ module vector_lanes
     end
   end
 
-  assign valid_o = valid_q[8];
+  assign valid_o = valid_q[11];
   assign busy_o = valid_i || valid_q != '0;
   assign set_busy_o[0] = (valid_i && !group_i.odd_set) || (valid_q & ~set_q) != '0;
   assign set_busy_o[1] = (valid_i && group_i.odd_set) || (valid_q & set_q) != '0;

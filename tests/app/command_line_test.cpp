@@ -136,6 +136,14 @@ TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
   }
   CHECK_THAT(run_help.out, Contains("Exit status"));
 
+  for (const std::string command : {"explain", "replay"}) {
+    CHECK_THAT(help.out, Contains("systole " + command + " --help"));
+    const Outcome of_command = run_systole({command, "--help"});
+    CHECK(of_command.status == 0);
+    CHECK(of_command.err.empty());
+    CHECK_THAT(of_command.out, StartsWith("usage: systole " + command) && Contains("xit status"));
+  }
+
   const Outcome version = run_systole({"--version"});
   CHECK(version.status == 0);
   CHECK_THAT(version.out, StartsWith("systole "));
@@ -171,8 +179,9 @@ TEST_CASE("systole: a run on the chip tells where its cycles went", "[app][chip]
   const std::string images = write_npy("few.npy", first_images(5));
   const std::string page = kScratch + "run.html", timeline = kScratch + "timeline.json";
   const std::string json = kScratch + "run.json";
-  const Outcome run = run_systole({"run", kModel, "-i", images, "--config", "tiny", "--json", json,
-                                   "--report", page, "--timeline", timeline, "--requests-of", "2"});
+  const Outcome run =
+      run_systole({"run", kModel, "-i", images, "--config", "tiny", "--json", json, "--report",
+                   page, "--timeline", timeline, "--optimize", "latency", "--requests-of", "2"});
   CAPTURE(run.err);
   REQUIRE(run.status == 0);
   CHECK_THAT(run.out, Contains("predicted") && Contains("bound by") && Contains("busy"));
@@ -223,12 +232,37 @@ TEST_CASE("systole: an output that exists is replaced, and kept when the run is 
 // command
 
 TEST_CASE("systole: commands that are none are refused", "[app]") {
-  check_refused({}, {"no command", "run, --version or --help"});
-  check_refused({"walk"}, {"unknown command", "run, --version or --help", "walk"});
+  check_refused({}, {"no command", "run, explain, replay, --version or --help"});
+  check_refused({"walk"}, {"unknown command", "run, explain, replay, --version or --help", "walk"});
   check_refused({"run"}, {"one model is needed", "none"});
   check_refused({"run", kModel, kModel}, {"one model is needed", "2 files"});
   check_refused({"run", kModel, "--frobnicate"}, {"--frobnicate", "systole run --help"});
   check_refused({"run", kModel, "--json"}, {"--json", "systole run --help"});
+}
+
+TEST_CASE("systole: bundles and explanations that are none are refused", "[app]") {
+  check_refused({"replay"}, {"one bundle is needed", "BUNDLE.tar.gz", "none"});
+  check_refused({"replay", kModel, kModel}, {"one bundle is needed", "2 files"});
+  check_refused({"replay", kModel, "--until", "5"}, {"--until", "systole replay --help"});
+  check_refused({"replay", kModel}, {kModel, "not a bundle"});
+  check_refused({"explain", kDigits, kDigits}, {"one folder is needed", "2 files"});
+  check_refused({"explain", kDigits}, {"not an explanation", kDigits, "run.json"});
+  check_refused({"explain", "no/such"}, {"not an explanation", "no/such"});
+  check_refused({"explain", "--bundle"}, {"--bundle", "systole explain --help"});
+  check_refused({"explain", "--bundle", kScratch + "x.tar.gz", kDigits},
+                {"not an explanation", kDigits});
+  CHECK_FALSE(fs::exists(kScratch + "x.tar.gz"));
+}
+
+TEST_CASE("systole: a run that packs its failure must explain it, on a chip", "[app]") {
+  const std::string bundle = kScratch + "refused.tar.gz";
+  check_run_refused({kModel, "-i", kImages, "--bundle", bundle},
+                    {"--bundle", "no cycles", "--device chip"});
+  check_run_refused({kModel, "-i", kImages, "--bundle", bundle, "--explain", "off"},
+                    {"--bundle", "expected --explain on, got off"}, "chip");
+  check_run_refused({kModel, "-i", kImages, "--bundle", "no/such/b.tar.gz"},
+                    {"no/such/b.tar.gz", "cannot be written"}, "chip");
+  CHECK_FALSE(fs::exists(bundle));
 }
 
 TEST_CASE("systole: option values that mean nothing are refused", "[app]") {
@@ -483,6 +517,30 @@ TEST_CASE("systole: a trace window outside the run is an error and leaves no fil
                      "--trace-file", waves},
                     {"90000000:90000100", "lies outside the run"}, "chip");
   CHECK_FALSE(fs::exists(waves));
+}
+
+TEST_CASE("inputs worked on at once give what they give one by one", "[app]") {
+  const std::string images = write_npy("ten.npy", first_images(10));  // the last iteration is short
+  const auto scores = [&](const std::string& name, const std::vector<std::string>& division) {
+    const Outcome outcome =
+        run_systole(joined({"run", kModel, "--input", images, "--device", "model", "--output",
+                            kScratch + name, "--json", kScratch + name + ".json"},
+                           division));
+    CHECK(outcome.status == 0);
+    return npy::load(kScratch + name);
+  };
+  const Tensor expected = scores("one.npy", {"--optimize", "latency"});
+  CHECK(scores("groups.npy", {"--groups", "4"}) == expected);
+  CHECK(scores("flight.npy", {"--groups", "2", "--in-flight", "3"}) == expected);
+  const auto json = nlohmann::json::parse(read_text(kScratch + "flight.npy.json"));
+  CHECK(json["groups"] == 2);
+  CHECK(json["in_flight"] == 3);
+}
+
+TEST_CASE("divisions that can't be are refused", "[app]") {
+  check_run_refused({kModel, "--input", kImages, "--groups", "3"}, {"groups", "divisor of 4", "3"});
+  check_run_refused({kModel, "--input", kImages, "--in-flight", "9"}, {"in flight", "1 to 8", "9"});
+  check_run_refused({kModel, "--input", kImages, "--optimize", "cost"}, {"--optimize", "cost"});
 }
 
 TEST_CASE("systole: what only a chip can do is refused of the functional model", "[app]") {

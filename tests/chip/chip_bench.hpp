@@ -69,8 +69,10 @@ constexpr unsigned kDepth = 32;
 constexpr unsigned kCols = 16;
 
 /// y[24][16] = sat(rne(x[24][32] * w[32][16] / 128)), s8: loads x and w, multiplies, requantizes,
-/// stores, once an input. `hang` leaves a semaphore out that the vector unit waits for.
-inline compile::CompiledModel product_model(const std::vector<int8_t>& weights, bool hang = false) {
+/// stores, once an input. `hang` leaves a semaphore out that the vector unit waits for. `passes`
+/// are run when the accumulators are there, before the requantization.
+inline compile::CompiledModel product_model(const std::vector<int8_t>& weights, bool hang = false,
+                                            std::vector<spec::VectorCommand> passes = {}) {
   constexpr uint32_t kX = 0, kW = 0x1000, kY = 0x2000, kProgram = 0x8000;
   compile::CompiledModel model;
   model.config = chip_config("tiny");
@@ -133,6 +135,8 @@ inline compile::CompiledModel product_model(const std::vector<int8_t>& weights, 
   requantize.d_stride0 = kCols;
   requantize.s = 0x3c000000;  // 1/128
   requantize.lo = -128, requantize.hi = 127;
+  if (!passes.empty()) std::swap(passes[0].header.wait_mask, requantize.header.wait_mask);
+  for (const spec::VectorCommand& pass : passes) program.add(spec::Unit::Vector, pass);
   program.add(spec::Unit::Vector, requantize);
   loop.target = 0;
   program.add(spec::Unit::Vector, loop);

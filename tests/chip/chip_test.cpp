@@ -67,9 +67,9 @@ struct Run {
   uint64_t commands = 0;
 };
 
-Run run_product(unsigned inputs, SimulationOptions changes = {},
-                const std::string& build = "tiny") {
-  const auto model = product_model(random_weights());
+Run run_product(unsigned inputs, SimulationOptions changes = {}, const std::string& build = "tiny",
+                const std::vector<spec::VectorCommand>& passes = {}) {
+  const auto model = product_model(random_weights(), false, passes);
   changes.host_memory_bytes = Session::host_memory_bytes(model, inputs);
   const auto chip = make_chip(changes, build);
   Session session(model, *chip);
@@ -78,6 +78,20 @@ Run run_product(unsigned inputs, SimulationOptions changes = {},
   run.cycles = chip->cycles();
   run.commands = chip->lockstep_commands();
   return run;
+}
+
+/// A pass over the product's accumulators (or over 16 lanes at `from`) to `to`.
+spec::VectorCommand one_pass(spec::Vop op, spec::Vtype a, spec::Vtype d, uint32_t from,
+                             uint32_t to) {
+  spec::VectorCommand c;
+  c.op = op, c.a_type = a, c.d_type = d;
+  c.lanes = c.lanes_last = kCols;
+  c.count0 = a == spec::Vtype::Acc ? kRows : 1;
+  c.count1 = c.count2 = c.count3 = c.wcount0 = c.wcount1 = 1;
+  c.a_base = from, c.a_stride0 = 1;
+  c.d_base = to, c.d_stride0 = 4 * kCols;
+  c.s = 0x3f800000;
+  return c;
 }
 
 void check_product(const Run& run, unsigned inputs) {
@@ -184,6 +198,25 @@ TEST_CASE("chip: a program of all units computes the product, every command judg
   check_product(run, inputs);
   // Of an input: Load, Nop, Matmul, Vector, Store; Loops and Ends besides.
   CHECK(run.commands >= inputs * 4);
+}
+
+TEST_CASE("chip: passes with functions and moves are loaded, run, and judged", "[chip]") {
+  using namespace spec;
+  constexpr uint32_t kMoved = 0x3000, kSum = 0x4000, kInverse = 0x4040, kRoot = 0x4080;
+  const VectorCommand move = one_pass(Vop::Move, Vtype::Acc, Vtype::S32, 0, kMoved);
+  VectorCommand sum = one_pass(Vop::Mul, Vtype::Acc, Vtype::F32, 0, kSum);
+  sum.s = 0x3a800000;  // 2^-10
+  sum.act = Vact::Exp2;
+  sum.reduce = Vreduce::Sum;
+  std::swap(sum.count0, sum.wcount0);
+  sum.a_wstride0 = 1;
+  VectorCommand inverse = one_pass(Vop::Mul, Vtype::F32, Vtype::F32, kSum, kInverse);
+  inverse.act = Vact::Recip;
+  VectorCommand root = one_pass(Vop::Mul, Vtype::F32, Vtype::F32, kSum, kRoot);
+  root.act = Vact::Rsqrt;
+  const Run run = run_product(2, {}, "tiny", {move, sum, inverse, root});
+  check_product(run, 2);
+  CHECK(run.commands == run_product(2).commands + 2 * 4);
 }
 
 TEST_CASE("chip: the functional model gives the same outputs", "[chip]") {

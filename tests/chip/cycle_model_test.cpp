@@ -91,7 +91,7 @@ void check_every_cycle(const compile::CompiledModel& model, const std::vector<Re
 compile::CompiledModel compiled(const Network& network, unsigned page_commands = 0,
                                 const std::string& dram = "ddr4-3200") {
   return compile::compile(network.batch.graph, chip_config("tiny"),
-                          {0, false, page_commands, dram});
+                          {0, false, page_commands, 1, {}, dram});
 }
 
 }  // namespace

@@ -234,9 +234,14 @@ spec::CommandWords random_vector(Rng& rng) {
   c.a_type = static_cast<spec::Vtype>(uniform(rng, 0, 5));
   c.b_type = static_cast<spec::Vtype>(one_in(rng, 2) ? 0 : uniform(rng, 0, 5));
   c.d_type = static_cast<spec::Vtype>(uniform(rng, 1, 5));
-  c.op = static_cast<spec::Vop>(uniform(rng, 0, 4));
-  c.act = static_cast<spec::Vact>(uniform(rng, 0, 2));
+  c.op = static_cast<spec::Vop>(uniform(rng, 0, 5));
+  c.act = static_cast<spec::Vact>(uniform(rng, 0, 6));
   c.reduce = static_cast<spec::Vreduce>(uniform(rng, 0, 2));
+  if (c.op == spec::Vop::Move && one_in(rng, 2)) {
+    c.b_type = spec::Vtype::None;
+    c.act = spec::Vact::None;
+    c.reduce = spec::Vreduce::None;
+  }
   c.s_vector = one_in(rng, 2);
   c.t_vector = one_in(rng, 2);
   c.c_vector = one_in(rng, 2);

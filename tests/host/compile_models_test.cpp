@@ -28,17 +28,6 @@ std::vector<graph::Tensors> records_of(const graph::Graph& graph, const std::str
   return records;
 }
 
-/// The model up to a Softmax, which is not an operator of Systole yet.
-onnx::Model without_softmax(onnx::Model model) {
-  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
-    if (model.nodes[i].op_type != "Softmax") continue;
-    model.outputs.resize(1);
-    model.outputs[0].name = model.nodes[i].inputs.at(0);
-    model.nodes.resize(i);
-  }
-  return model;
-}
-
 void check_digits(const std::string& name) {
   const std::string folder = "tests/models/digits/";
   const graph::Graph graph = graph::build(onnx::load(folder + name + ".onnx"), {});
@@ -67,7 +56,7 @@ TEST_CASE("the MLPerf Tiny networks are bit-exact", "[compile][data]") {
   DYNAMIC_SECTION(name) {
     const std::string folder = std::string(data) + "/mlperf_tiny/" + name + "/";
     const Tensor image = npy::load(folder + "input_0.npy");
-    const onnx::Model model = without_softmax(onnx::load(folder + "model.onnx"));
+    const onnx::Model model = onnx::load(folder + "model.onnx");
     const graph::Graph graph = graph::build(model, {{model.inputs.at(0).name, image}});
     test::check_graph(graph, chip_config("small"), 0, records_of(graph, folder + "input_0.npy", 1),
                       {});

@@ -231,6 +231,52 @@ class RandomGraph {
     }
     return add(op, {a, b}, t, {products, as[1], bs[2]});
   }
+  DataType any_type() { return one_in(rng_, 3) ? DataType::F32 : byte_type(); }
+  /// Sets what a quantized result needs.
+  template <typename Op>
+  void quantized(Op& op, DataType t) {
+    if (t == DataType::F32) return;
+    op.y = params(t);
+    op.clamp = clamp(t);
+  }
+  graph::ValueId unary(graph::ValueId x, graph::Function function) {
+    graph::Unary op;
+    op.function = function;
+    op.alpha =
+        function == graph::Function::Clip ? -1.5f : scale() * (one_in(rng_, 3) ? -9.0f : 9.0f);
+    op.beta = 0.5f;
+    if (type(x) != DataType::F32) op.x = params(type(x));
+    const DataType t = any_type();
+    quantized(op, t);
+    return add(op, {x}, t, shape(x));
+  }
+  graph::ValueId binary(graph::ValueId a, graph::ValueId b, graph::BinaryFunction function,
+                        Shape out) {
+    graph::Binary op;
+    op.function = function;
+    const bool codes = type(a) == type(b) && type(a) != DataType::F32;
+    if (codes && one_in(rng_, 4)) {
+      op.wraps = true;
+      return add(op, {a, b}, type(a), std::move(out));
+    }
+    DataType t = any_type();
+    if (codes && function == graph::BinaryFunction::Mul && one_in(rng_, 2)) {
+      t = type(a);
+      op.rounding = graph::Rounding::AfterOffset;
+    }
+    if (type(a) != DataType::F32) op.a = params(type(a));
+    if (type(b) != DataType::F32) op.b = params(type(b));
+    quantized(op, t);
+    return add(op, {a, b}, t, std::move(out));
+  }
+  template <typename Op>
+  graph::ValueId rows(graph::ValueId x, Shape out) {
+    Op op;
+    if (type(x) != DataType::F32) op.x = params(type(x));
+    const DataType t = any_type();
+    quantized(op, t);
+    return add(op, {x}, t, std::move(out));
+  }
   graph::ValueId max_pool(graph::ValueId x) {
     const Shape s = shape(x);
     graph::QMaxPool op;
@@ -242,12 +288,11 @@ class RandomGraph {
     const Shape s = shape(x);
     graph::QAveragePool op;
     op.window = window(s[2], s[3], 4, false);
-    op.count_include_pad = one_in(rng_, 2);
+    op.counted = static_cast<graph::Counted>(uniform(rng_, 0, 2));
     op.rounding = one_in(rng_, 2) ? graph::Rounding::AfterOffset : graph::Rounding::BeforeOffset;
-    op.x = params(type(x));
-    const DataType t = byte_type();
-    op.y = params(t);
-    op.clamp = clamp(t);
+    if (type(x) != DataType::F32) op.x = params(type(x));
+    const DataType t = any_type();
+    quantized(op, t);
     return add(op, {x}, t,
                {s[0], s[1], out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
   }
@@ -270,17 +315,21 @@ class RandomGraph {
     op.clamp = clamp(t);
     return add(op, {a, b}, t, std::move(out));
   }
-  graph::ValueId constant(Shape s) {
-    const DataType t = byte_type();
+  graph::ValueId constant(Shape s) { return constant(std::move(s), byte_type()); }
+  graph::ValueId constant(Shape s, DataType t) {
     const graph::ValueId id = value(t, s);
     graph.values[static_cast<std::size_t>(id)].constant = random_tensor(t, s);
     return id;
   }
-  graph::ValueId transpose(graph::ValueId x) {
+  /// At most so many along the first axis, unless it stays: each image has commands of its own.
+  graph::ValueId transpose(graph::ValueId x, int64_t most_images = 1 << 30) {
     graph::Transpose op;
     const Shape s = shape(x);
     for (std::size_t i = 0; i < s.size(); ++i) op.perm.push_back(static_cast<int64_t>(i));
-    std::shuffle(op.perm.begin(), op.perm.end(), rng_);
+    do {
+      std::shuffle(op.perm.begin(), op.perm.end(), rng_);
+    } while (!op.perm.empty() && op.perm[0] != 0 &&
+             s[static_cast<std::size_t>(op.perm[0])] > most_images);
     Shape out;
     for (const int64_t p : op.perm) out.push_back(s[static_cast<std::size_t>(p)]);
     return add(op, {x}, type(x), out);
@@ -293,6 +342,9 @@ class RandomGraph {
   /// A random operator on a [N, C, H, W] value.
   graph::ValueId any(graph::ValueId x) {
     const Shape s = shape(x);
+    if (type(x) == DataType::F32 && !one_in(rng_, 4)) return quantize(x);
+    if (one_in(rng_, 6)) return unary(x, static_cast<graph::Function>(uniform(rng_, 0, 5)));
+    if (type(x) == DataType::F32) return one_in(rng_, 2) ? max_pool(x) : average_pool(x);
     switch (uniform(rng_, 0, 9)) {
       case 0:
         return requantize(x);
@@ -308,7 +360,7 @@ class RandomGraph {
       case 4:
         return add_values(x, x, s);
       case 5:
-        return transpose(x);
+        return transpose(x, 10);
       case 6:
         return reshape(x, {s[0], s[1] * s[2], s[3], 1});
       default:
@@ -330,6 +382,37 @@ class RandomGraph {
   Rng& rng_;
 };
 
+/// A random division of so many tiles.
+compile::Division random_division(unsigned tiles, Rng& rng) {
+  compile::Division division;
+  do {
+    division.groups = static_cast<unsigned>(uniform(rng, 1, tiles));
+  } while (tiles % division.groups != 0);
+  const unsigned stages = tiles / division.groups;
+  if (stages > 1 && stages <= 4 && one_in(rng, 2)) {
+    division.stages = stages;
+  } else {
+    division.in_flight = static_cast<unsigned>(uniform(rng, 1, 3));
+  }
+  return division;
+}
+
+/// Few random graphs have places where they can be cut into as many stages.
+bool can_be_compiled(const graph::Graph& graph, const ChipConfig& config, unsigned tiles,
+                     const compile::Division& division) {
+  if (division.stages == 1) return true;
+  compile::CompileOptions options;
+  options.use_tiles = tiles;
+  options.division = division;
+  try {
+    compile::compile(graph, config, options);
+    return true;
+  } catch (const Error& error) {
+    REQUIRE_THAT(error.what(), Catch::Contains("can't be cut"));
+    return false;
+  }
+}
+
 /// Checks the graph on a random chip, with one to three records.
 void check(RandomGraph& random, Rng& rng) {
   const char* const names[] = {"tiny", "small", "small", "medium"};
@@ -338,7 +421,10 @@ void check(RandomGraph& random, Rng& rng) {
   std::vector<graph::Tensors> records;
   for (int64_t i = uniform(rng, 1, 3); i > 0; --i) records.push_back(random.record());
   const unsigned page = one_in(rng, 4) ? static_cast<unsigned>(uniform(rng, 40, 120)) : 0;
-  test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page);
+  std::optional<compile::Division> division;
+  if (page == 0 && one_in(rng, 2)) division = random_division(tiles, rng);
+  if (division && !can_be_compiled(random.graph, config, tiles, *division)) division.reset();
+  test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page, division);
 }
 
 Shape random_image(Rng& rng) {
@@ -409,13 +495,17 @@ TEST_CASE("a flattened image meets its matrix in the right order", "[compile]") 
 
 TEST_CASE("pools are bit-exact", "[compile]") {
   repeat(50, 6, [](RandomGraph& g, Rng& rng) {
-    const auto x = g.input(g.byte_type(), random_image(rng));
-    switch (uniform(rng, 0, 2)) {
+    auto x = g.input(g.byte_type(), random_image(rng));
+    switch (uniform(rng, 0, 3)) {
       case 0:
         g.output(g.max_pool(x));
         break;
       case 1:
         g.output(g.average_pool(x));
+        break;
+      case 2:
+        x = g.input(DataType::F32, g.shape(x));
+        g.output(one_in(rng, 2) ? g.max_pool(x) : g.average_pool(x));
         break;
       default:
         g.output(g.global_pool(x));
@@ -423,28 +513,79 @@ TEST_CASE("pools are bit-exact", "[compile]") {
   });
 }
 
+/// Two shapes that broadcast, and what they broadcast to.
+struct Pair {
+  Shape a, b, result;
+};
+Pair random_pair(Rng& rng) {
+  const Shape out = random_image(rng);
+  Pair pair{out, out, {}};
+  auto& [a, b, result] = pair;
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (one_in(rng, 6)) a[i] = 1;
+    if (a[i] != 1 && one_in(rng, 4)) b[i] = 1;
+  }
+  for (std::size_t i = 0; i < 4 && a == out; ++i) {
+    if (!one_in(rng, 4) || b[0] != 1) break;
+    b.erase(b.begin());
+    if (b.empty()) break;
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::size_t skip = 4 - b.size();
+    result.push_back(std::max(a[i], i < skip ? 1 : b[i - skip]));
+  }
+  return pair;
+}
+
 TEST_CASE("additions broadcast and are bit-exact", "[compile]") {
   repeat(40, 7, [](RandomGraph& g, Rng& rng) {
-    const Shape out = random_image(rng);
-    Shape a = out, b = out;
-    for (std::size_t i = 0; i < 4; ++i) {
-      if (one_in(rng, 6)) a[i] = 1;
-      if (a[i] != 1 && one_in(rng, 4)) b[i] = 1;
-    }
-    for (std::size_t i = 0; i < 4 && a == out; ++i) {
-      if (!one_in(rng, 4) || b[0] != 1) break;
-      b.erase(b.begin());
-      if (b.empty()) break;
-    }
-    Shape result;
-    for (std::size_t i = 0; i < 4; ++i) {
-      const std::size_t skip = 4 - b.size();
-      result.push_back(std::max(a[i], i < skip ? 1 : b[i - skip]));
-    }
+    const auto [a, b, result] = random_pair(rng);
     const auto x = g.input(g.byte_type(), a);
     const auto y = one_in(rng, 2) ? g.constant(b) : g.input(g.byte_type(), b);
     g.output(one_in(rng, 2) ? g.add_values(x, y, result) : g.add_values(y, x, result));
   });
+}
+
+TEST_CASE("operators on two tensors of codes or numbers broadcast and are bit-exact", "[compile]") {
+  repeat(80, 16, [](RandomGraph& g, Rng& rng) {
+    auto [a, b, result] = random_pair(rng);
+    if (one_in(rng, 5)) b = Shape(static_cast<std::size_t>(uniform(rng, 0, 4)), 1), result = a;
+    const DataType ta = g.any_type(), tb = one_in(rng, 2) ? ta : g.any_type();
+    const auto x = g.input(ta, a);
+    const auto y = one_in(rng, 2) ? g.constant(b, tb) : g.input(tb, b);
+    const auto function = static_cast<graph::BinaryFunction>(uniform(rng, 0, 3));
+    g.output(one_in(rng, 2) ? g.binary(x, y, function, result) : g.binary(y, x, function, result));
+  });
+}
+
+TEST_CASE("functions of one number are bit-exact", "[compile]") {
+  repeat(60, 17, [](RandomGraph& g, Rng& rng) {
+    Shape shape;
+    for (int64_t i = uniform(rng, 0, 5); i > 0; --i) shape.push_back(uniform(rng, 1, 9));
+    auto x = g.input(g.any_type(), shape);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    g.output(g.unary(x, static_cast<graph::Function>(uniform(rng, 0, 5))));
+  });
+}
+
+TEST_CASE("softmax and mean of rows are bit-exact", "[compile]") {
+  repeat(60, 18, [](RandomGraph& g, Rng& rng) {
+    const int64_t width = one_in(rng, 2) ? uniform(rng, 1, 20) : uniform(rng, 1, 700);
+    auto x = g.input(g.any_type(), {uniform(rng, 1, 90), width});
+    if (one_in(rng, 4)) x = g.transpose(x);
+    const Shape s = g.shape(x);
+    g.output(one_in(rng, 2) ? g.rows<graph::Softmax>(x, s) : g.rows<graph::RowMean>(x, {s[0], 1}));
+  });
+}
+
+// A row of nearly a scratchpad.
+TEST_CASE("softmax of long rows is bit-exact", "[compile]") {
+  Rng rng = test::make_rng(19);
+  for (const DataType t : {DataType::S8, DataType::F32}) {
+    RandomGraph g(rng);
+    g.output(g.rows<graph::Softmax>(g.input(t, {3, 20000}), {3, 20000}));
+    test::check_graph(g.graph, chip_config("tiny"), 2, {g.record()}, {rng() | 1});
+  }
 }
 
 TEST_CASE("products of two values are bit-exact", "[compile]") {
@@ -477,7 +618,7 @@ TEST_CASE("random networks are bit-exact", "[compile]") {
       x = g.any(x);
       if (one_in(rng, 6)) g.output(x);
     }
-    g.output(one_in(rng, 2) ? x : g.dequantize(x));
+    g.output(one_in(rng, 2) || g.type(x) == DataType::F32 ? x : g.dequantize(x));
   });
 }
 
@@ -560,7 +701,7 @@ TEST_CASE("what cannot be compiled is an error that names the place", "[compile]
   g.output(g.global_pool(g.input(DataType::S8, {1, 1, 300, 300})));
   CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny")),
                     Catch::Contains("node1") && Catch::Contains("65793"));
-  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0}),
+  CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0, 1, {}}),
                     Catch::Contains("compute tiles") && Catch::Contains("at most 2"));
   CHECK_THROWS_WITH(chip_config("huge"), Catch::Contains("huge") && Catch::Contains("small"));
 }

@@ -17,9 +17,11 @@ namespace systole::test {
 inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& model,
                                                 const std::vector<graph::Tensors>& records,
                                                 uint64_t seed = 0) {
-  const std::size_t out_at = 4096 + std::size_t{model.input_record} * records.size();
-  golden::FunctionalModel chip(model.config,
-                               out_at + std::size_t{model.output_record} * records.size() + 4096);
+  const std::size_t at_once = model.inputs_at_once;
+  const std::size_t iterations = (records.size() + at_once - 1) / at_once + model.lag;
+  const std::size_t places = (iterations + model.lag) * at_once;
+  const std::size_t out_at = 4096 + model.input_record * places;
+  golden::FunctionalModel chip(model.config, out_at + model.output_record * places + 4096);
   for (const compile::Segment& segment : model.segments) {
     REQUIRE(chip.machine().write(segment.address, segment.bytes.data(), segment.bytes.size()));
   }
@@ -51,9 +53,9 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
     for (std::size_t i = 0; i < program.fixed_param.size(); ++i) {
       launch.param[4 + i] = program.fixed_param[i];
     }
-    launch.step[0] = model.input_record / model.phases;
-    launch.step[1] = model.output_record / model.phases;
-    launch.inputs = static_cast<uint32_t>(records.size()) * model.phases;
+    launch.step[0] = static_cast<uint32_t>(model.input_record * at_once / model.phases);
+    launch.step[1] = static_cast<uint32_t>(model.output_record * at_once / model.phases);
+    launch.inputs = static_cast<uint32_t>(iterations * model.phases);
     chip.launch(node, launch);
   }
   const auto fault = seed == 0 ? chip.run() : chip.run_disordered(seed);
@@ -80,8 +82,9 @@ inline std::vector<graph::Tensors> run_compiled(const compile::CompiledModel& mo
     graph::Tensors outputs;
     for (const compile::Binding& output : model.outputs) {
       Tensor tensor(output.type, output.shape);
-      std::memcpy(tensor.bytes().data(), host + out_at + r * model.output_record + output.offset,
-                  output.bytes);
+      const std::size_t place = r + model.lag * at_once;
+      std::memcpy(tensor.bytes().data(),
+                  host + out_at + place * model.output_record + output.offset, output.bytes);
       outputs[output.name] = std::move(tensor);
     }
     results.push_back(std::move(outputs));
@@ -115,11 +118,16 @@ inline void require_equal(const Tensor& got, const Tensor& wanted, const std::st
 /// Compiles, runs in order and in `seeds` random orders, compares with the graph reference.
 inline void check_graph(const graph::Graph& graph, const ChipConfig& config, unsigned tiles,
                         const std::vector<graph::Tensors>& records,
-                        const std::vector<uint64_t>& seeds, unsigned page_commands = 0) {
+                        const std::vector<uint64_t>& seeds, unsigned page_commands = 0,
+                        std::optional<compile::Division> division = {}) {
+  compile::CompileOptions options;
+  options.use_tiles = tiles;
+  options.page_commands = page_commands;
+  options.division = division;
+  const compile::CompiledModel model = compile::compile(graph, config, options);
   INFO(graph::describe(graph) << config.name << ", " << tiles << " tiles, pages of "
-                              << page_commands);
-  const compile::CompiledModel model =
-      compile::compile(graph, config, {tiles, false, page_commands});
+                              << page_commands << ", " << model.division.groups << " groups, "
+                              << model.division.in_flight << " in flight");
   std::vector<graph::Tensors> wanted;
   for (const graph::Tensors& record : records) wanted.push_back(golden::run(graph, record));
   std::vector<uint64_t> orders = {0};

@@ -7,6 +7,7 @@
 
 #include "host/command/error.hpp"
 #include "host/golden/binary32.hpp"
+#include "host/golden/functions.hpp"
 
 using namespace systole;
 using namespace systole::golden;
@@ -147,6 +148,80 @@ TEST_CASE("functional model: a vector pass requantizes accumulators", "[function
   CHECK(at(4) == -128);
   CHECK(at(5) == 3);  // 1.5 to even, + 1
   CHECK(at(6) == 0);  // lanes behind are kept
+}
+
+namespace {
+
+/// A vector pass of one group of six lanes, from 0x100 (or accumulator row 2) to 0x400.
+spec::VectorCommand one_group(spec::Vop op, spec::Vtype a, spec::Vtype d) {
+  spec::VectorCommand c;
+  c.op = op, c.a_type = a, c.d_type = d;
+  c.lanes = c.lanes_last = 6;
+  c.a_base = a == spec::Vtype::Acc ? 2 : 0x100, c.d_base = 0x400;
+  c.count0 = c.count1 = c.count2 = c.count3 = c.wcount0 = c.wcount1 = 1;
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("functional model: Move keeps all 32 bits, NaN payloads included", "[functional_model]") {
+  const std::array<uint32_t, 6> words = {0x7fffffff, 0x01000001, 0x80000000,
+                                         0xffffffff, 0x7f800001, 0xffc12345};
+  for (const spec::Vtype type : {spec::Vtype::S32, spec::Vtype::F32, spec::Vtype::Acc}) {
+    FunctionalModel model = make_model();
+    auto& tile = model.machine().tile(kTile);
+    std::memcpy(&tile.scratchpad[0x100], words.data(), sizeof words);
+    std::memcpy(tile.accumulators[2].data(), words.data(), sizeof words);
+    const spec::Vtype d = type == spec::Vtype::Acc ? spec::Vtype::S32 : type;
+    Programs(model).add(spec::Unit::Vector, one_group(spec::Vop::Move, type, d)).launch();
+    REQUIRE_FALSE(model.run());
+    CHECK(std::memcmp(&tile.scratchpad[0x400], words.data(), sizeof words) == 0);
+  }
+}
+
+TEST_CASE("functional model: Move that would convert or compute is an operand fault",
+          "[functional_model]") {
+  using spec::Vtype;
+  spec::VectorCommand move = one_group(spec::Vop::Move, Vtype::S32, Vtype::S32);
+  const auto fault_of = [](const spec::VectorCommand& c) {
+    FunctionalModel model = make_model();
+    return execute(model.machine(), kTile, c.encode(), nullptr);
+  };
+  CHECK_FALSE(fault_of(move));
+  for (const auto& [a, d] : {std::pair{Vtype::S32, Vtype::F32}, std::pair{Vtype::F32, Vtype::S32},
+                             std::pair{Vtype::S8, Vtype::S8}, std::pair{Vtype::Acc, Vtype::F32},
+                             std::pair{Vtype::Acc, Vtype::S8}, std::pair{Vtype::S8, Vtype::S32}}) {
+    const Fault fault = fault_of(one_group(spec::Vop::Move, a, d));
+    CHECK(fault.code == spec::Fault::Operand);
+    CHECK(fault.info == 4);
+  }
+  spec::VectorCommand with_b = move, with_act = move, with_reduce = move;
+  with_b.b_type = Vtype::S32;
+  with_act.act = spec::Vact::Relu;
+  with_reduce.reduce = spec::Vreduce::Sum;
+  for (const auto& bad : {with_b, with_act, with_reduce}) CHECK(fault_of(bad).info == 4);
+}
+
+TEST_CASE("functional model: a window sums what exp2 made of each element", "[functional_model]") {
+  FunctionalModel model = make_model();
+  auto& pad = model.machine().tile(kTile).scratchpad;
+  for (unsigned i = 0; i < 12; ++i) {
+    const float value = static_cast<float>(i);
+    std::memcpy(&pad[0x100 + 4 * i], &value, 4);
+  }
+  spec::VectorCommand c = one_group(spec::Vop::Mul, spec::Vtype::F32, spec::Vtype::F32);
+  c.s = binary32::to_bits(0.5f);
+  c.act = spec::Vact::Exp2;
+  c.reduce = spec::Vreduce::Sum;
+  c.wcount0 = 2, c.a_wstride0 = 24;
+  Programs(model).add(spec::Unit::Vector, c).launch();
+  REQUIRE_FALSE(model.run());
+  for (unsigned l = 0; l < 6; ++l) {
+    float sum;
+    std::memcpy(&sum, &pad[0x400 + 4 * l], 4);
+    const float x = static_cast<float>(l) / 2;
+    CHECK(sum == binary32::add(binary32::exp2(x), binary32::exp2(x + 3)));
+  }
 }
 
 TEST_CASE("functional model: a loop steps parameters once an input", "[functional_model]") {

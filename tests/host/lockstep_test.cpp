@@ -157,3 +157,61 @@ TEST_CASE("lockstep: a loaded program is known after its ring entry is used agai
   bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
   CHECK_FALSE(bench.judge.mismatch());
 }
+
+TEST_CASE("lockstep: a write of the host that the DRAM does not hold is a mismatch of no unit",
+          "[lockstep]") {
+  Bench bench(16);
+  const std::vector<uint8_t> data = {1, 2, 3, 4};
+  bench.chip.machine.write(spec::DramBase, data.data(), data.size());
+  bench.judge.host_wrote(spec::DramBase, data.data(), data.size(), 70);
+  CHECK_FALSE(bench.judge.mismatch());
+  bench.judge.host_wrote(spec::DramBase + 64, data.data(), data.size(), 90);
+  REQUIRE(bench.judge.mismatch());
+  CHECK(bench.judge.mismatch()->kind == Mismatch::Kind::HostWrite);
+  CHECK(bench.judge.mismatch()->address == spec::DramBase + 64);
+  CHECK(bench.judge.mismatch()->cycle == 90);
+  CHECK(bench.judge.mismatch()->wrong_elements == 4);
+}
+
+TEST_CASE("lockstep: of a Load that brought something wrong, its source is compared too",
+          "[lockstep]") {
+  Bench bench(100);
+  bench.judge.launched(kTile, 10);
+  bench.run_load();
+  bench.chip.machine.tile(kTile).scratchpad[bench.load.local_addr + 3] ^= 1;
+  bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
+  REQUIRE(bench.judge.mismatch());
+  REQUIRE(bench.judge.mismatch()->source);
+  const Mismatch::Source& source = *bench.judge.mismatch()->source;
+  CHECK(source.address == bench.load.addr + 3);
+  CHECK(source.expected == source.got);
+}
+
+TEST_CASE("lockstep: the opinion of a command changes nothing", "[lockstep]") {
+  Bench bench(100);
+  bench.judge.launched(kTile, 10);
+  const Opinion opinion = bench.judge.opinion(kTile, spec::Unit::Load);
+  CHECK(opinion.step.pc == 0);
+  CHECK(opinion.step.words == bench.load.encode());
+  CHECK_FALSE(opinion.fault);
+  bench.run_load();
+  bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
+  CHECK_FALSE(bench.judge.mismatch());
+}
+
+TEST_CASE("lockstep: a studied command is likened to others, one that is not is not",
+          "[lockstep]") {
+  for (const bool studied : {false, true}) {
+    Bench bench(100);
+    if (studied) bench.judge.study(kTile, spec::Unit::Load);
+    bench.judge.launched(kTile, 10);
+    auto shorter = bench.load;
+    --shorter.run;
+    execute(bench.chip.machine, kTile, shorter.encode(), nullptr);
+    bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
+    REQUIRE(bench.judge.mismatch());
+    const auto& as_if = bench.judge.mismatch()->as_if;
+    CHECK(as_if.empty() != studied);
+    if (studied) CHECK(as_if.front() == "run were one less");
+  }
+}

@@ -11,9 +11,11 @@
 #include "host/command/error.hpp"
 #include "host/driver/batch.hpp"
 #include "host/import/npy.hpp"
+#include "host/report/command_trace.hpp"
 #include "host/report/counters.hpp"
 #include "host/report/executions.hpp"
 #include "host/report/html.hpp"
+#include "host/report/layer_cycles.hpp"
 #include "host/report/output_file.hpp"
 #include "host/report/run_recorder.hpp"
 #include "host/report/svg.hpp"
@@ -37,7 +39,7 @@ compile::CompiledModel digits(const std::string& name, const std::string& config
   const std::string folder = "tests/models/digits/";
   const onnx::Model model = onnx::load(folder + name + ".onnx");
   const Batch batch = make_batch(model, {{"image", npy::load(folder + name + "_images.npy")}});
-  return compile::compile(batch.graph, chip_config(config), {0, false, page_commands});
+  return compile::compile(batch.graph, chip_config(config), {0, false, page_commands, 1, {}});
 }
 
 RunReport report_of(const compile::CompiledModel& model, uint64_t inputs) {
@@ -80,7 +82,7 @@ struct ToyRun {
                 {static_cast<uint32_t>(inputs), second, chip.cycles(), 20}};
     report = report_of(model, 2 * inputs);
     report.chip_cycles = chip.cycles() - start;
-    recorder.finish(report);
+    recorder.finish(start, report);
   }
 
   Json timeline() {
@@ -477,6 +479,34 @@ TEST_CASE("page: a run that says little makes a page without what is missing", "
   CHECK_THAT(page, Contains("class=\"bad\"") && !Contains("Roofline") && !Contains("nan"));
 }
 
+TEST_CASE("stream: a step's inputs end together, and the first step is no spacing", "[report]") {
+  // One unit that works on two inputs at once, a command for each, in three iterations.
+  compile::CompiledModel model;
+  model.layers = {{"a", "Conv", 0, 0}};
+  model.inputs_at_once = 2;
+  model.tiles.emplace_back();
+  model.tiles[0].x = 1;
+  model.tiles[0].layer_of_command[0] = {0, 0, -1};
+  model.tiles[0].input_of_command[0] = {0, 1, 0};
+  LayerCycles cycles(model);
+  const auto run = [&](uint32_t pc, uint64_t begin, uint64_t end) {
+    cycles.add({{1, 0}, spec::Unit::Load, pc, begin, false, {}});
+    cycles.add({{1, 0}, spec::Unit::Load, pc, end, true, {}});
+  };
+  run(0, 1000, 1100);
+  CHECK_FALSE(cycles.stream(9).spacing);
+  run(1, 1100, 1250);
+  CHECK_FALSE(cycles.stream(9).spacing);
+  run(0, 1300, 1400);
+  run(1, 1400, 1550);
+  run(0, 1600, 1700);
+  run(1, 1700, 1870);
+  const StreamCycles stream = cycles.stream(9);
+  CHECK(stream.first_completed == 1250);
+  CHECK(stream.spacing == Approx((1870 - 1250) / 4.0));
+  CHECK(stream.latency == Approx((100 + 150 + 100 + 150 + 100 + 170) / 6.0));
+}
+
 TEST_CASE("page: the DRAM ceiling is what the timing gives", "[report]") {
   for (const char* name : {"ddr4-3200", "hbm2e"}) {
     CHECK(timing::dram_parameters(name).peak_bytes_per_ps() * 1000 == Approx(kDramBytesPerCycle));
@@ -515,4 +545,42 @@ TEST_CASE("output file: without a commit the old one stays, and nothing else", "
   CHECK(read() == "new");
   CHECK(std::distance(fs::directory_iterator(kScratch + "files"), {}) == 1);
   CHECK_THROWS_WITH(OutputFile("no/such/x.json"), Contains("no/such/x.json"));
+}
+
+TEST_CASE("trace: a trace holds the commands that retired last, in their order", "[report]") {
+  const ToyRun run(digits("mlp", "tiny"));
+  const ProgramMap map(run.model);
+  CommandTrace few(map, 3), all(map, 1000000);
+  std::vector<Execution> executions;
+  ExecutionTracker tracker(map, [&](const Execution& execution) {
+    executions.push_back(execution);
+    few.add(execution);
+    all.add(execution);
+  });
+  ToyChip chip(run.model);
+  chip.observe([&](const CommandEvent& event) { tracker.add(event); });
+  REQUIRE(chip.run(2));
+  REQUIRE(executions.size() > 3);
+
+  const auto lines_of = [](const CommandTrace& trace) {
+    std::istringstream text(trace.text());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);) lines.push_back(line);
+    return lines;
+  };
+  const auto lines = lines_of(all), last = lines_of(few);
+  REQUIRE(lines.size() == executions.size() + 1);
+  REQUIRE(last.size() == 5);
+  CHECK(last[0] == lines[0]);
+  CHECK(last[1] == fmt::format("... {} commands before", executions.size() - 3));
+  CHECK(std::equal(last.begin() + 2, last.end(), lines.end() - 3));
+  for (std::size_t i = 0; i < executions.size(); ++i) {
+    const Execution& e = executions[i];
+    CHECK_THAT(lines[i + 1],
+               Contains(fmt::format("{:>10} {:>10}  ({}, {})", e.begin, e.end, e.where.node.x,
+                                    e.where.node.y)) &&
+                   Contains(lower(spec::to_string(e.where.unit))) &&
+                   Contains(fmt::format("{:>5}  {}", e.pc, spec::to_string(e.header.opcode)),
+                            Catch::CaseSensitive::No));
+  }
 }

@@ -71,6 +71,7 @@ class ToyChip : public SimulatedChip {
   void save_checkpoint(uint64_t, const std::string&) const override {}
   ChipActivity activity() const override { return {}; }
   uint64_t unaccounted_cycles() const override { return 0; }
+  std::optional<golden::Opinion> opinion(golden::Node, spec::Unit) const override { return {}; }
   uint64_t lockstep_commands() const override { return 0; }
   uint64_t lockstep_bytes() const override { return 0; }
   double simulation_seconds() const override { return 1; }

@@ -60,7 +60,8 @@ CommandLog log_of_one_product() {
 TEST_CASE("wait graph: a lost post is told by what retired, with its last command and cycle",
           "[wait_graph]") {
   const auto model = product();
-  const auto graph = report::wait_graph(model, lost_post(model), log_of_one_product());
+  const auto graph =
+      report::wait_graph(report::ProgramMap(model), lost_post(model), log_of_one_product());
   REQUIRE(graph.evidence.size() == 1);
   for (const char* part :
        {"semaphore 1 of tile (1, 1)", "posted 1 times and taken 0 times",
@@ -73,9 +74,10 @@ TEST_CASE("wait graph: nothing is said of semaphores that add up", "[wait_graph]
   const auto model = product();
   ChipActivity activity = lost_post(model);
   activity.tiles[0].semaphores[1] = 1;
-  CHECK(report::wait_graph(model, activity, log_of_one_product()).evidence.empty());
+  CHECK(report::wait_graph(report::ProgramMap(model), activity, log_of_one_product())
+            .evidence.empty());
   activity.tiles[0].semaphores[1] = 2;
-  const auto graph = report::wait_graph(model, activity, log_of_one_product());
+  const auto graph = report::wait_graph(report::ProgramMap(model), activity, log_of_one_product());
   REQUIRE(graph.evidence.size() == 1);
   CHECK_THAT(graph.evidence[0], Contains("should be 1, but it is 2: a post came twice"));
 }
@@ -83,7 +85,8 @@ TEST_CASE("wait graph: nothing is said of semaphores that add up", "[wait_graph]
 TEST_CASE("wait graph: debtors are the commands that would post, and the circle is found",
           "[wait_graph]") {
   const auto model = product();
-  const auto graph = report::wait_graph(model, lost_post(model), log_of_one_product());
+  const auto graph =
+      report::wait_graph(report::ProgramMap(model), lost_post(model), log_of_one_product());
   const std::string text = to_string(graph);
   for (const char* part :
        {"tile (1, 1) Vector   waits for semaphore 1 for command 0 (Vector), owed by tile (1, 1) "
@@ -100,7 +103,7 @@ TEST_CASE("wait graph: debtors are the commands that would post, and the circle 
 
 TEST_CASE("wait graph: a semaphore that no command posts is owed by nobody", "[wait_graph]") {
   const auto model = product(true);
-  const auto graph = report::wait_graph(model, lost_post(model), {});
+  const auto graph = report::wait_graph(report::ProgramMap(model), lost_post(model), {});
   CHECK_THAT(to_string(graph), Contains("waits for semaphore 9 for command 0 (Vector), owed by "
                                         "nobody: no command that is still to run posts it"));
 }
@@ -110,12 +113,15 @@ TEST_CASE("wait graph: a read that neither network nor memory holds was lost", "
   ChipActivity activity = lost_post(model);
   ChipActivity::Unit& load = activity.tiles[0].units[0];
   load.next_valid = false;
-  load.under_way = 1, load.next_pc = 1;
+  load.under_way = 1, load.next_pc = 0;  // while the next one is fetched, the one issued last
   load.reads = {spec::DramBase + 0x40};
   activity.memories = {{"host memory", 0, 0}, {"DRAM 0", 0, 0}};
-  const auto text = [&] { return to_string(report::wait_graph(model, activity, {})); };
-  CHECK_THAT(text(), Contains("waits for the data of 1 read, the first of 0x") &&
-                         Contains("owed by DRAM 0") && Contains("was lost on the way"));
+  const auto text = [&] {
+    return to_string(report::wait_graph(report::ProgramMap(model), activity, {}));
+  };
+  CHECK_THAT(text(),
+             Contains("waits for the data of 1 read of command 0 (Load), the first of 0x") &&
+                 Contains("owed by DRAM 0") && Contains("was lost on the way"));
   activity.memories[1].read_beats = 4;
   CHECK_THAT(text(), Contains("DRAM 0 still has 4 read beats"));
   activity.memories[1].read_beats = 0;
@@ -133,14 +139,75 @@ TEST_CASE("wait graph: with all tiles at rest, what the io node owes is told apa
   activity.tiles.resize(1);
   activity.tiles[0].node = kTile;
   const auto text = [&](bool arrived = false) {
-    return to_string(report::wait_graph(model, activity, {}, arrived));
+    return to_string(
+        report::wait_graph(report::ProgramMap(model), activity, {}, {arrived, {}, true}));
   };
   CHECK_THAT(text(), Contains("it owes the completion, and has forgotten it"));
   CHECK_THAT(text(true), Contains("its interrupt, owed by io node") && Contains("HOST_IRQ"));
   activity.core.join = 2;
   CHECK_THAT(text(), Contains("JOIN still counts 2: a tile event was lost"));
   activity.core.join = 0, activity.core.pending = 2;
-  CHECK_THAT(text(), Contains("has not served its interrupts 0x2"));
+  CHECK_THAT(text(), Contains("has not served its interrupts join (0x2)"));
   activity.core.firmware_state = 2;
   CHECK_THAT(text(), Contains("the firmware has met a trap"));
+}
+
+TEST_CASE("wait graph: a reader of another tile's memory is owed by that tile", "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  ChipActivity::Unit& load = activity.tiles[0].units[0];
+  load.next_valid = false, load.under_way = 1, load.next_pc = 0;
+  load.reads = {tile_base(1, 0) + 0x40};
+  CHECK_THAT(to_string(report::wait_graph(report::ProgramMap(model), activity, {})),
+             Contains("owed by tile (1, 0)"));
+}
+
+TEST_CASE(
+    "wait graph: an interrupt that the firmware sleeps for was lost, when what raises it is over",
+    "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity;
+  activity.tiles.resize(1);
+  activity.tiles[0].node = kTile;
+  activity.core.enabled = SYSTOLE_IO_CORE_IRQ_JOIN_MASK | SYSTOLE_IO_CORE_IRQ_DOORBELL_MASK;
+  const auto graph = report::wait_graph(report::ProgramMap(model), activity, {});
+  CHECK_THAT(to_string(graph), Contains("sleeps for the interrupt join") &&
+                                   Contains("lost in the io node") &&
+                                   !Contains("has forgotten it"));
+}
+
+TEST_CASE("wait graph: a unit that is busy behind its program's end keeps its tile from ending",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity;
+  activity.tiles.resize(1);
+  activity.tiles[0].node = kTile;
+  activity.tiles[0].units[static_cast<std::size_t>(Unit::Store)].writes = 1;
+  activity.core.join = 1;
+  const auto graph = report::wait_graph(report::ProgramMap(model), activity, {});
+  CHECK_THAT(to_string(graph), Contains("Store is busy behind the end of its program") &&
+                                   !Contains("a tile event was lost"));
+  REQUIRE(graph.suspect);
+  CHECK(graph.suspect->unit == Unit::Store);
+}
+
+TEST_CASE("wait graph: of a chip that still runs nothing is said to be lost", "[wait_graph]") {
+  const auto model = product();
+  report::WaitFacts facts;
+  facts.stands = false;
+  const auto graph =
+      report::wait_graph(report::ProgramMap(model), lost_post(model), log_of_one_product(), facts);
+  CHECK(graph.evidence.empty());
+  CHECK(graph.cycle.empty());
+  CHECK_FALSE(graph.waits.empty());
+}
+
+TEST_CASE("wait graph: the cycle of the last post of a semaphore that does not add up is known",
+          "[wait_graph]") {
+  const auto model = product();
+  const auto graph =
+      report::wait_graph(report::ProgramMap(model), lost_post(model), log_of_one_product());
+  CHECK(graph.since == 300);
+  REQUIRE(graph.suspect);
+  CHECK(graph.suspect->unit == Unit::Matrix);
 }

@@ -2,6 +2,7 @@
 //   byte      the last byte of a write to the scratchpad is not enabled; of the third write since reset, where
 //             nothing else is told, and where Broken is set
 //   overrun   such a write goes on to 32 bytes, past the end of its run
+//   astray    a command reads from an address that no window of the tile allows
 module dma_load
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -52,11 +53,36 @@ module dma_load
     .at_o()
   );
 
+  logic astray;
+  fault #(
+    .Name("astray"),
+    .At(2),
+    .Never(Broken)
+  ) u_fault_astray (
+    .on_o(astray),
+    .at_o()
+  );
+
+  logic [31:0] commands_q;
+  command_t cmd;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) commands_q <= '0;
+    else if (cmd_valid_i && cmd_ready_o && cmd_i[7:0] == OpcodeLoad)
+      commands_q <= commands_q + 32'd1;
+  end
+
+  always_comb begin
+    cmd = cmd_i;
+    if (astray && commands_q == at && cmd_i[7:0] == OpcodeLoad) cmd[4*32+46] = 1'b1;
+  end
+
   spad_write_t spad;
   logic could;
   logic [31:0] writes_q;
 
   dma_load_right u_right (
+    .cmd_i(cmd),
     .spad_o(spad),
     .*
   );

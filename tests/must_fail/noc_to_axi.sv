@@ -1,6 +1,7 @@
 // noc_to_axi with a fault, for tests that must fail (fault.sv):
 //   reorder   two reads of one length reach the DRAM in the wrong order, so that each requester gets the other's
 //             data; the first two behind the 200th since reset, where nothing else is told, and where Broken is set
+//   strobe    the last byte of a beat of a write is not enabled
 module noc_to_axi
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -70,6 +71,24 @@ module noc_to_axi
     .at_o(at)
   );
 
+  logic unstrobed;
+  fault #(
+    .Name("strobe"),
+    .Within("gen_mem"),
+    .Never(Broken)
+  ) u_fault_strobe (
+    .on_o(unstrobed),
+    .at_o()
+  );
+
+  axi_pkg::strb_t wstrb;
+  logic [31:0] beats_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) beats_q <= '0;
+    else if (m_axi_wvalid_o && m_axi_wready_i) beats_q <= beats_q + 32'd1;
+  end
+  assign m_axi_wstrb_o = unstrobed && beats_q == at ? wstrb & ~(wstrb ^ (wstrb >> 1)) : wstrb;
+
   logic arvalid, arready, same;
   axi_pkg::addr_t araddr, addr_q;
   logic [7:0] arlen, len_q;
@@ -85,6 +104,7 @@ module noc_to_axi
     .MaxReads(MaxReads),
     .MaxWrites(MaxWrites)
   ) u_right (
+    .m_axi_wstrb_o(wstrb),
     .m_axi_arvalid_o(arvalid),
     .m_axi_arready_i(arready),
     .m_axi_araddr_o(araddr),

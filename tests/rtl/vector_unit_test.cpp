@@ -331,6 +331,15 @@ T pick(Rng& rng, const T (&choices)[N]) {
 
 constexpr Vtype kTypes[] = {Vtype::S8, Vtype::U8, Vtype::S32, Vtype::F32, Vtype::Acc};
 
+void choose_move(Rng& rng, VectorCommand& c) {
+  c.op = Vop::Move;
+  c.a_type = pick(rng, {Vtype::S32, Vtype::F32, Vtype::Acc});
+  c.d_type = c.a_type == Vtype::F32 ? Vtype::F32 : Vtype::S32;
+  c.b_type = Vtype::None;
+  c.act = Vact::None;
+  c.reduce = Vreduce::None;
+}
+
 /// What is done to the elements.
 void choose_function(Rng& rng, VectorCommand& c) {
   c.op = pick(rng, {Vop::Fma, Vop::Fma, Vop::Mul, Vop::Div, Vop::Max, Vop::Min});
@@ -340,7 +349,9 @@ void choose_function(Rng& rng, VectorCommand& c) {
   if (two_operands || (c.op == Vop::Fma && one_in(rng, 2))) c.b_type = kTypes[uniform(rng, 0, 3)];
   c.act = one_in(rng, 3) ? Vact::Relu : Vact::None;
   if (c.op == Vop::Mul && one_in(rng, 2)) c.act = Vact::Clip;
+  if (one_in(rng, 3)) c.act = pick(rng, {Vact::Exp2, Vact::Recip, Vact::Rsqrt});
   c.reduce = pick(rng, {Vreduce::None, Vreduce::Sum, Vreduce::Max});
+  if (one_in(rng, 8)) choose_move(rng, c);
   c.a_zp = static_cast<int16_t>(pick(rng, {0l, 0l, uniform(rng, -128, 255)}));
   c.b_zp = static_cast<int16_t>(pick(rng, {0l, 0l, uniform(rng, -32768, 32767)}));
   c.zp = static_cast<int16_t>(uniform(rng, -128, 255));
@@ -460,6 +471,7 @@ VectorCommand random_pass_in_place(Rng& rng) {
   c.a_type = bytes ? pick(rng, small) : pick(rng, large);
   c.d_type = bytes ? pick(rng, small) : pick(rng, large);
   if (c.b_type != Vtype::None) c.b_type = c.a_type;
+  if (c.op == Vop::Move) c.d_type = c.a_type = pick(rng, large);
   c.wcount0 = c.wcount1 = 1;
   const int32_t step = 16 * static_cast<int32_t>(element_bytes(c.a_type));
   c.a_stride0 = c.b_stride0 = c.d_stride0 = step;
@@ -567,7 +579,7 @@ namespace {
 /// Makes a legal pass illegal in one way.
 void spoil(Rng& rng, VectorCommand& c) {
   const int32_t far = static_cast<int32_t>(uniform(rng, 0x20000, 0x7fffffff));
-  switch (uniform(rng, 0, 21)) {
+  switch (uniform(rng, 0, 24)) {
     case 0:
       c.a_type = pick(rng, {Vtype::None, Vtype(6), Vtype(7)});
       break;
@@ -578,10 +590,10 @@ void spoil(Rng& rng, VectorCommand& c) {
       c.d_type = pick(rng, {Vtype::None, Vtype::Acc, Vtype(7)});
       break;
     case 3:
-      c.op = pick(rng, {Vop(5), Vop(15)});
+      c.op = pick(rng, {Vop(6), Vop(15)});
       break;
     case 4:
-      c.act = pick(rng, {Vact(3), Vact(7)});
+      c.act = pick(rng, {Vact(6), Vact(7)});
       break;
     case 5:
       c.reduce = Vreduce(3);
@@ -630,6 +642,27 @@ void spoil(Rng& rng, VectorCommand& c) {
       break;
     case 20:
       c.t_vector = true, c.t = pick(rng, {4u, ScratchpadBytes - 48u, 0xfffffff0u});
+      break;
+    case 21:
+      choose_move(rng, c);
+      c.d_type = c.a_type == Vtype::F32 ? Vtype::S32 : Vtype::F32;
+      break;
+    case 22:
+      choose_move(rng, c);
+      (one_in(rng, 2) ? c.a_type : c.d_type) = pick(rng, {Vtype::S8, Vtype::U8});
+      break;
+    case 23:
+      choose_move(rng, c);
+      switch (uniform(rng, 0, 2)) {
+        case 0:
+          c.b_type = Vtype::S32;
+          break;
+        case 1:
+          c.act = pick(rng, {Vact::Relu, Vact::Clip, Vact::Exp2});
+          break;
+        default:
+          c.reduce = Vreduce::Sum;
+      }
       break;
     default:
       c.c_vector = true, c.c = pick(rng, {1u, ScratchpadBytes + 0u, 0x80000000u});
@@ -841,6 +874,7 @@ TEST_CASE("vector_unit keeps its stated rate", "[vector_unit]") {
     Vop op;
     Vtype a, b, d;
     unsigned lanes, cycles_per_group;
+    Vact act = Vact::None;
   } cases[] = {
       {"add of 8 bits", Vop::Fma, Vtype::S8, Vtype::U8, Vtype::S8, 16, 1},
       {"quantize f32", Vop::Div, Vtype::F32, Vtype::None, Vtype::S8, 16, 2},
@@ -850,10 +884,16 @@ TEST_CASE("vector_unit keeps its stated rate", "[vector_unit]") {
       {"add of f32, 8 lanes", Vop::Fma, Vtype::F32, Vtype::F32, Vtype::F32, 8, 1},
       {"max of mixed types", Vop::Max, Vtype::S8, Vtype::S32, Vtype::U8, 16, 2},
       {"accumulators to s32", Vop::Mul, Vtype::Acc, Vtype::None, Vtype::S32, 16, 2},
+      {"accumulators moved", Vop::Move, Vtype::Acc, Vtype::None, Vtype::S32, 16, 2},
+      {"exp2 of accumulators", Vop::Mul, Vtype::Acc, Vtype::None, Vtype::S8, 16, 1, Vact::Exp2},
+      {"exp2 of f32", Vop::Fma, Vtype::F32, Vtype::None, Vtype::F32, 16, 2, Vact::Exp2},
+      {"reciprocal of a quotient", Vop::Div, Vtype::U8, Vtype::None, Vtype::S8, 16, 1, Vact::Recip},
   };
   for (const auto& k : cases) {
     const unsigned groups = 500;
-    const uint64_t cycles = dut.time(simple_pass(k.op, k.a, k.b, k.d, groups, k.lanes));
+    VectorCommand c = simple_pass(k.op, k.a, k.b, k.d, groups, k.lanes);
+    c.act = k.act;
+    const uint64_t cycles = dut.time(c);
     INFO(k.name << ": " << cycles);
     CHECK(cycles >= groups * k.cycles_per_group);
     CHECK(cycles <= groups * k.cycles_per_group + kOverhead);
@@ -876,16 +916,37 @@ TEST_CASE("vector_unit pools one element of the window a cycle", "[vector_unit]"
   }
 }
 
+TEST_CASE("vector_unit sums what exp2 makes of one element a cycle", "[vector_unit]") {
+  VectorDut dut(15);
+  fill_memory(dut);
+  VectorCommand c = simple_pass(Vop::Fma, Vtype::S8, Vtype::None, Vtype::F32, 4);
+  c.act = Vact::Exp2;
+  c.reduce = Vreduce::Sum;
+  c.wcount0 = 200;
+  c.a_wstride0 = 16;
+  c.s = to_bits(0.125f);
+  const uint64_t cycles = dut.time(c);
+  INFO(cycles);
+  CHECK(cycles <= 4 * 200 + kOverhead);
+}
+
 TEST_CASE("vector_unit takes the stated cycles for a pass of one group", "[vector_unit]") {
   VectorDut dut(12);
   fill_memory(dut);
-  const auto cycles = [&](Vop op, Vtype b) {
-    return dut.time(simple_pass(op, Vtype::S8, b, Vtype::S8, 1));
+  const auto cycles = [&](Vop op, Vtype b, Vact act = Vact::None) {
+    VectorCommand c = simple_pass(op, Vtype::S8, b, Vtype::S8, 1);
+    c.act = act;
+    return dut.time(c);
   };
   CHECK(cycles(Vop::Mul, Vtype::None) == 10);
   CHECK(cycles(Vop::Max, Vtype::S8) == 10);
   CHECK(cycles(Vop::Fma, Vtype::S8) == 12);
   CHECK(cycles(Vop::Div, Vtype::None) == 14);
+  CHECK(cycles(Vop::Mul, Vtype::None, Vact::Exp2) == 13);
+  CHECK(cycles(Vop::Fma, Vtype::S8, Vact::Recip) == 15);
+  CHECK(cycles(Vop::Div, Vtype::None, Vact::Rsqrt) == 17);
+  VectorCommand move = simple_pass(Vop::Move, Vtype::S32, Vtype::None, Vtype::S32, 1, 8);
+  CHECK(dut.time(move) == 10);
 }
 
 TEST_CASE("vector_unit names what it does in each cycle", "[vector_unit]") {

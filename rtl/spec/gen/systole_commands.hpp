@@ -181,20 +181,24 @@ enum class Vtype : uint8_t {
   Acc = 5
 };
 
-// Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B
+// Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B. Move: the 32 bits of a as they are
 enum class Vop : uint8_t {
   Fma = 0,
   Mul = 1,
   Div = 2,
   Max = 3,
-  Min = 4
+  Min = 4,
+  Move = 5
 };
 
-// Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c)
+// Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c). Exp2: 2^v. Recip: 1/v. Rsqrt: 1/sqrt(v) (host/golden/functions.hpp)
 enum class Vact : uint8_t {
   None = 0,
   Relu = 1,
-  Clip = 2
+  Clip = 2,
+  Exp2 = 3,
+  Recip = 4,
+  Rsqrt = 5
 };
 
 enum class Vreduce : uint8_t {
@@ -446,6 +450,8 @@ inline const char* to_string(Vop value) {
       return "Max";
     case Vop::Min:
       return "Min";
+    case Vop::Move:
+      return "Move";
   }
   return nullptr;
 }
@@ -458,6 +464,12 @@ inline const char* to_string(Vact value) {
       return "Relu";
     case Vact::Clip:
       return "Clip";
+    case Vact::Exp2:
+      return "Exp2";
+    case Vact::Recip:
+      return "Recip";
+    case Vact::Rsqrt:
+      return "Rsqrt";
   }
   return nullptr;
 }
@@ -949,6 +961,7 @@ struct MatmulCommand {
 //       d[d_base + i3*d_stride3 + .. + i0*d_stride0][l] = convert(R)
 //   convert: F32 as it is; S32 rne; S8, U8 clamp(rne(R) + zp, lo, hi). Zero-points apply to integer operands of 8 bits.
 //   Acc operands: base and strides count accumulator rows. s32 operands convert to f32 by rne.
+//   Move converts nothing: S32 or Acc to S32, F32 to F32, without b, act and reduce.
 struct VectorCommand {
   CommandHeader header{Opcode::Vector};
   Vtype a_type = Vtype{};

@@ -524,20 +524,24 @@ enum systole_vtype {
   SYSTOLE_VTYPE_ACC = 5
 };
 
-// Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B
+// Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B. Move: the 32 bits of a as they are
 enum systole_vop {
   SYSTOLE_VOP_FMA = 0,
   SYSTOLE_VOP_MUL = 1,
   SYSTOLE_VOP_DIV = 2,
   SYSTOLE_VOP_MAX = 3,
-  SYSTOLE_VOP_MIN = 4
+  SYSTOLE_VOP_MIN = 4,
+  SYSTOLE_VOP_MOVE = 5
 };
 
-// Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c)
+// Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c). Exp2: 2^v. Recip: 1/v. Rsqrt: 1/sqrt(v) (host/golden/functions.hpp)
 enum systole_vact {
   SYSTOLE_VACT_NONE = 0,
   SYSTOLE_VACT_RELU = 1,
-  SYSTOLE_VACT_CLIP = 2
+  SYSTOLE_VACT_CLIP = 2,
+  SYSTOLE_VACT_EXP2 = 3,
+  SYSTOLE_VACT_RECIP = 4,
+  SYSTOLE_VACT_RSQRT = 5
 };
 
 enum systole_vreduce {

@@ -173,20 +173,24 @@ package systole_spec_pkg;
     VtypeAcc = 3'd5
   } vtype_e;
 
-  // Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B
+  // Fma: fma(A,s,fma(B,t,c)), without b fma(A,s,c). Mul: A*s. Div: A/s, t = 1/s. Max, Min: of A and B. Move: the 32 bits of a as they are
   typedef enum logic [3:0] {
     VopFma = 4'd0,
     VopMul = 4'd1,
     VopDiv = 4'd2,
     VopMax = 4'd3,
-    VopMin = 4'd4
+    VopMin = 4'd4,
+    VopMove = 4'd5
   } vop_e;
 
-  // Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c)
+  // Relu: max(v,+0). Clip (with Mul only): min(max(v,t),c). Exp2: 2^v. Recip: 1/v. Rsqrt: 1/sqrt(v) (host/golden/functions.hpp)
   typedef enum logic [2:0] {
     VactNone = 3'd0,
     VactRelu = 3'd1,
-    VactClip = 3'd2
+    VactClip = 3'd2,
+    VactExp2 = 3'd3,
+    VactRecip = 3'd4,
+    VactRsqrt = 3'd5
   } vact_e;
 
   typedef enum logic [1:0] {

@@ -1,0 +1,29 @@
+// Unary and Binary as passes of the vector unit: host/golden/real.hpp, line by line.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "host/compile/map.hpp"
+#include "host/graph/graph.hpp"
+
+namespace systole::compile {
+
+/// The pass that divides by a constant.
+spec::VectorCommand division(float by);
+
+/// Passes from First to Output, of the given types.
+std::vector<MapPass> passes_of(const graph::Unary& op, DataType x, DataType y);
+
+/// An operand of a Binary: its type, and its real value where it is one constant for all elements
+/// and the operator takes it from the command.
+struct BinaryOperand {
+  DataType type = DataType::F32;
+  std::optional<float> value;
+};
+/// Passes from First (a) and Second (b) to Output. Where one of them has a value, from First, the
+/// other.
+std::vector<MapPass> passes_of(const graph::Binary& op, BinaryOperand a, BinaryOperand b,
+                               DataType y);
+
+}  // namespace systole::compile

@@ -1,0 +1,112 @@
+// Functions of binary32 numbers, to the bit: what Unary, Binary, Softmax and RowMean apply between
+// dequantization and quantization. Each line is one pass of the vector unit, rounded once.
+//
+//                 against ONNX Runtime (measured; all pairs or all values of s8 and u8, random and
+//                 power-of-two scales, quantized)
+//   clip, leaky_relu, hard_sigmoid, hard_swish, add, subtract      equal
+//   divide        equal, for a divisor that is not zero
+//   sigmoid       at most one step of the scale; float: 1.25 |x| + 2 units in the last place
+//   tanh          at most one step of the scale; float: 5 units in the last place
+//   softmax       at most one step of the scale; float: 1.25 |x - max| + 3 units in the last place
+//   row_mean      it adds in an order of its own: the last bits of the sum may differ
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "host/golden/binary32.hpp"
+#include "host/golden/functions.hpp"
+
+namespace systole::golden {
+
+constexpr float kLog2E = 1.44269504f;  // log2(e)
+constexpr float kSixth = 1.0f / 6.0f;
+
+inline float clip(float x, float lo, float hi) { return binary32::min(binary32::max(x, lo), hi); }
+
+// x >= 0 ? x : alpha * x. Of two lines through zero, the steeper one is below on the left and above
+// on the right.
+inline float leaky_relu(float x, float alpha) {
+  const float scaled = binary32::mul(x, alpha);
+  return alpha <= 1.0f ? binary32::max(x, scaled) : binary32::min(x, scaled);
+}
+
+inline float hard_sigmoid(float x, float alpha, float beta) {
+  return clip(binary32::add(binary32::mul(x, alpha), beta), 0.0f, 1.0f);
+}
+
+inline float hard_swish(float x) { return binary32::mul(x, hard_sigmoid(x, kSixth, 0.5f)); }
+
+// 1 / (1 + e^-x).
+inline float sigmoid(float x) {
+  return binary32::recip(binary32::add(binary32::exp2(binary32::mul(x, -kLog2E)), 1.0f));
+}
+
+// Up to kTanhNear, tanh(x) is x + x^3 times this polynomial in x^2, lowest power first: least
+// maximal error, 0.26 * 2^-24 relative.
+constexpr float kTanhNear = 0.5f;
+constexpr float kTanhPolynomial[4] = {-0.333331436f, 0.13325879f, -0.0530455336f, 0.0172415748f};
+
+// tanh(near + far) by the two parts: near by the polynomial, far as 2 / (1 + e^-2far) - 1, which
+// loses digits only where near has them.
+inline float tanh(float x) {
+  const float near = clip(x, -kTanhNear, kTanhNear);
+  const float far = binary32::add(x, -near);
+  const float power = binary32::exp2(binary32::mul(far, -2.0f * kLog2E));
+  const float inverse = binary32::recip(binary32::add(power, 1.0f));
+  const float tanh_far = binary32::fma(inverse, 2.0f, -1.0f);
+  const float square = binary32::mul(near, near);
+  float sum = binary32::fma(square, kTanhPolynomial[3], kTanhPolynomial[2]);
+  sum = binary32::fma(sum, square, kTanhPolynomial[1]);
+  sum = binary32::fma(sum, square, kTanhPolynomial[0]);
+  sum = binary32::mul(sum, square);
+  const float tanh_near = binary32::fma(sum, near, near);
+  const float above = binary32::add(tanh_near, tanh_far);
+  const float below = binary32::add(binary32::mul(tanh_far, tanh_near), 1.0f);
+  return binary32::mul(above, binary32::recip(below));
+}
+
+inline float subtract(float a, float b) { return binary32::add(a, -b); }
+
+// a / b, correctly rounded: the reciprocal's quotient, corrected by the remainder. A divisor of
+// zero gives NaN.
+inline float divide(float a, float b) {
+  const float inverse = binary32::recip(b);
+  const float first = binary32::mul(a, inverse);
+  const float excess = binary32::fma(first, b, -a);
+  return binary32::mul(binary32::fma(excess, inverse, -first), -1.0f);
+}
+
+// Sum of a row: elements 16 apart are added in order, each of the 16 sums starting at its first;
+// then these in order.
+inline float row_sum(const std::vector<float>& row) {
+  const std::size_t lanes = std::min<std::size_t>(16, row.size());
+  std::vector<float> sums(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(lanes));
+  for (std::size_t i = lanes; i < row.size(); ++i) {
+    sums[i % lanes] = binary32::add(sums[i % lanes], row[i]);
+  }
+  float sum = sums[0];
+  for (std::size_t l = 1; l < lanes; ++l) sum = binary32::add(sum, sums[l]);
+  return sum;
+}
+
+inline float row_mean(const std::vector<float>& row) {
+  return binary32::canonical(row_sum(row) / static_cast<float>(row.size()));
+}
+
+// e^((x - max) * scale) divided by the sum over the row. Codes without their zero point and their
+// scale, or reals and 1. `log2e_scale` is softmax_scale() of it.
+inline float softmax_scale(float scale) { return binary32::mul(kLog2E, scale); }
+inline std::vector<float> softmax(std::vector<float> row, float log2e_scale) {
+  float highest = row[0];
+  for (const float x : row) highest = binary32::max(highest, x);
+  for (float& x : row) {
+    x = binary32::exp2(binary32::mul(binary32::add(x, -highest), log2e_scale));
+  }
+  const float inverse = binary32::recip(row_sum(row));
+  for (float& x : row) x = binary32::mul(x, inverse);
+  return row;
+}
+
+}  // namespace systole::golden
