@@ -1122,7 +1122,7 @@ std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
 }
 
 /// What the cycle model may cost a search, in cycles of tiles (75 ns each).
-constexpr uint64_t kSearchWork = 12'000'000;
+constexpr uint64_t kSearchWork = 8'000'000;
 /// Plans of one division that it runs, of those whose estimates are lowest.
 constexpr std::size_t kRunPlans = 3;
 
@@ -1216,11 +1216,12 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
+  std::optional<std::vector<uint64_t>> cycles;  // of the nodes, where stages are cut
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;
     if (division.stages > 1) {
-      const auto cycles = cycles_of_nodes(graph, config, options);
-      if (!cycles.empty()) stages = cut_stages(graph, cycles, division.stages);
+      if (!cycles) cycles = cycles_of_nodes(graph, config, options);
+      if (!cycles->empty()) stages = cut_stages(graph, *cycles, division.stages);
       if (stages.size() != division.stages + 1) {
         failure = fmt::format("a network that can't be cut into {} stages", division.stages);
         continue;
