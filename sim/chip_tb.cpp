@@ -110,8 +110,9 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
   for (unsigned c = 0; c < config.channels(); ++c) {
     dram_ports_.push_back(
         std::make_unique<AxiSlave>(fmt::format("dram_port{}", c).c_str(), dram_pins(*model_, c)));
-    drams_.push_back(std::make_unique<DramTarget>(
-        fmt::format("dram{}", c).c_str(), dram_parameters(options.dram), spec::DramChannelBytes));
+    drams_.push_back(std::make_unique<DramTarget>(fmt::format("dram{}", c).c_str(),
+                                                  timing::dram_parameters(options.dram),
+                                                  spec::DramChannelBytes));
     dram_ports_.back()->socket.bind(drams_.back()->socket);
   }
   if (options.trace_to > options.trace_from) open_trace(options);

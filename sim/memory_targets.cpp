@@ -102,8 +102,7 @@ HostMemoryTarget::HostMemoryTarget(const sc_core::sc_module_name& name, std::siz
       memory_((bytes + kMaxBytes - 1) / kMaxBytes * kMaxBytes) {}
 
 Picoseconds HostMemoryTarget::answer(uint64_t, bool, Picoseconds arrival) {
-  last_answer_ = std::max(arrival + kLatency, last_answer_ + kMaxBytes / 32 * 1000);
-  return last_answer_;
+  return bus_.access(kMaxBytes, arrival);
 }
 
 void HostMemoryTarget::load(uint64_t address, uint8_t* data, std::size_t bytes) const {

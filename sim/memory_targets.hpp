@@ -16,9 +16,14 @@
 #include <vector>
 
 #include "host/command/sparse_memory.hpp"
-#include "sim/dram_timing.hpp"
+#include "host/timing/dram_timing.hpp"
+#include "host/timing/host_bus.hpp"
 
 namespace systole::sim {
+
+using timing::DramChannel;
+using timing::DramParameters;
+using timing::Picoseconds;
 
 class MemoryTarget : public sc_core::sc_module {
  public:
@@ -88,11 +93,9 @@ class DramTarget : public MemoryTarget {
   SparseMemory memory_;
 };
 
-/// Behind a bus like PCIe: every answer takes kLatency, and 32 bytes pass a nanosecond.
+/// Behind a bus like PCIe (host/timing/host_bus.hpp).
 class HostMemoryTarget : public MemoryTarget {
  public:
-  static constexpr Picoseconds kLatency = 250'000;
-
   HostMemoryTarget(const sc_core::sc_module_name& name, std::size_t bytes);
 
   /// What the storage holds: settle() first.
@@ -102,7 +105,7 @@ class HostMemoryTarget : public MemoryTarget {
   template <class Archive>
   void serialize(Archive& archive) {
     MemoryTarget::serialize(archive);
-    archive(memory_, last_answer_);
+    archive(memory_, bus_);
   }
 
  private:
@@ -111,7 +114,7 @@ class HostMemoryTarget : public MemoryTarget {
   void store(uint64_t address, const uint8_t* data, std::size_t bytes) override;
 
   std::vector<uint8_t> memory_;
-  Picoseconds last_answer_ = 0;
+  timing::HostBus bus_;
 };
 
 }  // namespace systole::sim

@@ -30,7 +30,7 @@ $(OBJ)/host/driver/simulated_chip.o: CPPFLAGS += $(CHIP_INTERFACE)
 # ---- what all configurations share -----------------------------------------------------------------
 SIM_OBJ := $(BUILD)/sim
 SIM_SHARED := sim/axi_master.cpp sim/axi_slave.cpp sim/checkpoint.cpp sim/chip_view.cpp \
-  sim/dram_timing.cpp sim/memory_targets.cpp $(wildcard host/command/*.cpp) \
+  host/timing/dram_timing.cpp sim/memory_targets.cpp $(wildcard host/command/*.cpp) \
   $(addprefix host/driver/,chip_activity.cpp chip_counters.cpp) $(addprefix host/golden/,execute.cpp \
   functional_model.cpp likeness.cpp lockstep.cpp machine.cpp program.cpp requests.cpp)
 SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \

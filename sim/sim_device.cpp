@@ -224,7 +224,7 @@ ChipCounters SimDevice::chip_counters() const {
 ChipCounters SimDevice::counters() const {
   ChipCounters counters = chip_counters();
   for (unsigned c = 0; c < tb_->channels(); ++c) {
-    const DramCounters& dram = tb_->dram(c).channel().counters();
+    const timing::DramCounters& dram = tb_->dram(c).channel().counters();
     const AxiCounters& port = tb_->dram_port(c).counters();
     counters.channels.push_back({port.read_beats, port.write_beats, dram.row_hits, dram.row_misses,
                                  dram.row_conflicts, dram.refreshes,
@@ -426,7 +426,7 @@ std::string SimDevice::statistics() const {
   port("host_memory", tb_->host_memory_port().counters());
   for (unsigned c = 0; c < tb_->channels(); ++c) {
     const std::string name = fmt::format("dram{}", c);
-    const DramCounters& counters = tb_->dram(c).channel().counters();
+    const timing::DramCounters& counters = tb_->dram(c).channel().counters();
     port(name, tb_->dram_port(c).counters());
     text += fmt::format("{0}_row_hits {1}\n{0}_row_misses {2}\n{0}_row_conflicts {3}\n", name,
                         counters.row_hits, counters.row_misses, counters.row_conflicts);

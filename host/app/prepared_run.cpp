@@ -59,6 +59,7 @@ graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile
 compile::CompileOptions compile_options(const RunOptions& options, const Batch& batch) {
   compile::CompileOptions out;
   out.use_tiles = options.tiles;
+  out.dram = options.simulation.dram;
   if (options.optimize == "throughput") {
     out.inputs = std::max<std::size_t>(2, batch.records.size());
   } else if (options.optimize == "auto") {

@@ -16,6 +16,7 @@
 #include "host/app/prepared_run.hpp"
 #include "host/app/show.hpp"
 #include "host/command/error.hpp"
+#include "host/compile/cycle_model.hpp"
 #include "host/driver/batch.hpp"
 #include "host/golden/graph_reference.hpp"
 #include "host/golden/model_device.hpp"
@@ -208,6 +209,22 @@ void record(const RunOptions& options, report::RunRecorder& recorder, const Sess
   if (!options.timeline.empty()) recorder.write_timeline(options.timeline, session.reports());
 }
 
+/// What the first request will take, of a chip that has loaded its programs by `loaded`; of a run
+/// that has no other, its cycles, too.
+void predict(const RunOptions& options, const compile::CompiledModel& model, uint64_t loaded,
+             report::RunReport& report) {
+  const auto all = static_cast<unsigned>(report.inputs);
+  const unsigned inputs = std::min(all, options.inputs_per_request);
+  const uint64_t start = compile::start_of_first_request(loaded, model.tiles.size());
+  const auto predicted = compile::predict_cycles(model, {inputs, options.simulation.dram, start});
+  report.predicted_spacing = predicted.spacing;
+  for (std::size_t i = 0; i < report.layers.size(); ++i)
+    report.layers[i].predicted_cycles = predicted.layers[i];
+  if (inputs != all) return;
+  report.predicted_cycles = predicted.cycles;
+  report.predicted_refusals = predicted.refusals;
+}
+
 /// Adds what the chip says of itself to the report. Returns the outputs; none when a command
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& run,
@@ -242,6 +259,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     session.emplace(model, *chip, session_options(options));
     recorder.loaded();
     const uint64_t loaded = chip->cycles();
+    predict(options, model, loaded, report);
     const double before = chip->simulation_seconds();
     outputs = session->run(batch.records);
     report.sim_cycles_per_s =
@@ -286,8 +304,7 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
   report.stages = model.division.stages;
   report.inputs = inputs;
   for (const compile::Layer& layer : model.layers) {
-    report.layers.push_back(
-        {layer.name, layer.op, 0, layer.mac, layer.predicted_cycles, "", {}, {}});
+    report.layers.push_back({layer.name, layer.op, 0, layer.mac, 0, "", {}, {}});
     report.mac += layer.mac;
   }
   return report;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <deque>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -14,6 +15,7 @@
 #include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
+#include "host/compile/cycle_model.hpp"
 #include "host/compile/elementwise.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
@@ -73,7 +75,7 @@ class Compiler {
   /// Adds the part's programs to the model, and what is the same for all parts.
   void add_to(CompiledModel& model);
   int num_layers() const { return static_cast<int>(layers_.size()); }
-  /// Predicted cycles from input to input of the part.
+  /// An estimate of the cycles from input to input of the part.
   uint64_t spacing() const;
 
  private:
@@ -949,7 +951,7 @@ std::vector<std::vector<Place>> grouped(const ChipConfig& config, unsigned tiles
 
 struct Candidate {
   CompiledModel model;
-  uint64_t spacing = 0;  // predicted cycles from input to input
+  uint64_t spacing = 0;  // cycles from input to input, as a first estimate
 };
 
 /// One attempt for all groups and stages. `cuts`: the first node of each stage, then the number of
@@ -1191,20 +1193,57 @@ std::vector<std::size_t> cut_stages(const Graph& graph, const std::vector<uint64
 
 namespace {
 
-/// The best of what weights may cost, by prediction: divisions of the work by rows keep all weights
-/// in every tile, divisions by channels a part of them. None when nothing fits.
-std::optional<Candidate> compile(const Graph& graph, const ChipConfig& config,
-                                 const CompileOptions& options, unsigned tiles, Division division,
-                                 const std::vector<std::size_t>& cuts, unsigned page_commands,
-                                 std::string& failure) {
-  std::optional<Candidate> best;
+/// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
+/// every tile, divisions by channels a part of them. None when nothing fits.
+std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
+                             const CompileOptions& options, unsigned tiles, Division division,
+                             const std::vector<std::size_t>& cuts, unsigned page_commands,
+                             std::string& failure) {
+  std::vector<Candidate> all;
+  std::set<std::string> digests;
   for (const double price : {0.0, 0.01, 0.04, 0.2}) {
     auto one =
         attempt(graph, config, options, tiles, division, cuts, price, page_commands, failure);
-    if (one && (!best || one->spacing < best->spacing)) best = std::move(one);
+    if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
   }
-  return best;
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  return all;
+}
+
+/// What the cycle model may cost a search, in cycles of tiles (75 ns each).
+constexpr uint64_t kSearchWork = 8'000'000;
+/// Plans of one division that it runs, of those whose estimates are lowest.
+constexpr std::size_t kRunPlans = 3;
+
+/// The plan with the least cycles from input to input. As far as work allows, the cycle model
+/// decides; plans come to it in the order of their estimates.
+CompiledModel best_in_stream(std::vector<Candidate> all, const std::string& dram) {
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  CompiledModel* best = nullptr;
+  uint64_t work = 0;
+  for (Candidate& one : all) {
+    if (work > kSearchWork) break;
+    work += predict_stream(one.model, dram, best == nullptr ? kNoBound : best->spacing);
+    if (best == nullptr || one.model.spacing < best->spacing) best = &one.model;
+  }
+  return std::move(*best);
+}
+
+/// The plan that has a single input done first.
+CompiledModel best_for_one(std::vector<Candidate> all, const std::string& dram) {
+  uint64_t work = 0;
+  for (const Candidate& one : all) work += one.spacing * one.model.tiles.size();
+  if (work > kSearchWork) all.resize(1);
+  CompiledModel* best = nullptr;
+  for (Candidate& one : all) {
+    predict_latency(one.model, dram);
+    if (best == nullptr || one.model.latency < best->latency) best = &one.model;
+  }
+  predict_stream(*best, dram);
+  return std::move(*best);
 }
 
 /// Ways to spread a stream of inputs over the tiles.
@@ -1265,29 +1304,33 @@ std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& conf
 CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
   const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
   check(options, config, tiles);
-  std::optional<Candidate> best;
+  std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
+  std::optional<std::vector<uint64_t>> cycles;  // of the nodes, where stages are cut
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;
     if (division.stages > 1) {
-      const auto cycles = cycles_of_nodes(graph, config, options);
-      if (!cycles.empty()) stages = cut_stages(graph, cycles, division.stages);
+      if (!cycles) cycles = cycles_of_nodes(graph, config, options);
+      if (!cycles->empty()) stages = cut_stages(graph, *cycles, division.stages);
       if (stages.size() != division.stages + 1) {
         failure = fmt::format("a network that can't be cut into {} stages", division.stages);
         continue;
       }
     }
-    auto one =
-        compile(graph, config, options, tiles, division, stages, options.page_commands, failure);
-    if (one && (!best || one->spacing < best->spacing)) best = std::move(one);
+    auto some =
+        plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
+    const std::size_t count = std::min(some.size(), kRunPlans);
+    std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
+              std::back_inserter(all));
   }
   // Pages only where nothing else fits.
-  if (!best && options.page_commands == 0 && !options.division) {
-    best = compile(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, failure);
-  }
-  if (best) return std::move(best->model);
-  throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
+  if (all.empty() && options.page_commands == 0 && !options.division)
+    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, failure);
+  if (all.empty())
+    throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
+  if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);
+  return best_for_one(std::move(all), options.dram);
 }
 
 }  // namespace systole::compile

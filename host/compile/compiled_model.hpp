@@ -65,10 +65,10 @@ struct Binding {
 };
 
 struct Layer {
-  std::string name;  // the ONNX node (the last one fused into it)
-  std::string op;    // "Conv", "Gemm", ...
-  uint64_t mac = 0;  // output elements x kernel x input channels per group
-  uint64_t predicted_cycles = 0;
+  std::string name;               // the ONNX node (the last one fused into it)
+  std::string op;                 // "Conv", "Gemm", ...
+  uint64_t mac = 0;               // output elements x kernel x input channels per group
+  uint64_t predicted_cycles = 0;  // of one input of a long stream (host/compile/layer_spans.hpp)
 };
 
 /// How inputs are spread over the tiles.
@@ -102,10 +102,17 @@ struct CompiledModel {
   Division division;
   std::vector<Layer> layers;
   std::vector<TensorPlace> places;  // of the layers' outputs
+  // Predicted cycles (host/compile/cycle_model.hpp): of a request of one input, and from one
+  // input's end to the next one's in a long stream.
+  uint64_t latency = 0;
+  double spacing = 0;
 
   /// Tells two models apart by what the chip gets of them: programs, constants, layout of records.
   std::string digest() const;
 };
+
+/// A tile's image in each of the model's phases: a page ends by loading the next one over itself.
+std::vector<std::vector<uint8_t>> images_of(const CompiledModel& model, const TileProgram& tile);
 
 struct CompileOptions {
   unsigned use_tiles = 0;        // compute tiles that take part, 0: all
@@ -114,6 +121,7 @@ struct CompileOptions {
   /// Inputs that will come in a stream: with more than one, throughput counts, else latency.
   std::size_t inputs = 1;
   std::optional<Division> division;  // none: as `inputs` suggests
+  std::string dram = "ddr4-3200";    // of the chip, for the prediction
 };
 
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot

@@ -1,4 +1,5 @@
-// How many cycles each layer will take.
+// How many cycles each layer will take: an estimate, of what keeps a layer busy longest. What is
+// left to decide the cycle model does (cycle_model.hpp).
 #pragma once
 
 #include <vector>

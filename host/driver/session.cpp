@@ -24,6 +24,12 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+/// Records begin where packets do, so that the chip fetches those of a batch in as many packets as
+/// any other batch's, and as the cycle model has them (host/compile/cycle_model.hpp).
+std::size_t on_packets(std::size_t bytes) {
+  return (bytes + spec::MaxPacketBytes - 1) / spec::MaxPacketBytes * spec::MaxPacketBytes;
+}
+
 Address io_register(uint32_t offset) { return spec::IoRegsBase + offset; }
 
 std::vector<uint8_t> read_file(const std::string& path) {
@@ -69,7 +75,7 @@ struct Session::Layout {
       images.push_back(at);
       at += aligned(tile.image.size());
     }
-    records = at;
+    records = on_packets(at);
     inputs = model.record_base == spec::HostMemBase ? records : 0;
   }
   /// Iterations of one request, as the programs count them when they have no pages.
@@ -83,7 +89,7 @@ struct Session::Layout {
   /// Records are there for whole iterations: where inputs end before, the programs work on what
   /// lies there, and nobody reads their results.
   std::size_t outputs(const compile::CompiledModel& model, std::size_t count) const {
-    return inputs + aligned((count + model.inputs_at_once + lead(model)) * model.input_record);
+    return inputs + on_packets((count + model.inputs_at_once + lead(model)) * model.input_record);
   }
   /// Each request has a lead of its own.
   std::size_t end(const compile::CompiledModel& model, std::size_t count) const {

@@ -21,7 +21,7 @@ std::string layer_rows(const RunReport& report);  // html_layers.cpp: a <table>
 std::string link_rows(const RunReport& report);   // html_mesh.cpp: a <table> of the busiest
 
 /// Bytes that a channel's data bus passes in a cycle: 25.6 GB/s with both timings of
-/// sim/dram_timing.cpp.
+/// host/timing/dram_timing.cpp.
 constexpr double kDramBytesPerCycle = 25.6;
 
 }  // namespace systole::report

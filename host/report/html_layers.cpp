@@ -13,9 +13,9 @@ namespace {
 /// Two bars, one above the other: measured and predicted.
 std::string comparison(const LayerReport& layer, double largest) {
   constexpr double kWidth = 110;
-  const double predicted = static_cast<double>(layer.predicted_cycles);
+  const double predicted = layer.predicted_cycles;
   Svg svg(kWidth, 22, "measured and predicted cycles",
-          fmt::format("{:.0f} measured, {} predicted", layer.cycles, layer.predicted_cycles));
+          fmt::format("{:.0f} measured, {:.0f} predicted", layer.cycles, layer.predicted_cycles));
   svg.rect(0, 2, kWidth * layer.cycles / largest, 8, kind_fill(0));
   svg.rect(0.5, 12, std::max(0.0, kWidth * predicted / largest - 1), 8,
            kind_fill(1) + " stroke=\"#b06000\"");
@@ -50,7 +50,8 @@ std::string layer_row(const RunReport& r, const LayerReport& layer, double large
   std::string text = "<tr>";
   text += cell(escape(short_name(layer.name))) + cell(escape(layer.op));
   text += cell(with_commas(static_cast<uint64_t>(std::lround(layer.cycles))), true);
-  text += cell(with_commas(layer.predicted_cycles), true) + cell(error_text(layer), true);
+  text += cell(with_commas(static_cast<uint64_t>(std::lround(layer.predicted_cycles))), true) +
+          cell(error_text(layer), true);
   text += cell(comparison(layer, largest));
   text += cell(with_commas(layer.mac), true);
   text += cell(fmt::format("{:.1f}", peak == 0 ? 0 : 100 * static_cast<double>(layer.mac) / peak),
@@ -65,7 +66,7 @@ std::string layer_row(const RunReport& r, const LayerReport& layer, double large
 std::string layer_rows(const RunReport& r) {
   double largest = 1;
   for (const LayerReport& layer : r.layers) {
-    largest = std::max({largest, layer.cycles, static_cast<double>(layer.predicted_cycles)});
+    largest = std::max({largest, layer.cycles, layer.predicted_cycles});
   }
   std::string text =
       "<table><thead><tr><th>layer</th><th>operator</th><th class=\"n\">cycles</th>"

@@ -8,35 +8,6 @@
 namespace systole::report {
 namespace {
 
-/// Bytes that lie in DRAM when the model is loaded; nullptr when no segment covers them.
-const uint8_t* segment_bytes(const compile::CompiledModel& model, Address address,
-                             std::size_t bytes) {
-  for (const compile::Segment& segment : model.segments) {
-    if (address >= segment.address && address + bytes <= segment.address + segment.bytes.size()) {
-      return segment.bytes.data() + (address - segment.address);
-    }
-  }
-  return nullptr;
-}
-
-/// A page ends by loading the next one over itself: does that.
-std::vector<uint8_t> turn_page(const compile::CompiledModel& model,
-                               const compile::TileProgram& tile,
-                               const std::vector<uint8_t>& image) {
-  std::vector<uint8_t> next = image;
-  const auto load_unit = static_cast<std::size_t>(spec::Unit::Load);
-  for (const spec::CommandWords& words :
-       compile::commands_of(image, tile.program[load_unit] - tile.local)) {
-    if (spec::CommandHeader::decode(words).opcode != spec::Opcode::Load) continue;
-    const auto load = spec::LoadCommand::decode(words);
-    if (load.local_addr < tile.local || load.local_addr + load.run > tile.local + image.size())
-      continue;
-    const uint8_t* bytes = segment_bytes(model, load.addr, load.run);
-    if (bytes != nullptr) std::copy_n(bytes, load.run, next.begin() + load.local_addr - tile.local);
-  }
-  return next;
-}
-
 template <typename Command>
 Traffic traffic_of(const Command& command) {
   const uint64_t bytes = uint64_t{command.run} * command.count0 * command.count1;
@@ -122,9 +93,7 @@ ProgramMap::ProgramMap(const compile::CompiledModel& model)
 }
 
 void ProgramMap::add_tile(const compile::CompiledModel& model, const compile::TileProgram& tile) {
-  std::vector<uint8_t> image = tile.image;
-  for (std::size_t phase = 0; phase < phases_; ++phase) {
-    if (phase > 0) image = turn_page(model, tile, image);
+  for (const std::vector<uint8_t>& image : compile::images_of(model, tile)) {
     for (std::size_t u = 0; u < spec::NumUnits; ++u) {
       Program& program = programs_[{{tile.x, tile.y}, static_cast<spec::Unit>(u)}];
       const auto commands = compile::commands_of(image, tile.program[u] - tile.local);

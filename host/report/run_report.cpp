@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "host/report/counters.hpp"
 
 namespace systole::report {
@@ -16,12 +19,23 @@ std::string row(const std::string& name, const std::string& value) {
 }
 
 std::string percent(const std::optional<double>& fraction) {
-  return fraction ? fmt::format("{:+.0f}%", 100 * *fraction) : "-";
+  return fraction ? fmt::format("{:+.1f}%", 100 * *fraction) : "-";
+}
+
+/// ", predicted 4711 (-0.3%)"
+std::string prediction(double predicted, double measured) {
+  if (predicted == 0) return "";
+  return fmt::format(", predicted {:.0f} ({})", predicted,
+                     percent(prediction_error(predicted, measured)));
+}
+
+nlohmann::ordered_json number_json(const std::optional<double>& number) {
+  return number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
 }
 
 std::string layer_row(const RunReport& r, const LayerReport& layer) {
   const double peak = layer.cycles * r.peak_mac_per_cycle();
-  return fmt::format("  {:<32.32} {:<18.18} {:>9.0f} {:>9} {:>6} {:>11} {:>6.1f}% {}\n",
+  return fmt::format("  {:<32.32} {:<18.18} {:>9.0f} {:>9.0f} {:>6} {:>11} {:>6.1f}% {}\n",
                      short_name(layer.name), layer.op, layer.cycles, layer.predicted_cycles,
                      percent(layer.prediction_error()), layer.mac,
                      peak == 0 ? 0 : 100.0 * static_cast<double>(layer.mac) / peak,
@@ -43,11 +57,11 @@ nlohmann::ordered_json layer_json(const LayerReport& layer) {
                               {"mac", layer.mac},
                               {"predicted_cycles", layer.predicted_cycles},
                               {"bound_by", layer.bound_by},
+                              {"badly_predicted", layer.badly_predicted()},
                               {"dram_bytes", layer.traffic.dram},
                               {"host_bytes", layer.traffic.host},
                               {"tile_bytes", layer.traffic.tiles}};
-  const auto error = layer.prediction_error();
-  j["prediction_error"] = error ? nlohmann::ordered_json(*error) : nlohmann::ordered_json(nullptr);
+  j["prediction_error"] = number_json(layer.prediction_error());
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     j["states"][spec::to_string(static_cast<spec::Unit>(u))] = states_json(layer.states[u].states);
   }
@@ -63,6 +77,33 @@ nlohmann::ordered_json wait_json(const WaitReport& wait) {
           {"cycles", wait.cycles}};
 }
 
+uint64_t refusals_of(const ChipCounters& counters) {
+  uint64_t sum = 0;
+  for (const TileCounters& tile : counters.tiles) sum += tile.scratchpad_refusals;
+  return sum;
+}
+
+/// Where a run that was predicted goes another way, its scratchpads mostly refuse another number.
+std::string refusals_row(const RunReport& r) {
+  if (!r.counters || r.predicted_cycles == 0) return "";
+  const uint64_t refusals = refusals_of(*r.counters);
+  return row("scratchpad refusals",
+             fmt::format("{}", refusals) + prediction(static_cast<double>(r.predicted_refusals),
+                                                      static_cast<double>(refusals)));
+}
+
+/// Layers that the prediction has missed, with what bounds them: what it did not know of is there.
+std::string surprises(const RunReport& r) {
+  std::string text;
+  for (const LayerReport& layer : r.layers) {
+    if (!layer.badly_predicted()) continue;
+    text += row("predicted otherwise",
+                fmt::format("{}: {:+.0f} cycles; {}", short_name(layer.name),
+                            layer.predicted_cycles - layer.cycles, layer.bound_by));
+  }
+  return text;
+}
+
 }  // namespace
 
 const char* verdict(const std::optional<bool>& matches) {
@@ -70,9 +111,19 @@ const char* verdict(const std::optional<bool>& matches) {
   return *matches ? "yes" : "NO";
 }
 
+std::optional<double> prediction_error(double predicted, double measured) {
+  if (predicted == 0 || measured == 0) return std::nullopt;
+  return predicted / measured - 1;
+}
+
 std::optional<double> LayerReport::prediction_error() const {
-  if (cycles == 0 || predicted_cycles == 0) return std::nullopt;
-  return static_cast<double>(predicted_cycles) / cycles - 1;
+  return report::prediction_error(predicted_cycles, cycles);
+}
+
+bool LayerReport::badly_predicted() const {
+  if (!prediction_error()) return false;
+  return std::abs(predicted_cycles - cycles) >
+         std::max(kPredictionBound * cycles, kPredictionCycles);
 }
 
 double RunReport::peak_mac_per_cycle() const {
@@ -115,12 +166,16 @@ std::string table(const RunReport& r) {
   text += row("bit-exact to graph reference", verdict(r.matches_reference));
   if (r.chip_cycles != 0) {
     text += row("chip cycles",
-                fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()));
+                fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()) +
+                    prediction(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
     text += row("cycles from input to input",
-                r.input_spacing ? fmt::format("{:.0f}", *r.input_spacing) : "-");
+                r.input_spacing ? fmt::format("{:.0f}", *r.input_spacing) +
+                                      prediction(r.predicted_spacing, *r.input_spacing)
+                                : "-");
     text +=
         row("latency of an input", fmt::format("{:.0f} cycles; {} with the weights' way from DRAM",
                                                r.input_latency, r.cold_latency));
+    text += refusals_row(r) + surprises(r);
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.core_awake_cycles) /
@@ -147,7 +202,15 @@ std::string json(const RunReport& r) {
   if (r.accuracy) j["accuracy"] = *r.accuracy;
   j["chip_cycles"] = r.chip_cycles;
   j["cycles_per_input"] = r.cycles_per_input();
+  j["predicted_cycles"] = r.predicted_cycles;
+  j["prediction_error"] =
+      number_json(prediction_error(r.predicted_cycles, static_cast<double>(r.chip_cycles)));
+  if (r.counters) j["scratchpad_refusals"] = refusals_of(*r.counters);
+  j["predicted_scratchpad_refusals"] = r.predicted_refusals;
   if (r.input_spacing) j["input_spacing"] = *r.input_spacing;
+  j["predicted_input_spacing"] = r.predicted_spacing;
+  j["input_spacing_prediction_error"] =
+      number_json(prediction_error(r.predicted_spacing, r.input_spacing.value_or(0)));
   j["input_latency"] = r.input_latency;
   j["cold_latency"] = r.cold_latency;
   j["mac"] = r.mac * r.inputs;

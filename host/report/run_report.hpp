@@ -13,19 +13,25 @@
 
 namespace systole::report {
 
+/// Predicted over measured, less one; none without both.
+std::optional<double> prediction_error(double predicted, double measured);
+
+constexpr double kPredictionBound = 0.02;
+constexpr double kPredictionCycles = 16;
+
 struct LayerReport {
   std::string name;
   std::string op;
-  double cycles =
-      0;  // mean of the inputs, from the first command's begin to the last one's retirement
+  double cycles = 0;  // of an input (LayerCycles)
   uint64_t mac = 0;
-  uint64_t predicted_cycles = 0;
+  double predicted_cycles = 0;                       // 0: not predicted
   std::string bound_by;                              // empty: nothing ran, or nobody looked
   Traffic traffic;                                   // of one input
   std::array<StateTotals, spec::NumUnits> states{};  // over all tiles and inputs
 
-  /// Predicted over measured cycles, less one; none without a measurement.
   std::optional<double> prediction_error() const;
+  /// Off by more than kPredictionBound and kPredictionCycles.
+  bool badly_predicted() const;
 };
 
 /// A unit's wait for one semaphore.
@@ -52,10 +58,13 @@ struct RunReport {
   std::optional<bool> matches_model;      // against the functional model
   std::optional<bool> matches_reference;  // against the graph reference
   uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
+  double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
   std::optional<double> input_spacing;    // cycles from completion to completion, in a stream
-  double input_latency = 0;   // mean, from an input's first command to its last retirement
-  uint64_t cold_latency = 0;  // of the first inputs, from the launch on: weights are loaded
-  uint64_t mac = 0;           // of one input
+  double predicted_spacing = 0;           // 0: not predicted
+  double input_latency = 0;         // mean, from an input's first command to its last retirement
+  uint64_t cold_latency = 0;        // of the first inputs, from the launch on: weights are loaded
+  uint64_t predicted_refusals = 0;  // of scratchpads, where the cycles are predicted
+  uint64_t mac = 0;                 // of one input
   double sim_cycles_per_s = 0;
   double wall_s = 0;
   uint64_t core_awake_cycles = 0;

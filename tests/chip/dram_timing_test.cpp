@@ -1,5 +1,4 @@
-// needs: sim/dram_timing.cpp
-#include "sim/dram_timing.hpp"
+#include "host/timing/dram_timing.hpp"
 
 #include <catch2/catch.hpp>
 #include <stdexcept>
@@ -8,7 +7,7 @@
 #include "tests/support/seed.hpp"
 
 using namespace systole;
-using namespace systole::sim;
+using namespace systole::timing;
 using Command = DramCommand;
 
 namespace {

@@ -19,9 +19,8 @@
 #include "host/report/output_file.hpp"
 #include "host/report/run_recorder.hpp"
 #include "host/report/svg.hpp"
-#include "sim/dram_timing.hpp"
+#include "host/timing/dram_timing.hpp"
 #include "tests/host/toy_chip.hpp"
-// needs: sim/dram_timing.cpp
 
 using namespace systole;
 using namespace systole::report;
@@ -329,7 +328,7 @@ TEST_CASE("layers: measured and predicted stand side by side in table and JSON",
   run.report.layers[1].predicted_cycles = 50;
   run.report.layers[1].cycles = 40;
   const std::string text = table(run.report);
-  CHECK_THAT(text, Contains("predicted") && Contains("bound by") && Contains("+25%"));
+  CHECK_THAT(text, Contains("predicted") && Contains("bound by") && Contains("+25.0%"));
   const Json j = Json::parse(report::json(run.report));
   CHECK(j["layers"].size() == run.model.layers.size());
   for (const Json& layer : j["layers"]) {
@@ -510,7 +509,7 @@ TEST_CASE("stream: a step's inputs end together, and the first step is no spacin
 
 TEST_CASE("page: the DRAM ceiling is what the timing gives", "[report]") {
   for (const char* name : {"ddr4-3200", "hbm2e"}) {
-    CHECK(sim::dram_parameters(name).peak_bytes_per_ps() * 1000 == Approx(kDramBytesPerCycle));
+    CHECK(timing::dram_parameters(name).peak_bytes_per_ps() * 1000 == Approx(kDramBytesPerCycle));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "sim/dram_timing.hpp"
+#include "host/timing/dram_timing.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "host/command/error.hpp"
 
-namespace systole::sim {
+namespace systole::timing {
 namespace {
 
 /// DDR4-3200AA, eight x8 devices of 8 Gb: 8 KiB pages, 64-byte bursts.
@@ -166,7 +166,7 @@ void DramRules::issue(DramCommand command, unsigned bank, Picoseconds time, uint
 DramChannel::DramChannel(const DramParameters& parameters)
     : parameters_(parameters),
       rules_(parameters),
-      next_refresh_(parameters.refi * parameters.clock) {}
+      next_refresh_(parameters.spread_refresh ? 0 : parameters.refi * parameters.clock) {}
 
 Picoseconds DramChannel::to_grid(Picoseconds time) const {
   return (time + parameters_.clock - 1) / parameters_.clock * parameters_.clock;
@@ -197,11 +197,24 @@ void DramChannel::refresh(Picoseconds due) {
 /// Does the refreshes that are due by `time`. Of a long idle stretch only the last one matters.
 void DramChannel::refresh_until(Picoseconds time) {
   if (time < next_refresh_) return;
+  if (parameters_.spread_refresh) return spread_refresh_until(time);
   const Picoseconds interval = parameters_.refi * parameters_.clock;
   const Picoseconds missed = (time - next_refresh_) / interval;
   counters_.refreshes += static_cast<uint64_t>(missed);
   next_refresh_ += missed * interval;
   refresh(next_refresh_);
+  next_refresh_ += interval;
+}
+
+/// A part of a refresh, and of the time that closing and opening a row around it takes, holds up
+/// what is in its way; rows stay open.
+void DramChannel::spread_refresh_until(Picoseconds time) {
+  constexpr Picoseconds kParts = 16;
+  const DramParameters& p = parameters_;
+  const Picoseconds interval = p.refi * p.clock / kParts;
+  next_refresh_ += (time - next_refresh_) / interval * interval;
+  const Picoseconds end = to_grid(next_refresh_ + (p.rfc + p.rp + p.rcd) * p.clock / kParts);
+  last_column_ = std::max(last_column_, end);
   next_refresh_ += interval;
 }
 
@@ -231,4 +244,4 @@ Picoseconds DramChannel::access(uint64_t address, bool write, Picoseconds arriva
   return column + ((write ? p.cwl : p.cl) + p.burst) * p.clock;
 }
 
-}  // namespace systole::sim
+}  // namespace systole::timing

@@ -1,16 +1,15 @@
-#include "host/report/layer_cycles.hpp"
+#include "host/compile/layer_spans.hpp"
 
 #include <algorithm>
 
 #include "rtl/spec/gen/systole_commands.hpp"
 
-namespace systole::report {
+namespace systole::compile {
 namespace {
 
 /// Where a unit's Loop stands, and where it leads; none without one.
-std::optional<std::pair<uint32_t, uint32_t>> loop_of(const compile::TileProgram& tile,
-                                                     std::size_t unit) {
-  const auto commands = compile::commands_of(tile, static_cast<spec::Unit>(unit));
+std::optional<std::pair<uint32_t, uint32_t>> loop_of(const TileProgram& tile, std::size_t unit) {
+  const auto commands = commands_of(tile, static_cast<spec::Unit>(unit));
   for (uint32_t pc = 0; pc < commands.size(); ++pc) {
     if (spec::CommandHeader::decode(commands[pc]).opcode == spec::Opcode::Loop)
       return std::make_pair(pc, uint32_t{spec::LoopCommand::decode(commands[pc]).target});
@@ -20,12 +19,12 @@ std::optional<std::pair<uint32_t, uint32_t>> loop_of(const compile::TileProgram&
 
 }  // namespace
 
-LayerCycles::LayerCycles(const compile::CompiledModel& model)
+LayerSpans::LayerSpans(const CompiledModel& model)
     : phases_(model.phases),
       inputs_at_once_(model.inputs_at_once),
       lag_(model.lag),
       spans_(model.layers.size()) {
-  for (const compile::TileProgram& tile : model.tiles) {
+  for (const TileProgram& tile : model.tiles) {
     for (std::size_t unit = 0; unit < tile.layer_of_command.size(); ++unit) {
       UnitLayers layers;
       layers.layers = tile.layer_of_command[unit];
@@ -39,24 +38,25 @@ LayerCycles::LayerCycles(const compile::CompiledModel& model)
   }
 }
 
-void LayerCycles::add(const CommandEvent& event) {
+void LayerSpans::add(const Happening& happening) {
   const auto found =
-      units_.find({event.node.x, event.node.y, static_cast<std::size_t>(event.unit)});
-  if (found == units_.end() || event.pc >= found->second.counts.size()) return;
+      units_.find({happening.x, happening.y, static_cast<std::size_t>(happening.unit)});
+  if (found == units_.end() || happening.pc >= found->second.counts.size()) return;
   UnitLayers& unit = found->second;
   // The end of a launch: of its iterations, the last ones brought no input.
-  if (event.retired && event.pc + 1 == unit.counts.size() && unit.loop < unit.counts.size()) {
+  if (happening.retired && happening.pc + 1 == unit.counts.size() &&
+      unit.loop < unit.counts.size()) {
     unit.rounds += unit.counts[unit.loop].second / phases_ - lag_;
     std::fill(unit.counts.begin(), unit.counts.end(), std::make_pair(0, 0));
     return;
   }
-  auto& counts = unit.counts[event.pc];
-  add(event, unit, event.retired ? counts.second++ : counts.first++);
+  auto& counts = unit.counts[happening.pc];
+  add(happening, unit, happening.retired ? counts.second++ : counts.first++);
 }
 
-void LayerCycles::add(const CommandEvent& event, const UnitLayers& unit, std::size_t iteration) {
-  if (event.pc < unit.body) return;
-  const std::size_t at = iteration % phases_ * unit.counts.size() + event.pc;
+void LayerSpans::add(const Happening& happening, const UnitLayers& unit, std::size_t iteration) {
+  if (happening.pc < unit.body) return;
+  const std::size_t at = iteration % phases_ * unit.counts.size() + happening.pc;
   if (unit.layers[at] < 0) return;
   const auto round = static_cast<int64_t>(unit.rounds + iteration / phases_);
   const int64_t number = round * static_cast<int64_t>(inputs_at_once_) + unit.inputs[at];
@@ -65,14 +65,14 @@ void LayerCycles::add(const CommandEvent& event, const UnitLayers& unit, std::si
   std::vector<Span>& spans = spans_[static_cast<std::size_t>(unit.layers[at])];
   if (spans.size() <= input) spans.resize(input + 1);
   Span& span = spans[input];
-  if (event.retired) {
-    span.end = std::max(span.end, event.cycle);
+  if (happening.retired) {
+    span.end = std::max(span.end, happening.cycle);
   } else {
-    span.begin = std::min(span.begin, event.cycle);
+    span.begin = std::min(span.begin, happening.cycle);
   }
 }
 
-std::vector<double> LayerCycles::mean(std::size_t inputs) const {
+std::vector<double> LayerSpans::mean(std::size_t inputs) const {
   std::vector<double> result;
   for (const std::vector<Span>& spans : spans_) {
     double sum = 0;
@@ -87,7 +87,7 @@ std::vector<double> LayerCycles::mean(std::size_t inputs) const {
   return result;
 }
 
-StreamCycles LayerCycles::stream(std::size_t count) const {
+StreamCycles LayerSpans::stream(std::size_t count) const {
   std::vector<Span> inputs;
   for (const std::vector<Span>& spans : spans_) {
     inputs.resize(std::max(inputs.size(), spans.size()));
@@ -113,4 +113,4 @@ StreamCycles LayerCycles::stream(std::size_t count) const {
   return result;
 }
 
-}  // namespace systole::report
+}  // namespace systole::compile

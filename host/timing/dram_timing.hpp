@@ -15,7 +15,7 @@
 
 #include "host/command/archive.hpp"
 
-namespace systole::sim {
+namespace systole::timing {
 
 using Picoseconds = int64_t;
 
@@ -35,6 +35,8 @@ struct DramParameters {
   unsigned rtw = 0;  // read command to write command
   unsigned refi = 0, rfc = 0;
   unsigned controller = 0;  // from arrival to the first command
+  // Refreshes take as much time, but in small parts all along: for who does not know their phase.
+  bool spread_refresh = false;
 
   unsigned banks() const { return bank_groups * banks_per_group; }
   /// Bytes per second, as a fraction of a byte per picosecond.
@@ -143,6 +145,7 @@ class DramChannel {
   Picoseconds to_grid(Picoseconds time) const;
   void refresh_until(Picoseconds time);
   void refresh(Picoseconds due);
+  void spread_refresh_until(Picoseconds time);
 
   DramParameters parameters_;
   DramRules rules_;
@@ -151,4 +154,4 @@ class DramChannel {
   Picoseconds last_column_ = 0;
 };
 
-}  // namespace systole::sim
+}  // namespace systole::timing
