@@ -22,6 +22,6 @@ $(BENCH_PROGRAMS): $(BENCH)/%: $(OBJ)/bench/%.o $(BENCH)/native_gemm_gcc.o \
 
 .PHONY: bench
 # FIGURES: gemm noc firmware observability explain edits
-bench: build-small build-tiny $(BUILD)/systole firmware $(BENCH_PROGRAMS) \
+bench: build-small build-small-unobserved build-tiny $(BUILD)/systole firmware $(BENCH_PROGRAMS) \
     $(BUILD)/test/must_fail_gallery/test ## Measure; writes build/bench.json
 	@python3 bench/bench.py $(FIGURES)
