@@ -27,6 +27,7 @@
 #include "host/report/program_map.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
+#include "rtl/spec/gen/systole_spec.h"
 
 namespace systole::app {
 namespace {
@@ -253,6 +254,7 @@ class Explainer {
     if (again.mismatch) {
       mismatch_->as_if = again.mismatch->as_if;
       mismatch_->common = again.mismatch->common;
+      mismatch_->operand = again.mismatch->operand;
     }
     if (mismatch_->operand) {
       const Address operand = golden::scratchpad_address(mismatch_->node, *mismatch_->operand);
@@ -288,8 +290,23 @@ class Explainer {
     if (is_timeout()) {
       const ChipActivity then = rerun_with({}, false, run_.request->end).activity;
       graph_ = graph_of(then, stuck());
-    } else if (!mismatch_ && !is(ChipFailure::Kind::Assertion)) {
-      graph_ = graph_of(run_.chip.activity(), is(ChipFailure::Kind::Hang));
+    } else if (is(ChipFailure::Kind::Hang)) {
+      graph_ = graph_of(run_.chip.activity(), true);
+      add_panic();
+    }
+  }
+
+  /// What the firmware says of its trap, if the host port still answers.
+  void add_panic() {
+    if (run_.chip.activity().core.firmware_state != SYSTOLE_FW_STATE_PANIC) return;
+    try {
+      const uint32_t word = run_.chip.read32(spec::IoRegsBase + SYSTOLE_IO_FW_PANIC);
+      graph_.evidence.push_back(
+          fmt::format("FW_PANIC reads 0x{:08x}: cause {}, pc 0x{:06x}", word,
+                      (word & SYSTOLE_IO_FW_PANIC_CAUSE_MASK) >> SYSTOLE_IO_FW_PANIC_CAUSE_LSB,
+                      word & SYSTOLE_IO_FW_PANIC_PC_MASK));
+    } catch (const Error&) {
+      graph_.evidence.push_back("FW_PANIC cannot be read: the host port does not answer");
     }
   }
 

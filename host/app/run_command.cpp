@@ -166,6 +166,18 @@ std::vector<Record> run_on_model(const compile::CompiledModel& model, const Batc
   return Session(model, device, std::move(session)).run(batch.records);
 }
 
+/// Every command agreed, and yet an output is wrong: whose fault is that?
+void tell_disagreement(const PreparedRun& run, const RunOptions& options,
+                       const std::vector<Record>& got) {
+  const auto model = run_on_model(run.model, run.batch, session_options(options));
+  const bool same = std::equal(got.begin(), got.end(), model.begin(), model.end());
+  fmt::print(stderr, "  every command did what the functional model did, {}\n",
+             same ? "and so are the outputs: the compiler is at fault, or the functional model "
+                    "with the chip alike"
+                  : "and yet it has other outputs: what writes, moves or reads the host's memory "
+                    "without a command is at fault");
+}
+
 std::string checkpoint_folder(const RunOptions& options) {
   const std::string& given = options.simulation.checkpoint_folder;
   if (!given.empty()) return given;
@@ -347,6 +359,9 @@ int run(const RunOptions& options, std::optional<ChipFailure>& failure) {
   if (options.check) {
     report.matches_reference =
         same_outputs(batch, outputs, reference_outputs(batch), "the graph reference");
+    const bool agreed = report.matches_model.value_or(false);
+    if (options.device == "chip" && agreed && !*report.matches_reference)
+      tell_disagreement(prepared, options, outputs);
   }
   if (labels) report.accuracy = accuracy(outputs, *labels);
   const std::vector<Tensor> joined = join_outputs(batch, outputs);

@@ -292,6 +292,20 @@ class Trial {
     return held() == wrong_.got;
   }
 
+  /// Whether the result hangs on these bytes of the scratchpad, as the chip has them.
+  bool reads(std::size_t first, std::size_t last) {
+    restore();
+    auto& scratchpad = machine_.tile(wrong_.node).scratchpad;
+    std::copy(wrong_.scratchpad_got.begin() + static_cast<std::ptrdiff_t>(first),
+              wrong_.scratchpad_got.begin() + static_cast<std::ptrdiff_t>(last),
+              scratchpad.begin() + static_cast<std::ptrdiff_t>(first));
+    for (const CommandWords& words : wrong_.chain) {
+      if (execute(machine_, wrong_.node, words, nullptr)) return false;
+    }
+    if (execute(machine_, wrong_.node, wrong_.words, nullptr)) return false;
+    return held() != wrong_.expected;
+  }
+
  private:
   /// A Store's destination as it is behind the command: what was there before is not known.
   void restore() {
@@ -411,9 +425,34 @@ class Common {
   std::vector<std::size_t> wrong_elements_;
 };
 
-constexpr std::size_t kMost = 3;  // likenesses that are told
+constexpr std::size_t kMost = 3;       // likenesses that are told
+constexpr std::size_t kMostRuns = 64;  // of bytes that differ, which are tried
+
+bool is_written(const WrongResult& wrong, uint32_t offset) {
+  const Address address = scratchpad_address(wrong.node, offset);
+  return std::any_of(wrong.written.begin(), wrong.written.end(), [&](const WrittenRange& range) {
+    return range.space != WrittenRange::Space::Accumulator && address - range.address < range.count;
+  });
+}
 
 }  // namespace
+
+std::optional<uint32_t> wrong_operand(const Machine& machine, const WrongResult& wrong) {
+  Trial trial(machine, wrong);
+  const auto differs = [&](uint32_t i) {
+    return wrong.scratchpad_got[i] != wrong.scratchpad_expected[i] && !is_written(wrong, i);
+  };
+  std::size_t runs = 0;
+  for (uint32_t i = 0; i < wrong.scratchpad_got.size() && runs < kMostRuns; ++i) {
+    if (!differs(i)) continue;
+    uint32_t end = i;
+    while (end < wrong.scratchpad_got.size() && differs(end)) ++end;
+    if (trial.reads(i, end)) return i;
+    i = end;
+    ++runs;
+  }
+  return std::nullopt;
+}
 
 Likenesses likenesses(const Machine& machine, const WrongResult& wrong) {
   Trial trial(machine, wrong);

@@ -265,12 +265,21 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
 
 void LockstepJudge::look_behind(const Executed& executed, Mismatch& found) {
   if (!studied_ || !(executed.node == studied_->node) || executed.unit != studied_->unit) return;
-  Likenesses result =
-      likenesses(model_.machine(), {executed.node, executed.step.words, studied_->previous,
-                                    studied_->chain, studied_->before, executed.written,
-                                    all_expected_, all_got_, found.element_bytes});
+  const WrongResult wrong{executed.node,
+                          executed.step.words,
+                          studied_->previous,
+                          studied_->chain,
+                          studied_->before,
+                          got_,
+                          model_.machine().tile(executed.node).scratchpad,
+                          executed.written,
+                          all_expected_,
+                          all_got_,
+                          found.element_bytes};
+  Likenesses result = likenesses(model_.machine(), wrong);
   found.as_if = std::move(result.as_if);
   found.common = std::move(result.common);
+  found.operand = wrong_operand(model_.machine(), wrong);
 }
 
 /// Whether a Load's source was right, when it brought something wrong.

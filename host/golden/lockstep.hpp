@@ -76,7 +76,7 @@ struct Mismatch {
   std::optional<uint32_t> retired;
   std::string note;
   /// A byte of the tile's scratchpad that differs too, and that the command did not write: an
-  /// operand, perhaps.
+  /// operand, perhaps; when the judge studies the unit, one for sure.
   std::optional<uint32_t> operand;
 
   /// One paragraph for people: where, what, expected, got.

@@ -231,6 +231,11 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
   }
   text += row("cycles", cycles + fmt::format("seen {}", m.cycle));
   if (!m.note.empty()) text += row("note", m.note);
+  if (value && m.unit == spec::Unit::Store && !m.operand) {
+    text += row("operands", fmt::format("as the model's: the unit, the network or what leads to {} "
+                                        "is at fault",
+                                        memory_name(m.address)));
+  }
   const bool computes = m.unit == spec::Unit::Matrix || m.unit == spec::Unit::Vector;
   if (value && computes && !m.operand) {
     text += row("operands",

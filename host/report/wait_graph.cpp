@@ -517,6 +517,7 @@ WaitGraph wait_graph(const ProgramMap& map, const ChipActivity& activity, const 
 std::string to_string(const WaitGraph& graph) {
   std::string text;
   for (const std::string& line : graph.evidence) text += fmt::format("  evidence   {}\n", line);
+  if (graph.waits.empty()) return text;
   text += "  who waits for whom\n";
   for (const Wait& wait : graph.waits) {
     text += fmt::format("    {:<20} waits for {}, owed by {}{}\n", wait.who, wait.what,

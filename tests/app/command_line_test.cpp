@@ -545,8 +545,20 @@ TEST_CASE("systole: firmware that does not fit is refused with both sizes", "[ap
 
 TEST_CASE("systole: firmware that does not come up is told from one that does", "[app][chip]") {
   const std::string path = write_file("zero.bin", std::string(100, '\0'));
-  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--firmware", path},
-                    {path, "did not come up"}, "chip");
+  check_run_refused(
+      {kModel, "-i", kImages, "--config", "tiny", "--explain", "off", "--firmware", path},
+      {path, "did not come up"}, "chip");
+}
+
+TEST_CASE("systole: firmware that does not come up is explained, with what its memory holds",
+          "[app][chip]") {
+  const std::string path = write_file("zero.bin", std::string(100, '\0'));
+  const Outcome outcome =
+      run_systole({"run", kModel, "-i", kImages, "--config", "tiny", "--explain-folder",
+                   "build/test/app_command_line/explain", "--firmware", path});
+  CHECK(outcome.status == 2);
+  CHECK_THAT(outcome.err, Contains("the run ended: cycle") && Contains("did not come up") &&
+                              Contains("the core's memory holds the image"));
 }
 
 // ------------------------------------------------------------------------------------ checkpoints

@@ -316,3 +316,14 @@ TEST_CASE("whereabouts: a Load is told by the tensor that it reads", "[explanati
   CHECK(sources.count("a") == 1);          // a constant
   CHECK(sources.count("commands:") == 1);  // the next page
 }
+
+TEST_CASE("likeness: an operand that was wrong is told from bytes that the command does not read",
+          "[explanation]") {
+  Bench bench(product(), product());
+  bench.wrong.scratchpad_expected = bench.wrong.before.scratchpad;
+  bench.wrong.scratchpad_got = bench.wrong.before.scratchpad;
+  bench.wrong.scratchpad_got[0x8000] ^= 1;
+  CHECK_FALSE(wrong_operand(bench.machine, bench.wrong));
+  bench.wrong.scratchpad_got[0x1005] ^= 1;  // a weight
+  CHECK(wrong_operand(bench.machine, bench.wrong) == 0x1005);
+}
