@@ -129,13 +129,23 @@ SIM_OPTIONS = --config $(CONFIG) $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 sim-digits = $(SYSTOLE) run $(DIGITS)/$(1).onnx --input $(DIGITS)/$(1)_images.npy \
   --labels $(DIGITS)/labels.npy --json $(BUILD)/sim_$(1).json $(SIM_OPTIONS)
 
+# MLPerf Tiny, where its networks are: all samples, against the recorded outputs.
+SYSTOLE_DATA ?= ../shared/data
+ZOO := $(SYSTOLE_DATA)/mlperf_tiny
+ZOO_NETWORKS := $(patsubst $(ZOO)/%/model.onnx,%,$(wildcard $(ZOO)/*/model.onnx))
+sim-zoo = $(SYSTOLE) run $(ZOO)/$(1)/model.onnx --samples $(ZOO)/$(1) \
+  --json $(BUILD)/sim_$(1).json $(SIM_OPTIONS)
+no-zoo = echo "skipped: no MLPerf Tiny networks in $(ZOO); $(SYSTOLE) zoo says how to get them"
+
 .PHONY: sim
-sim: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Run the digits networks, or MODEL=, on the RTL
+sim: $(SYSTOLE) $(BUILD)/firmware/firmware.bin build-$(CONFIG) ## Run the digits networks and MLPerf Tiny, or MODEL=, on the RTL
 ifdef MODEL
 	@$(SYSTOLE) run $(MODEL) $(INPUT:%=--input %) $(if $(LABELS),--labels $(LABELS)) \
 	  --json $(BUILD)/sim.json $(SIM_OPTIONS)
 else
-	@status=0; $(call sim-digits,mlp) || status=1; $(call sim-digits,cnn) || status=1; exit $$status
+	@status=0; $(foreach network,mlp cnn,$(call sim-digits,$(network)) || status=1;) \
+	  $(foreach network,$(ZOO_NETWORKS),$(call sim-zoo,$(network)) || status=1;) \
+	  $(if $(ZOO_NETWORKS),,$(no-zoo);) exit $$status
 endif
 
 # make report MODEL=model.onnx INPUT=x.npy CONFIG=small: build/report/model.html. Without MODEL: the digits networks.

@@ -7,9 +7,9 @@ CXXFLAGS_must_fail = $(CXXFLAGS_host)
 CXXFLAGS_baselines = $(CXXFLAGS_host)
 
 .PHONY: test-app test-must_fail
-test-app: test-app_command_line
+test-app: test-app_command_line test-app_samples
 test-must_fail: test-must_fail_chip test-must_fail_run test-must_fail_gallery test-must_fail_bundle
-$(BUILD)/test/app_command_line/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
+$(BUILD)/test/app_command_line/test $(BUILD)/test/app_samples/test: | $(BUILD)/systole $(BUILD)/tiny/libsystole_chip.so \
   $(BUILD)/tiny-unobserved/libsystole_chip.so $(BUILD)/firmware/firmware.bin
 
 # ---- cycle counts ---------------------------------------------------------------------------------

@@ -4,10 +4,12 @@
 #include <exception>
 #include <string>
 
+#include "host/app/compile_command.hpp"
 #include "host/app/options.hpp"
 #include "host/app/replay.hpp"
 #include "host/app/run_command.hpp"
 #include "host/app/show.hpp"
+#include "host/app/zoo.hpp"
 #include "host/command/error.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
 
@@ -23,6 +25,8 @@ constexpr const char* kHelp =
     "systole: runs quantized networks on an open inference accelerator, in RTL\n\n"
     "usage: systole COMMAND ...\n\n"
     "  run MODEL.onnx   compile, run and check a model; systole run --help\n"
+    "  compile MODEL    compile, and say what became of it: systole compile --help\n"
+    "  zoo              networks that others know: systole zoo --help\n"
     "  explain          show a failure again, or pack it: systole explain --help\n"
     "  replay BUNDLE    run a packed failure again: systole replay --help\n"
     "  --version        commit and configurations\n"
@@ -46,6 +50,12 @@ int dispatch(int argc, char** argv) {
     const auto action = systole::app::parse_run(argc - 1, argv + 1, options);
     return action == systole::app::Action::Run ? systole::app::run(options) : 0;
   }
+  if (command == "compile") {
+    systole::app::CompileCommand options;
+    const auto action = systole::app::parse_compile(argc - 1, argv + 1, options);
+    return action == systole::app::Action::Run ? systole::app::compile_model(options) : 0;
+  }
+  if (command == "zoo") return systole::app::zoo(argc - 1, argv + 1);
   if (command == "explain") {
     systole::app::ExplainOptions options;
     const auto action = systole::app::parse_explain(argc - 1, argv + 1, options);
@@ -60,7 +70,7 @@ int dispatch(int argc, char** argv) {
   if (command == "--version") return print_version(), 0;
   if (command == "--help" || command == "-h") return fmt::print("{}", kHelp), 0;
   throw systole::Error(command.empty() ? "no command" : "unknown command", "",
-                       "run, explain, replay, --version or --help", command);
+                       "run, compile, zoo, explain, replay, --version or --help", command);
 }
 
 }  // namespace

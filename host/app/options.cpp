@@ -105,39 +105,92 @@ po::variables_map parse(int argc, const char* const* argv, const po::options_des
   return map;
 }
 
-}  // namespace
-
-Action parse_run(int argc, const char* const* argv, RunOptions& o) {
-  std::vector<std::string> models, inputs, outputs;
-  std::string trace, lockstep = "on", events = "on", explain = "on", on_mismatch = "stop";
-  po::options_description visible("Options", 100, 60);
+/// What a model is given.
+void add_inputs(po::options_description& visible, std::vector<std::string>& inputs, RunOptions& o) {
   visible.add_options()  //
       ("input,i", po::value(&inputs)->value_name("[NAME=]FILE"),
-       "an input tensor, .npy or .pb (ONNX TensorProto); by name, or in the model's order. Once "
-       "for each input. A leading "
-       "dimension that "
-       "the model leaves open (or gives as 1) is a stream of inferences")  //
-      ("output,o", po::value(&outputs)->value_name("[NAME=]FILE"),
-       "where to write an output, .npy")  //
-      ("labels", po::value(&o.labels)->value_name("FILE"),
-       "integer labels, .npy: prints the accuracy of the first output's argmax")  //
+       "an input tensor, .npy or .pb (ONNX TensorProto); by name, or in the model's order. A "
+       "leading dimension that the model leaves open (or gives as 1) is a stream of inferences; "
+       "so are several files of one name")  //
+      ("stream", po::value(&o.stream)->value_name("N")->default_value(0),
+       "run N inferences, the inputs over and over; 0: each once");
+}
+
+/// For what chip it is compiled, and how.
+void add_plan(po::options_description& visible, RunOptions& o) {
+  visible.add_options()  //
       ("config,c", po::value(&o.config)->value_name("NAME")->default_value(o.config),
        "chip configuration: tiny, small, medium, large")  //
-      ("device,d", po::value(&o.device)->value_name("chip|model")->default_value(o.device),
-       "the simulated RTL, or the functional model alone (fast, no cycles)")  //
       ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
        "compute tiles to use, 0: all")  //
       ("optimize", po::value(&o.optimize)->value_name("GOAL")->default_value(o.optimize),
        "latency: one input after the other, each on all tiles; throughput: as many at once as "
-       "pays; "
-       "auto: throughput where there is more than one input")  //
+       "pays; auto: throughput where there is more than one input")  //
       ("groups", po::value(&o.groups)->value_name("N")->default_value(0),
        "divide the tiles into N groups, each with inputs of its own, 0: as --optimize says")  //
       ("in-flight", po::value(&o.in_flight)->value_name("N")->default_value(0),
        "inputs that a group works on at a time, 0: as --optimize says")  //
       ("stages", po::value(&o.stages)->value_name("N")->default_value(0),
        "cut the network into N stages, each a tile's of every group, 0: as --optimize says")  //
-      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")            //
+      ("dram", po::value(&o.simulation.dram)->value_name("NAME")->default_value(o.simulation.dram),
+       "DRAM timing: ddr4-3200, hbm2e");
+}
+
+void check_goal(const RunOptions& o) {
+  if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
+    throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
+}
+
+}  // namespace
+
+Action parse_compile(int argc, const char* const* argv, CompileCommand& o) {
+  std::vector<std::string> models, inputs;
+  po::options_description visible("Options", 100, 60);
+  visible.add_options()  //
+      ("explain",
+       "say of each layer which tiles and loops compute it, where weights and results "
+       "lie, and what binds it");
+  add_inputs(visible, inputs, o.run);
+  add_plan(visible, o.run);
+  visible.add_options()                                                               //
+      ("json", po::value(&o.run.json)->value_name("FILE"), "write the plan as JSON")  //
+      ("help,h", "this text");
+  po::options_description all;
+  all.add(visible).add_options()("positional", po::value(&models));
+  refuse_negative_numbers(argc, argv);
+  const po::variables_map map = parse(argc, argv, all, "compile");
+  if (map.count("help") != 0) {
+    std::cout << "usage: systole compile MODEL.onnx [options]\n\n"
+                 "Compiles a quantized ONNX model for the chip and says what became of it; nothing "
+                 "runs. Without\n"
+                 "--input the shapes are the model's own. Exit status: 0, or 2 for bad input.\n\n"
+              << visible;
+    return Action::Done;
+  }
+  o.run.model = only(models, "compile", "model", "MODEL.onnx");
+  o.run.inputs = named_files(inputs);
+  o.explain = map.count("explain") != 0;
+  check_goal(o.run);
+  return Action::Run;
+}
+
+Action parse_run(int argc, const char* const* argv, RunOptions& o) {
+  std::vector<std::string> models, inputs, outputs;
+  std::string trace, lockstep = "on", events = "on", explain = "on", on_mismatch = "stop";
+  po::options_description visible("Options", 100, 60);
+  add_inputs(visible, inputs, o);
+  add_plan(visible, o);
+  visible.add_options()  //
+      ("output,o", po::value(&outputs)->value_name("[NAME=]FILE"),
+       "where to write an output, .npy")  //
+      ("samples", po::value(&o.samples)->value_name("FOLDER"),
+       "run the recorded samples of a folder, input_K.npy with output_K.npy (or ONNX's "
+       "test_data_set_K/), and compare the outputs with the recorded ones")  //
+      ("labels", po::value(&o.labels)->value_name("FILE"),
+       "integer labels, .npy: prints the accuracy of the first output's argmax")  //
+      ("device,d", po::value(&o.device)->value_name("chip|model")->default_value(o.device),
+       "the simulated RTL, or the functional model alone (fast, no cycles)")        //
+      ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
       ("report", po::value(&o.report)->value_name("FILE"),
        "write a page, HTML, that shows where the cycles went")  //
       ("timeline", po::value(&o.timeline)->value_name("FILE"),
@@ -160,8 +213,6 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("bundle", po::value(&o.bundle)->value_name("FILE"),
        "write the explanation also as one file to share, .tar.gz; systole replay FILE")  //
       ("no-check", "do not compare the outputs with the graph reference")                //
-      ("dram", po::value(&o.simulation.dram)->value_name("NAME")->default_value(o.simulation.dram),
-       "DRAM timing: ddr4-3200, hbm2e")  //
       ("requests-of", po::value(&o.inputs_per_request)->value_name("N")->default_value(32),
        "inferences in one request to the chip")  //
       ("timeout", po::value(&o.timeout_cycles)->value_name("CYCLES")->default_value(0),
@@ -232,10 +283,13 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
   if (o.device != "chip") refuse_chip_options(map);
-  if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
-    throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
+  check_goal(o);
   if (!o.events) refuse_without_events(o);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
+  if (!o.samples.empty() && !o.inputs.empty())
+    throw Error("inputs are given twice", "--samples " + o.samples, "one of --samples and --input");
+  if (!o.labels.empty() && o.stream > 0)
+    throw Error("labels are of each input once", "--labels " + o.labels, "no --stream");
   if (o.inputs_per_request == 0) throw Error("bad value", "--requests-of", "at least 1", "0");
   if (o.simulation.cycles_per_wait == 0)
     throw Error("bad value", "--cycles-per-wait", "at least 1", "0");

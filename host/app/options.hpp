@@ -1,4 +1,4 @@
-// The command lines of `systole run`, `explain` and `replay`, parsed and checked.
+// The command lines of `systole`, parsed and checked.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,10 @@ using NamedFile = std::pair<std::string, std::string>;
 
 struct RunOptions {
   std::string model;
-  std::vector<NamedFile> inputs;
+  std::vector<NamedFile> inputs;  // several of one name follow one another, a stream
   std::vector<NamedFile> outputs;
+  std::string samples;     // a folder with inputs, and the outputs to expect of them
+  std::size_t stream = 0;  // inferences to run, over and over; 0: each input once
   std::string labels;
   std::string config = "small";
   std::string build;  // of the chip; empty: the configuration's own
@@ -46,6 +48,12 @@ struct RunOptions {
 
 enum class Action { Run, Done };
 
+/// `systole compile`: of `run` it has what makes the plan, and `json`.
+struct CompileCommand {
+  RunOptions run;
+  bool explain = false;
+};
+
 /// `systole explain`: an explanation that a run has written.
 struct ExplainOptions {
   std::string folder;  // empty: the newest one
@@ -60,8 +68,9 @@ struct ReplayOptions {
   std::string commit = "unknown";
 };
 
-/// Parse what follows `systole run`, `explain` and `replay`. Done: help has been printed. Throw
+/// Parse what follows the command's name. Done: help has been printed. Throw
 /// Error for what cannot be meant.
+Action parse_compile(int argc, const char* const* argv, CompileCommand& options);
 Action parse_run(int argc, const char* const* argv, RunOptions& options);
 Action parse_explain(int argc, const char* const* argv, ExplainOptions& options);
 Action parse_replay(int argc, const char* const* argv, ReplayOptions& options);

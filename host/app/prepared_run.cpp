@@ -6,22 +6,17 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <set>
 
+#include "host/app/tensor_file.hpp"
 #include "host/command/digest.hpp"
 #include "host/command/error.hpp"
-#include "host/import/npy.hpp"
 
 namespace systole::app {
 namespace {
-
-/// An ONNX TensorProto, as the ONNX node tests keep them, or numpy's format.
-Tensor load_tensor(const std::string& file) {
-  const bool is_proto = std::filesystem::path(file).extension() == ".pb";
-  return is_proto ? onnx::load_tensor_proto(file) : npy::load(file);
-}
 
 /// Before the file is read: the model says more about a type that we have no use for.
 void require_type(const onnx::Model& model, const onnx::Port& port) {
@@ -35,25 +30,45 @@ void require_type(const onnx::Model& model, const onnx::Port& port) {
               "float32, int8, uint8, int32 or int64", port.type_name);
 }
 
-/// The model inputs by name, from the files given by name or by position.
+/// The files of each model input, in the order in which they were given.
+std::map<std::string, std::vector<std::string>> files_by_input(
+    const onnx::Model& model, const std::vector<NamedFile>& files) {
+  const std::vector<std::string> names = onnx::run_time_inputs(model);
+  std::map<std::string, std::vector<std::string>> result;
+  std::set<std::string> by_position;
+  for (const auto& [given, file] : files) {
+    const bool named = !given.empty();
+    if (!named && by_position.size() >= names.size()) {
+      throw Error("too many inputs", "--input " + file,
+                  fmt::format("{} for this model; NAME=FILE for a stream", names.size()));
+    }
+    const std::string name = named ? given : names[by_position.size()];
+    if (named ? by_position.count(name) > 0 : result.count(name) > 0)
+      throw Error("given twice, by name and by position", "--input " + name);
+    if (!named) by_position.insert(name);
+    result[name].push_back(file);
+  }
+  return result;
+}
+
 graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile>& files) {
   for (const onnx::Port& port : model.inputs) require_type(model, port);
-  std::vector<std::string> names;
-  for (const onnx::Port& port : model.inputs) {
-    if (model.initializers.count(port.name) == 0) names.push_back(port.name);
-  }
+  const std::vector<std::string> parameters = graph::parameter_inputs(model);
   graph::Tensors tensors;
-  std::size_t position = 0;
-  for (const auto& [given, file] : files) {
-    if (given.empty() && position >= names.size()) {
-      throw Error("too many inputs", "--input " + file,
-                  fmt::format("{} for this model", names.size()));
-    }
-    const std::string name = given.empty() ? names[position++] : given;
-    if (!tensors.emplace(name, load_tensor(file)).second)
-      throw Error("given twice", "--input " + name);
+  for (const auto& [name, paths] : files_by_input(model, files)) {
+    std::vector<Tensor> parts;
+    for (const std::string& path : paths) parts.push_back(load_tensor(path));
+    const bool parameter = std::count(parameters.begin(), parameters.end(), name) > 0;
+    tensors.emplace(name, parameter ? all_alike(parts, name) : stack(parts, "--input " + name));
   }
   return tensors;
+}
+
+/// The first `count` records, or all of them over and over.
+void repeat(std::vector<Record>& records, std::size_t count) {
+  const std::size_t given = records.size();
+  records.resize(count);
+  for (std::size_t i = given; i < count; ++i) records[i] = records[i - given];
 }
 
 compile::CompileOptions compile_options(const RunOptions& options, const Batch& batch) {
@@ -89,12 +104,51 @@ class Progress {
 
 }  // namespace
 
-PreparedRun prepare(const RunOptions& options) {
-  const onnx::Model onnx_model = onnx::load(options.model);
-  PreparedRun run{make_batch(onnx_model, load_inputs(onnx_model, options.inputs)), {}};
+namespace {
+
+PreparedRun prepare(const RunOptions& options, const onnx::Model& model,
+                    const graph::Tensors& inputs) {
+  PreparedRun run;
+  run.batch = make_batch(model, inputs);
+  if (options.stream > 0) repeat(run.batch.records, options.stream);
   run.model = compile::compile(run.batch.graph, chip_config(options.config),
                                compile_options(options, run.batch));
   return run;
+}
+
+/// Zeros. Only the leading dimension may be open: it stands for inferences, of which this is one.
+Tensor zeros(const onnx::Model& model, const onnx::Port& port) {
+  const std::string where = fmt::format("{}: input '{}'", model.file, port.name);
+  if (!port.has_shape) throw Error("no shape is known", where, "--input " + port.name + "=FILE");
+  Shape shape;
+  for (const onnx::Dimension& dimension : port.shape) {
+    if (!dimension.is_static() && !shape.empty())
+      throw Error("a dimension is open", where, "--input " + port.name + "=FILE",
+                  dimension.symbol.empty() ? "?" : dimension.symbol);
+    shape.push_back(dimension.is_static() ? dimension.value : 1);
+  }
+  element_count(shape, where);
+  return Tensor(*port.type, shape);
+}
+
+}  // namespace
+
+PreparedRun prepare(const RunOptions& options) {
+  const onnx::Model model = onnx::load(options.model);
+  return prepare(options, model, load_inputs(model, options.inputs));
+}
+
+PreparedRun prepare_without_data(const RunOptions& options) {
+  const onnx::Model model = onnx::load(options.model);
+  graph::Tensors inputs = load_inputs(model, options.inputs);
+  const std::vector<std::string> needed = onnx::run_time_inputs(model);
+  const std::vector<std::string> parameters = graph::parameter_inputs(model);
+  for (const onnx::Port& port : model.inputs) {
+    const bool is_data = std::count(needed.begin(), needed.end(), port.name) > 0 &&
+                         std::count(parameters.begin(), parameters.end(), port.name) == 0;
+    if (is_data && inputs.count(port.name) == 0) inputs.emplace(port.name, zeros(model, port));
+  }
+  return prepare(options, model, inputs);
 }
 
 SessionOptions session_options(const RunOptions& options) {

@@ -22,6 +22,10 @@ struct PreparedRun {
 /// wrong.
 PreparedRun prepare(const RunOptions& options);
 
+/// The same; an input that is not given is taken to be zeros of the model's own shape. Throws Error
+/// naming one whose shape is open.
+PreparedRun prepare_without_data(const RunOptions& options);
+
 SessionOptions session_options(const RunOptions& options);
 
 /// The configuration under the name of its build.

@@ -37,6 +37,7 @@ bundle::FailureRecord record_of(const FailedRun& run) {
   record.groups = run.options.groups;
   record.in_flight = run.options.in_flight;
   record.stages = run.options.stages;
+  record.stream = run.options.stream;
   record.dram = simulation.dram;
   record.lockstep = simulation.lockstep;
   record.inputs_per_request = run.options.inputs_per_request;

@@ -36,6 +36,7 @@ std::vector<std::string> words_of(const FailureRecord& r, const std::string& bui
                                     fmt::format("--groups={}", r.groups),
                                     fmt::format("--in-flight={}", r.in_flight),
                                     fmt::format("--stages={}", r.stages),
+                                    fmt::format("--stream={}", r.stream),
                                     "--dram=" + r.dram,
                                     fmt::format("--lockstep={}", r.lockstep ? "on" : "off"),
                                     fmt::format("--requests-of={}", r.inputs_per_request),

@@ -14,6 +14,7 @@
 #include "host/app/explain.hpp"
 #include "host/app/failure.hpp"
 #include "host/app/prepared_run.hpp"
+#include "host/app/samples.hpp"
 #include "host/app/show.hpp"
 #include "host/command/error.hpp"
 #include "host/compile/cycle_model.hpp"
@@ -299,6 +300,15 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
   return outputs;
 }
 
+/// Compares with what was recorded of the samples, which were run first.
+void judge(const Samples& samples, const Batch& batch, std::vector<Record> outputs,
+           report::RunReport& report) {
+  outputs.resize(samples.count);
+  const Likeness likeness = compare(batch.graph, join_outputs(batch, outputs), samples.outputs);
+  report.matches_recorded = likeness.within;
+  report.recorded = likeness.text();
+}
+
 report::RunReport start_report(const RunOptions& options, const compile::CompiledModel& model,
                                std::size_t inputs) {
   report::RunReport report;
@@ -333,10 +343,19 @@ int finish(const RunOptions& options, report::RunReport& report, Clock::time_poi
 
 }  // namespace
 
-int run(const RunOptions& options, std::optional<ChipFailure>& failure) {
+int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
   const auto start = Clock::now();
+  RunOptions options = given;
+  std::optional<Samples> samples;
+  if (!given.samples.empty()) {
+    samples = load_samples(onnx::load(given.model), given.samples);
+    options.inputs = samples->inputs;
+  }
   const PreparedRun prepared = prepare(options);
   const auto& [batch, model] = prepared;
+  if (samples && batch.records.size() < samples->count)
+    throw Error("fewer inferences than samples", "--stream",
+                fmt::format("at least {}", samples->count), std::to_string(batch.records.size()));
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
   for (const auto& path : {options.json, options.timeline, options.report, options.bundle})
@@ -364,6 +383,7 @@ int run(const RunOptions& options, std::optional<ChipFailure>& failure) {
       tell_disagreement(prepared, options, outputs);
   }
   if (labels) report.accuracy = accuracy(outputs, *labels);
+  if (samples) judge(*samples, batch, outputs, report);
   const std::vector<Tensor> joined = join_outputs(batch, outputs);
   for (const auto& [index, path] : files) npy::save(path, joined[index]);
   return finish(options, report, start);

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr unsigned kVersion = 1;
+constexpr unsigned kVersion = 2;
 
 using Kind = ChipFailure::Kind;
 constexpr std::pair<Kind, const char*> kKinds[] = {
@@ -109,6 +109,7 @@ Json options_json(const FailureRecord& r) {
           {"groups", r.groups},
           {"in_flight", r.in_flight},
           {"stages", r.stages},
+          {"stream", r.stream},
           {"dram", r.dram},
           {"lockstep", r.lockstep},
           {"requests_of", r.inputs_per_request},
@@ -124,6 +125,7 @@ void read_options(const Field& options, FailureRecord& r) {
   r.groups = options["groups"].number<unsigned>();
   r.in_flight = options["in_flight"].number<unsigned>();
   r.stages = options["stages"].number<unsigned>();
+  r.stream = options["stream"].number<uint64_t>();
   r.dram = options["dram"].text();
   r.lockstep = options["lockstep"].flag();
   r.inputs_per_request = options["requests_of"].number<unsigned>(1);

@@ -39,6 +39,7 @@ struct FailureRecord {
   unsigned groups = 0;
   unsigned in_flight = 0;
   unsigned stages = 0;
+  uint64_t stream = 0;
   std::string dram;
   bool lockstep = true;
   unsigned inputs_per_request = 1;

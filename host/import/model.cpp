@@ -322,6 +322,14 @@ Model load(const std::string& path) {
   return parse(bytes.data(), bytes.size(), path);
 }
 
+std::vector<std::string> run_time_inputs(const Model& model) {
+  std::vector<std::string> names;
+  for (const Port& port : model.inputs) {
+    if (model.initializers.count(port.name) == 0) names.push_back(port.name);
+  }
+  return names;
+}
+
 Tensor load_tensor_proto(const std::string& path) {
   google::protobuf::LogSilencer silencer;
   Proto proto;

@@ -56,6 +56,9 @@ struct Model {
   std::map<std::string, std::string> unreadable;
 };
 
+// The inputs that a run must give: those without a default, in the model's order.
+std::vector<std::string> run_time_inputs(const Model& model);
+
 // Reads a file. Throws Error naming the file, and the node or tensor, when it is not a complete
 // ONNX model, has external data, subgraphs, or element types that Systole has no use for where they
 // matter.

@@ -66,6 +66,7 @@ std::string summary(const RunReport& r) {
   if (r.accuracy) text += card("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
   text += judgement("bit-exact to functional model", r.matches_model);
   text += judgement("bit-exact to graph reference", r.matches_reference);
+  if (r.matches_recorded) text += judgement("recorded outputs", r.matches_recorded);
   text += card("chip cycles", with_commas(r.chip_cycles),
                fmt::format("{:.0f} an input", r.cycles_per_input()));
   text += card(

@@ -140,7 +140,8 @@ double RunReport::cycles_per_input() const {
 }
 
 bool RunReport::agrees() const {
-  return matches_model.value_or(true) && matches_reference.value_or(true);
+  return matches_model.value_or(true) && matches_reference.value_or(true) &&
+         matches_recorded.value_or(true);
 }
 
 namespace {
@@ -164,6 +165,8 @@ std::string table(const RunReport& r) {
   if (r.accuracy) text += row("accuracy", fmt::format("{:.2f} %", 100 * *r.accuracy));
   text += row("bit-exact to functional model", verdict(r.matches_model));
   text += row("bit-exact to graph reference", verdict(r.matches_reference));
+  if (r.matches_recorded)
+    text += row("recorded outputs", (*r.matches_recorded ? "" : "NO, ") + r.recorded);
   if (r.chip_cycles != 0) {
     text += row("chip cycles",
                 fmt::format("{} ({:.0f} an input)", r.chip_cycles, r.cycles_per_input()) +
@@ -223,6 +226,7 @@ std::string json(const RunReport& r) {
   j["events"] = r.events;
   j["bit_exact"]["functional_model"] = verdict_json(r.matches_model);
   j["bit_exact"]["graph_reference"] = verdict_json(r.matches_reference);
+  j["bit_exact"]["recorded_outputs"] = verdict_json(r.matches_recorded);
   j["layers"] = nlohmann::ordered_json::array();
   for (const LayerReport& layer : r.layers) j["layers"].push_back(layer_json(layer));
   j["waits"] = nlohmann::ordered_json::array();

@@ -2,17 +2,16 @@
 // wrong.
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "host/import/npy.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
+#include "tests/app/run_systole.hpp"
 #include "tests/host/model_builder.hpp"
 
 using namespace systole;
@@ -29,17 +28,6 @@ const std::string kDigits = "tests/models/digits/";
 const std::string kModel = kDigits + "mlp.onnx";
 const std::string kImages = kDigits + "mlp_images.npy";
 
-struct Outcome {
-  int status = -1;
-  std::string out;
-  std::string err;
-};
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 std::string write_file(const std::string& name, const std::string& bytes) {
   std::ofstream(kScratch + name, std::ios::binary) << bytes;
   return kScratch + name;
@@ -50,30 +38,12 @@ std::string write_npy(const std::string& name, const Tensor& tensor) {
   return kScratch + name;
 }
 
-/// Runs build/systole; no word may hold a quote.
 Outcome run_systole(const std::vector<std::string>& words) {
-  std::string command = "build/systole";
-  for (const std::string& word : words) command += " '" + word + "'";
-  const std::string out = kScratch + "stdout", err = kScratch + "stderr";
-  const int status = std::system((command + " >" + out + " 2>" + err + " </dev/null").c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, read_text(out), read_text(err)};
+  return test::run_systole(kScratch, words);
 }
 
-std::vector<std::string> joined(std::vector<std::string> words,
-                                const std::vector<std::string>& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
-
-/// A refusal: status 2, one line on stderr that holds all of `parts`, no verdict.
 void check_refused(const std::vector<std::string>& words, const std::vector<std::string>& parts) {
-  const Outcome outcome = run_systole(words);
-  CAPTURE(fmt::format("{}", fmt::join(words, " ")));
-  CHECK(outcome.status == 2);
-  CHECK(outcome.out.empty());
-  CHECK_THAT(outcome.err, StartsWith("systole: "));
-  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
-  for (const std::string& part : parts) CHECK_THAT(outcome.err, Contains(part));
+  test::check_refused(kScratch, words, parts);
 }
 
 /// The same of `systole run`, with an output and a report that must not appear.
@@ -136,7 +106,7 @@ TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
   }
   CHECK_THAT(run_help.out, Contains("Exit status"));
 
-  for (const std::string command : {"explain", "replay"}) {
+  for (const std::string command : {"compile", "zoo", "explain", "replay"}) {
     CHECK_THAT(help.out, Contains("systole " + command + " --help"));
     const Outcome of_command = run_systole({command, "--help"});
     CHECK(of_command.status == 0);
@@ -300,8 +270,9 @@ TEST_CASE("systole: an output that exists is replaced, and kept when the run is 
 // command
 
 TEST_CASE("systole: commands that are none are refused", "[app]") {
-  check_refused({}, {"no command", "run, explain, replay, --version or --help"});
-  check_refused({"walk"}, {"unknown command", "run, explain, replay, --version or --help", "walk"});
+  check_refused({}, {"no command", "run, compile, zoo, explain, replay, --version or --help"});
+  check_refused({"walk"}, {"unknown command",
+                           "run, compile, zoo, explain, replay, --version or --help", "walk"});
   check_refused({"run"}, {"one model is needed", "none"});
   check_refused({"run", kModel, kModel}, {"one model is needed", "2 files"});
   check_refused({"run", kModel, "--frobnicate"}, {"--frobnicate", "systole run --help"});

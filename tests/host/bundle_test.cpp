@@ -399,7 +399,7 @@ TEST_CASE("record: values that cannot be meant are refused with their field", "[
   CHECK_THAT(refusal_of_record("/failure/cycle", -1), Contains("failure.cycle"));
   CHECK_THAT(refusal_of_record("/failure", "text"), Contains("failure: expected an object"));
   CHECK_THAT(refusal_of_record("/chip/build", "../evil"), Contains("chip.build"));
-  CHECK_THAT(refusal_of_record("/chip/build", "/tmp/evil"), Contains("chip.build"));
+  CHECK_THAT(refusal_of_record("/chip/build", "/var/evil"), Contains("chip.build"));
   CHECK_THAT(refusal_of_record("/chip/configuration", ""), Contains("chip.configuration"));
   CHECK_THAT(refusal_of_record("/options/requests_of", 0), Contains("options.requests_of"));
   CHECK_THAT(refusal_of_record("/options/timeout", uint64_t{1} << 32), Contains("options.timeout"));
