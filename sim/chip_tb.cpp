@@ -95,6 +95,7 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
       watchdog_cycles_(options.watchdog_cycles),
       until_(options.until == 0 ? kForever : options.until),
       checkpoint_every_(options.checkpoint_every),
+      next_checkpoint_(checkpoint_after(0)),
       context_(make_context(options)),
       model_(std::make_unique<Vsystole_chip>(context_.get())),
       host_port_("host_port", host_slave_pins(*model_)),
@@ -215,9 +216,10 @@ void ChipTb::hang(const char* what, uint64_t since) {
 }
 
 void ChipTb::check_deadline() {
-  if (cycle_ >= next_checkpoint_) {
+  // One that is due as a call of the host ends is taken a cycle later, in the next call.
+  if (cycle_ >= next_checkpoint_ && !stop_) {
     next_checkpoint_ = checkpoint_after(cycle_);
-    if (!stop_) on_checkpoint();
+    on_checkpoint();
   }
   if (cycle_ >= next_sample_) {
     next_sample_ = sample_after(cycle_);
@@ -282,9 +284,9 @@ void ChipTb::run(uint64_t max_cycles) {
   if (restore_) {
     std::exchange(restore_, nullptr)();
     skip_ = cycle_;
+    next_checkpoint_ = checkpoint_after(cycle_);
   }
   deadline_ = cycle_;
-  if (next_checkpoint_ <= cycle_) next_checkpoint_ = checkpoint_after(cycle_);
   const auto start = std::chrono::steady_clock::now();
   sc_core::sc_start();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

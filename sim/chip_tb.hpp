@@ -115,6 +115,7 @@ class ChipTb : public sc_core::sc_module {
   uint64_t watchdog_cycles_;
   uint64_t until_;
   uint64_t checkpoint_every_;
+  uint64_t next_checkpoint_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vsystole_chip> model_;
   std::unique_ptr<VerilatedFstC> trace_;
@@ -133,8 +134,7 @@ class ChipTb : public sc_core::sc_module {
   uint64_t last_command_ = 0;  // began, ended or was posted
   uint64_t stop_cycle_ = 0;
   uint64_t deadline_ = 0;  // the next cycle in which something is to be checked
-  uint64_t next_checkpoint_ = 0;
-  uint64_t skip_ = 0;  // cycles that have passed before a resumed run
+  uint64_t skip_ = 0;      // cycles that have passed before a resumed run
   std::function<void()> restore_;
   uint64_t sample_cycles_ = 0;
   uint64_t next_sample_ = ~uint64_t{0};
