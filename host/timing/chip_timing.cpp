@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace systole::timing {
+namespace {
+
+constexpr Cycle kJoin = 3;             // that a word takes in rtl/core/io_target.sv
+constexpr Cycle kAwakeBehindJoin = 6;  // of the io node
+
+}  // namespace
 
 ChipTiming::ChipTiming(const ChipConfig& config, const DramParameters& dram)
     : cols_(config.num_cols),
@@ -30,6 +36,19 @@ uint64_t ChipTiming::refusals() const {
   uint64_t sum = 0;
   for (const Tile& tile : tiles_) sum += tile.timing.refusals();
   return sum;
+}
+
+/// Words of tiles that end together wait for one another; one that finds the io node still awake is
+/// spared its waking.
+Cycle ChipTiming::end() const {
+  std::vector<Cycle> joins = joins_;
+  std::sort(joins.begin(), joins.end());
+  Cycle end = 0;
+  for (const Cycle join : joins) {
+    const bool awake = end != 0 && join <= end + kAwakeBehindJoin;
+    end = awake ? std::max(join - 1, end + kJoin) : join;
+  }
+  return end;
 }
 
 bool ChipTiming::run(Cycle until) {
@@ -131,7 +150,7 @@ void ChipTiming::cycle() {
     if (!tile.running || !tile.timing.ended()) continue;
     tile.running = false;
     --running_;
-    end_ = std::max(end_, now_ + tile.node % cols_ + tile.node / cols_);
+    joins_.push_back(now_ + tile.node % cols_ + tile.node / cols_);
   }
   for (Memory& memory : memories_) {
     const bool offered = requests_move_ && requests_.endpoint(memory.node).offered;

@@ -35,7 +35,7 @@ class ChipTiming {
   /// cycle before.
   std::vector<Event> take_events() { return std::move(events_); }
   /// When the io node hears of the last tile's end, without what the io node itself takes.
-  Cycle end() const { return end_; }
+  Cycle end() const;
   uint64_t refusals() const;
   /// Cycles of tiles that were looked at: what the run has cost.
   uint64_t work() const { return work_; }
@@ -74,7 +74,7 @@ class ChipTiming {
   std::vector<Event> events_;
   Cycle now_ = 0;
   bool requests_move_ = false, responses_move_ = false;  // in this cycle
-  Cycle end_ = 0;
+  std::vector<Cycle> joins_;  // when a tile's word that it has ended comes to the io node
   unsigned running_ = 0;
   uint64_t work_ = 0;
 };

@@ -35,6 +35,25 @@ inline compile::CompiledModel short_programs(const std::vector<Place>& tiles) {
   return model;
 }
 
+/// A program each that fills so many beats of its own scratchpad, a cycle each, and meets nobody.
+inline compile::CompiledModel fill_programs(
+    const std::vector<std::pair<Place, uint32_t>>& tiles_and_beats) {
+  compile::CompiledModel model;
+  model.config = chip_config("tiny");
+  model.input_record = model.output_record = 64;
+  for (const auto& [place, beats] : tiles_and_beats) {
+    ProgramBuilder program(0x8000);
+    spec::FillCommand fill;
+    fill.run = beats * 32;
+    fill.count0 = fill.count1 = 1;
+    program.add(spec::Unit::Load, fill);
+    compile::TileProgram tile = program.tile(place.x, place.y);
+    tile.windows = {{spec::HostMemBase, 1 << 20, true, true}};
+    model.tiles.push_back(tile);
+  }
+  return model;
+}
+
 template <class Rng>
 class RandomPrograms {
  public:
