@@ -21,7 +21,7 @@ $(BENCH_PROGRAMS): $(BENCH)/%: $(OBJ)/bench/%.o $(BENCH)/native_gemm_gcc.o \
 	$(Q)$(CXX) $^ $(HOST_LIBS) -ldl -pthread -latomic -o $@
 
 .PHONY: bench
-# FIGURES: gemm noc firmware observability explain edits
+# FIGURES: gemm noc firmware zoo observability explain edits
 bench: build-small build-small-unobserved build-tiny $(BUILD)/systole firmware $(BENCH_PROGRAMS) \
     $(BUILD)/test/must_fail_gallery/test ## Measure; writes build/bench.json
 	@python3 bench/bench.py $(FIGURES)

@@ -31,6 +31,14 @@ REACH = {
     "explain_wave_mib": ("at most", 20),
     "bugs_injected": ("at least", 12),
     "unaccounted_cycles": ("at most", 0),
+    "ic_resnet8_cycles": ("at most", 9500),
+    "vww_mobilenet_cycles": ("at most", 14000),
+    "kws_dscnn_cycles": ("at most", 5000),
+    "ad_autoencoder_cycles": ("at most", 1400),
+    "ad_autoencoder_latency": ("at most", 1700),
+    "prediction_error_max": ("at most", 0.02),
+    "compile_seconds_max": ("at most", 2),
+    "resnet8_wall_seconds": ("at most", 1),
 }
 figures = []
 
@@ -93,6 +101,58 @@ def firmware():
     add("firmware_awake_fraction", run["core_awake_cycles"] / run["chip_cycles"], "fraction", shown)
     requests = (run["inputs"] + 31) // 32
     add("firmware_awake_cycles_per_request", run["core_awake_cycles"] / requests, "cycles", shown)
+
+
+# ---- networks that others know -----------------------------------------------------------------------------------
+ZOO = {"ic_resnet8": "ic_resnet8_cycles", "vww_mobilenet": "vww_mobilenet_cycles", "kws_dscnn": "kws_dscnn_cycles",
+       "ad_autoencoder": "ad_autoencoder_cycles"}
+
+
+def run_network(folder, words):
+    """The report of a run of the network's samples, judged, and the command."""
+    report = f"{BUILD}/bench/zoo.json"
+    command = [f"{BUILD}/systole", "run", f"{folder}/model.onnx", "--samples", folder, "--quiet", "--json", report, *words]
+    output_of(command)
+    with open(report) as file:
+        return json.load(file), " ".join(command)
+
+
+def prediction_errors(run):
+    """Of the request, and of the layers that are off by more than 16 cycles."""
+    yield abs(run["prediction_error"])
+    if run["input_spacing_prediction_error"] is not None:
+        yield abs(run["input_spacing_prediction_error"])
+    for layer in run["layers"]:
+        if layer["prediction_error"] is not None and abs(layer["cycles"] - layer["predicted_cycles"]) > 16:
+            yield abs(layer["prediction_error"])
+
+
+def zoo():
+    """MLPerf Tiny: each input its own inference, 32 of them; then one alone."""
+    data = os.environ.get("SYSTOLE_DATA", "../shared/data") + "/mlperf_tiny"
+    if not os.path.isdir(data):
+        print(f"  skipped: no {data}; {BUILD}/systole zoo says how to get it")
+        return
+    errors, compile_seconds = [], []
+    for network, figure in ZOO.items():
+        folder = f"{data}/{network}"
+        stream, shown = run_network(folder, ["--stream", "32"])
+        add(figure, stream["input_spacing"], "cycles", shown)
+        single, shown = run_network(folder, ["--optimize", "latency"])
+        add(figure.replace("_cycles", "_latency"), single["input_latency"], "cycles", shown)
+        add(figure.replace("_cycles", "_cold_latency"), single["cold_latency"], "cycles", shown)
+        errors += [*prediction_errors(stream), *prediction_errors(single)]
+        compile_seconds += [stream["compile_s"], single["compile_s"]]
+    shown = "the slowest, the worst of the above"
+    add("prediction_error_max", max(errors), "fraction", shown)
+    add("compile_seconds_max", max(compile_seconds), "s", shown)
+    command = [f"{BUILD}/systole", "run", f"{data}/ic_resnet8/model.onnx", "--input", f"{data}/ic_resnet8/input_0.npy"]
+    walls = []
+    for _ in range(5):
+        start = time.monotonic()
+        output_of(command)
+        walls.append(time.monotonic() - start)
+    add("resnet8_wall_seconds", statistics.median(walls), "s", " ".join(command))
 
 
 def cpu_seconds(command):
@@ -208,7 +268,7 @@ def edits():
     shutil.rmtree(folder)
 
 
-GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "observability": observability,
+GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "zoo": zoo, "observability": observability,
           "explain": explain, "edits": edits}
 
 
@@ -217,6 +277,7 @@ def main():
     for name in wanted:
         if name not in GROUPS:
             sys.exit(f"bench: unknown group {name}: expected {', '.join(GROUPS)}")
+    os.makedirs(f"{BUILD}/bench", exist_ok=True)
     for name in wanted:
         GROUPS[name]()
     path = f"{BUILD}/bench.json"

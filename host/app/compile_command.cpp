@@ -13,6 +13,7 @@ int compile_model(const CompileCommand& command) {
   const PreparedRun prepared = prepare_without_data(options);
   report::Plan plan = report::plan(prepared.model, options.simulation.dram);
   plan.model = options.model;
+  plan.compile_s = prepared.compile_s;
   if (!options.json.empty()) {
     report::OutputFile file(options.json);
     file.stream() << report::json(plan);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -111,8 +112,10 @@ PreparedRun prepare(const RunOptions& options, const onnx::Model& model,
   PreparedRun run;
   run.batch = make_batch(model, inputs);
   if (options.stream > 0) repeat(run.batch.records, options.stream);
+  const auto start = std::chrono::steady_clock::now();
   run.model = compile::compile(run.batch.graph, chip_config(options.config),
                                compile_options(options, run.batch));
+  run.compile_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return run;
 }
 

@@ -16,6 +16,7 @@ namespace systole::app {
 struct PreparedRun {
   Batch batch;
   compile::CompiledModel model;
+  double compile_s = 0;  // wall time of the compiler alone
 };
 
 /// Reads the model and its inputs, and compiles. Throws Error naming the file or node that is

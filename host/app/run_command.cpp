@@ -242,7 +242,8 @@ void predict(const RunOptions& options, const compile::CompiledModel& model, uin
 /// differed from the functional model, where the run ends.
 std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& run,
                                 report::RunReport& report, std::optional<ChipFailure>& failure) {
-  const auto& [batch, model] = run;
+  const Batch& batch = run.batch;
+  const compile::CompiledModel& model = run.model;
   SimulationOptions simulation = options.simulation;
   simulation.host_memory_bytes = Session::host_memory_bytes(model, batch.records.size());
   simulation.identity = identity_of(options, model, batch.records);
@@ -352,7 +353,8 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
     options.inputs = samples->inputs;
   }
   const PreparedRun prepared = prepare(options);
-  const auto& [batch, model] = prepared;
+  const Batch& batch = prepared.batch;
+  const compile::CompiledModel& model = prepared.model;
   if (samples && batch.records.size() < samples->count)
     throw Error("fewer inferences than samples", "--stream",
                 fmt::format("at least {}", samples->count), std::to_string(batch.records.size()));
@@ -364,6 +366,7 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
   if (!options.labels.empty()) labels = load_labels(options.labels, batch.records.size());
 
   report::RunReport report = start_report(options, model, batch.records.size());
+  report.compile_s = prepared.compile_s;
   std::vector<Record> outputs;
   if (options.device == "chip") {
     outputs = run_on_chip(options, prepared, report, failure);

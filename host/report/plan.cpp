@@ -315,6 +315,7 @@ std::string text(const Plan& plan, bool explain) {
               fmt::format("{} bytes at most{}", plan.program,
                           plan.pages > 1 ? fmt::format(", in {} pages", plan.pages) : ""));
   text += row("constants in DRAM", fmt::format("{} bytes", plan.constants));
+  text += row("compiled in", fmt::format("{:.2f} s", plan.compile_s));
   return text;
 }
 
@@ -330,7 +331,8 @@ std::string json(const Plan& plan) {
                               {"predicted_latency", plan.latency},
                               {"program_bytes", plan.program},
                               {"constant_bytes", plan.constants},
-                              {"pages", plan.pages}};
+                              {"pages", plan.pages},
+                              {"compile_s", plan.compile_s}};
   j["layers"] = nlohmann::ordered_json::array();
   for (const LayerPlan& layer : plan.layers) {
     nlohmann::ordered_json l = {{"name", layer.name},

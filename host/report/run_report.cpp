@@ -188,7 +188,8 @@ std::string table(const RunReport& r) {
   }
   if (r.lockstep_commands != 0)
     text += row("commands judged in lockstep", fmt::format("{}", r.lockstep_commands));
-  text += row("wall time", fmt::format("{:.2f} s", r.wall_s));
+  text += row("wall time", fmt::format("{:.2f} s, of which the compiler took {:.2f}", r.wall_s,
+                                       r.compile_s));
   return text;
 }
 
@@ -220,6 +221,7 @@ std::string json(const RunReport& r) {
   j["utilization"] = r.utilization();
   j["sim_cycles_per_s"] = r.sim_cycles_per_s;
   j["wall_s"] = r.wall_s;
+  j["compile_s"] = r.compile_s;
   j["core_awake_cycles"] = r.core_awake_cycles;
   j["lockstep_commands"] = r.lockstep_commands;
   j["observable"] = r.observable;

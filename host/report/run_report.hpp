@@ -59,6 +59,7 @@ struct RunReport {
   std::optional<bool> matches_reference;  // against the graph reference
   std::optional<bool> matches_recorded;   // against outputs recorded elsewhere
   std::string recorded;                   // how, in words
+  double compile_s = 0;
   uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
   double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
   std::optional<double> input_spacing;    // cycles from completion to completion, in a stream
