@@ -345,7 +345,9 @@ static void name_running_tile(void) {
   completion.y = loop.tiles[t].y;
 }
 
-static uint8_t run_program(void) {
+// Not inlined, so that the code around it does not move its instructions: what a launch takes is
+// known to the cycle (host/compile/cycle_model.cpp).
+static __attribute__((noinline)) uint8_t run_program(void) {
   if (request.inputs == 0) return SYSTOLE_STATUS_BAD_REQUEST;
   if (loop.num_tiles == 0) return SYSTOLE_STATUS_NO_PROGRAM;
   write_launch();

@@ -5,7 +5,7 @@ FIRMWARE_BIN := $(FIRMWARE)/firmware.bin
 RISCV := riscv64-unknown-elf-
 # rv32imc_zicsr would pick the RV64 libraries of Debian's compiler.
 RISCV_ARCH := -march=rv32imc -misa-spec=2.2 -mabi=ilp32
-FIRMWARE_CFLAGS := $(RISCV_ARCH) -std=c11 -O2 -flto -ffreestanding -nostdlib -msmall-data-limit=0 \
+FIRMWARE_CFLAGS := $(RISCV_ARCH) -std=c11 -O2 -flto -ffreestanding -nostdlib -msmall-data-limit=0 -falign-functions=4 \
   -ffunction-sections -fdata-sections -Wall -Wextra -Werror -I.
 FIRMWARE_SOURCES := firmware/crt0.S $(wildcard firmware/*.c firmware/hal/*.c)
 FIRMWARE_OBJECTS := $(patsubst firmware/%,$(FIRMWARE)/%.o,$(FIRMWARE_SOURCES))

@@ -34,6 +34,7 @@ struct extent {
 #define FAR ((int64_t)1 << 56)
 
 static void extend(struct extent* e, uint32_t count, int32_t stride) {
+  if (count == 1) return;  // most are: it saves a product of 64 bits
   int64_t reach = (int64_t)(count - 1) * stride;
   if (reach > FAR) reach = FAR;
   if (reach < -FAR) reach = -FAR;
@@ -50,30 +51,40 @@ static bool inside(const struct extent* e, uint32_t base, uint32_t size, uint32_
 
 // ------------------------------------------------------------------------- Load, Fill, Store
 
-static bool in_windows(const struct program_place* place, uint64_t address, uint32_t perm_bit) {
-  const uint64_t own = tile_address(place->x, place->y);
-  if (address >> SYSTOLE_TILE_COL_SHIFT == own >> SYSTOLE_TILE_COL_SHIFT) return true;
-  const uint64_t granule = address / SYSTOLE_WINDOW_GRANULE_BYTES;
+// Whether the own tile, or one window, holds all from `first` to `last`.
+static bool in_windows(const struct program_place* place, uint64_t first, uint64_t last,
+                       uint32_t perm_bit) {
+  const uint64_t own = tile_address(place->x, place->y) >> SYSTOLE_TILE_COL_SHIFT;
+  if (first >> SYSTOLE_TILE_COL_SHIFT == own && last >> SYSTOLE_TILE_COL_SHIFT == own) return true;
+  const uint64_t first_granule = first / SYSTOLE_WINDOW_GRANULE_BYTES;
+  const uint64_t last_granule = last / SYSTOLE_WINDOW_GRANULE_BYTES;
   for (uint32_t i = 0; i < SYSTOLE_NUM_WINDOWS; i++) {
-    if ((place->window_perm >> (2 * i + perm_bit) & 1) && granule >= place->window_base[i] &&
-        granule <= place->window_limit[i])
+    if ((place->window_perm >> (2 * i + perm_bit) & 1) && first_granule >= place->window_base[i] &&
+        last_granule <= place->window_limit[i])
       return true;
   }
   return false;
 }
 
-// The runs at the corners of the block: the address is linear, so that windows without gaps that
-// hold these hold all others.
+// All of the block at once; or else the runs at its corners: the address is linear, so that windows
+// without gaps that hold these hold all others.
 static bool check_global(const struct view* v, uint64_t address, uint32_t perm_bit) {
   const uint32_t run = v->w[7];
+  struct extent e = {0, 0};
+  extend(&e, v->w[8], (int32_t)v->w[9]);
+  extend(&e, v->w[11], (int32_t)v->w[12]);
+  if ((int64_t)address + e.low >= 0 && in_windows(v->place, address + (uint64_t)e.low,
+                                                  address + (uint64_t)e.high + run - 1, perm_bit))
+    return true;
   const int64_t reach0 = (int64_t)(v->w[8] - 1) * (int32_t)v->w[9];
   const int64_t reach1 = (int64_t)(v->w[11] - 1) * (int32_t)v->w[12];
   for (uint32_t corner = 0; corner < 4; corner++) {
     const uint64_t first =
         address + (uint64_t)(corner & 1 ? reach0 : 0) + (uint64_t)(corner & 2 ? reach1 : 0);
     const uint64_t last = first + run - 1;
-    if (!in_windows(v->place, first, perm_bit)) return refuse(v, SYSTOLE_FAULT_WINDOW, first);
-    if (!in_windows(v->place, last, perm_bit)) return refuse(v, SYSTOLE_FAULT_WINDOW, last);
+    if (!in_windows(v->place, first, first, perm_bit))
+      return refuse(v, SYSTOLE_FAULT_WINDOW, first);
+    if (!in_windows(v->place, last, last, perm_bit)) return refuse(v, SYSTOLE_FAULT_WINDOW, last);
   }
   return true;
 }
@@ -257,16 +268,11 @@ static bool check_vector(const struct view* v) {
 
 // ------------------------------------------------------------------------------- all commands
 
-static const struct systole_command_check* find_check(uint32_t opcode) {
-  for (uint32_t i = 0; i < SYSTOLE_NUM_COMMANDS; i++) {
-    if (systole_command_checks[i].opcode == opcode) return &systole_command_checks[i];
-  }
-  return 0;
-}
-
 // Adds the words that the three selectors name to v->selected.
 static bool check_selectors(struct view* v, uint32_t param_words) {
   const uint32_t* w = v->w;
+  if (!systole_header_sel0_en(w) && !systole_header_sel1_en(w) && !systole_header_sel2_en(w))
+    return true;
   const uint32_t enabled[] = {systole_header_sel0_en(w), systole_header_sel1_en(w),
                               systole_header_sel2_en(w)};
   const uint32_t words[] = {systole_header_sel0_word(w), systole_header_sel1_word(w),
@@ -286,17 +292,23 @@ static bool check_remote_post(const struct view* v) {
   return refuse(v, SYSTOLE_FAULT_WINDOW, tile_address(x, y));
 }
 
+// Looks for the first wrong word only when there is one.
+static bool check_reserved(const struct view* v, const struct systole_command_check* check) {
+  if (!systole_reserved_bits(check->opcode, v->w)) return true;
+  uint32_t first = 0;
+  while (!(v->w[first] & check->reserved[first])) first++;
+  return refuse(v, SYSTOLE_FAULT_RESERVED, first);
+}
+
 bool program_check_command(const uint32_t* words, uint32_t unit, uint32_t pc,
                            const struct program_place* place, struct program_fault* why) {
   struct view view = {words, 0, place, why};
   const uint32_t opcode = systole_header_opcode(words);
-  const struct systole_command_check* check = find_check(opcode);
+  const struct systole_command_check* check = systole_find_check(opcode);
   why->unit = (uint8_t)unit;
   why->pc = (uint16_t)pc;
   if (!check || !(check->units >> unit & 1)) return refuse(&view, SYSTOLE_FAULT_OPCODE, words[0]);
-  for (uint32_t i = 0; i < SYSTOLE_COMMAND_BYTES / 4; i++) {
-    if (words[i] & check->reserved[i]) return refuse(&view, SYSTOLE_FAULT_RESERVED, i);
-  }
+  if (!check_reserved(&view, check)) return false;
   if (!check_selectors(&view, check->param_words) || !check_remote_post(&view)) return false;
   switch (opcode) {
     case SYSTOLE_OPCODE_LOOP:

@@ -273,6 +273,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     session.emplace(model, *chip, session_options(options));
     recorder.loaded();
     const uint64_t loaded = chip->cycles();
+    report.loading_cycles = loaded;
     predict(options, model, loaded, report);
     const double before = chip->simulation_seconds();
     outputs = session->run(batch.records);

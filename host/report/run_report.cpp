@@ -178,6 +178,7 @@ std::string table(const RunReport& r) {
     text +=
         row("latency of an input", fmt::format("{:.0f} cycles; {} with the weights' way from DRAM",
                                                r.input_latency, r.cold_latency));
+    text += row("loading of programs", fmt::format("{} cycles from reset", r.loading_cycles));
     text += refusals_row(r) + surprises(r);
     text += row("MAC utilization", fmt::format("{:.1f} %", 100 * r.utilization()));
     text += row("control core awake",
@@ -188,8 +189,8 @@ std::string table(const RunReport& r) {
   }
   if (r.lockstep_commands != 0)
     text += row("commands judged in lockstep", fmt::format("{}", r.lockstep_commands));
-  text += row("wall time", fmt::format("{:.2f} s, of which the compiler took {:.2f}", r.wall_s,
-                                       r.compile_s));
+  text += row("wall time",
+              fmt::format("{:.2f} s, of which the compiler took {:.2f}", r.wall_s, r.compile_s));
   return text;
 }
 
@@ -217,6 +218,7 @@ std::string json(const RunReport& r) {
       number_json(prediction_error(r.predicted_spacing, r.input_spacing.value_or(0)));
   j["input_latency"] = r.input_latency;
   j["cold_latency"] = r.cold_latency;
+  j["loading_cycles"] = r.loading_cycles;
   j["mac"] = r.mac * r.inputs;
   j["utilization"] = r.utilization();
   j["sim_cycles_per_s"] = r.sim_cycles_per_s;

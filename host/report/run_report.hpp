@@ -60,10 +60,11 @@ struct RunReport {
   std::optional<bool> matches_recorded;   // against outputs recorded elsewhere
   std::string recorded;                   // how, in words
   double compile_s = 0;
-  uint64_t chip_cycles = 0;               // from the first launch to the last tile's end
-  double predicted_cycles = 0;            // the same, of a run of one request; 0: not predicted
-  std::optional<double> input_spacing;    // cycles from completion to completion, in a stream
-  double predicted_spacing = 0;           // 0: not predicted
+  uint64_t loading_cycles = 0;          // from reset until the programs are loaded and checked
+  uint64_t chip_cycles = 0;             // from the first launch to the last tile's end
+  double predicted_cycles = 0;          // the same, of a run of one request; 0: not predicted
+  std::optional<double> input_spacing;  // cycles from completion to completion, in a stream
+  double predicted_spacing = 0;         // 0: not predicted
   double input_latency = 0;         // mean, from an input's first command to its last retirement
   uint64_t cold_latency = 0;        // of the first inputs, from the launch on: weights are loaded
   uint64_t predicted_refusals = 0;  // of scratchpads, where the cycles are predicted

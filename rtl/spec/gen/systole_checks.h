@@ -59,6 +59,35 @@ static const struct systole_command_check systole_command_checks[] = {
 };
 #define SYSTOLE_NUM_COMMANDS 8
 
+// 0: there is no such command.
+static inline const struct systole_command_check *systole_find_check(uint32_t opcode) {
+  switch (opcode) {
+    case SYSTOLE_OPCODE_END: return &systole_command_checks[0];
+    case SYSTOLE_OPCODE_NOP: return &systole_command_checks[1];
+    case SYSTOLE_OPCODE_LOOP: return &systole_command_checks[2];
+    case SYSTOLE_OPCODE_LOAD: return &systole_command_checks[3];
+    case SYSTOLE_OPCODE_FILL: return &systole_command_checks[4];
+    case SYSTOLE_OPCODE_STORE: return &systole_command_checks[5];
+    case SYSTOLE_OPCODE_MATMUL: return &systole_command_checks[6];
+    case SYSTOLE_OPCODE_VECTOR: return &systole_command_checks[7];
+    default: return 0;
+  }
+}
+// Not 0 when a reserved bit of the command is set.
+static inline uint32_t systole_reserved_bits(uint32_t opcode, const uint32_t *w) {
+  switch (opcode) {
+    case SYSTOLE_OPCODE_END: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | w[4] | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] | w[11] | w[12] | w[13] | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_NOP: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | w[4] | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] | w[11] | w[12] | w[13] | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_LOOP: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | (w[4] & 0xffff0000u) | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] | w[11] | w[12] | w[13] | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_LOAD: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | (w[5] & 0xffff0000u) | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_FILL: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | w[5] | w[9] | w[12] | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_STORE: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | (w[5] & 0xffff0000u) | w[14] | w[15] | w[16] | w[17] | w[18] | w[19] | w[20] | w[21] | w[22] | w[23] | w[24] | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_MATMUL: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | (w[5] & 0xfffff000u) | (w[7] & 0xffffc0c0u) | (w[14] & 0xffff0000u) | (w[24] & 0xfe00fe00u) | w[25] | w[26] | w[27] | w[28] | w[29] | w[30] | w[31];
+    case SYSTOLE_OPCODE_VECTOR: return (w[0] & 0xffffff00u) | (w[2] & 0xffff000eu) | (w[3] & 0xc0000000u) | (w[4] & 0xc8c80888u) | (w[5] & 0xffffe0e0u) | (w[30] & 0xf8000000u) | w[31];
+    default: return 1;
+  }
+}
+
 // Fields of a command by its 32 words.
 static inline uint32_t systole_header_opcode(const uint32_t *w) { return w[0] & 0xffu; }
 static inline uint32_t systole_header_wait_mask(const uint32_t *w) { return w[1] & 0xffffu; }

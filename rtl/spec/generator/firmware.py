@@ -16,6 +16,7 @@ def checks(spec):
         "struct systole_command_check {\n  uint8_t opcode;\n  uint8_t units;\n"
         f"  uint32_t param_words;\n  uint32_t reserved[{COMMAND_WORDS}];\n}};\n",
         _table(spec),
+        _lookup(spec),
         "// Fields of a command by its 32 words.\n" + _fields("header", spec.header),
     ]
     parts += [_fields(command.name, command.fields) for command in spec.commands if command.fields]
@@ -37,6 +38,33 @@ def _table(spec):
     lines.append("};\n")
     lines.append(f"#define SYSTOLE_NUM_COMMANDS {len(spec.commands)}\n")
     return "".join(lines)
+
+
+def _lookup(spec):
+    """Both by opcode, as code: the control core would take longer over a search and over 32 masks."""
+    find, reserved = [], []
+    for i, command in enumerate(spec.commands):
+        case = f"    case SYSTOLE_OPCODE_{upper(command.opcode)}: return"
+        mask = spec.reserved_mask(command)
+        find.append(f"{case} &systole_command_checks[{i}];\n")
+        reserved.append(f"{case} {_masked(mask)};\n")
+    return (
+        "// 0: there is no such command.\n"
+        "static inline const struct systole_command_check *systole_find_check(uint32_t opcode) {\n"
+        f"  switch (opcode) {{\n{''.join(find)}    default: return 0;\n  }}\n}}\n"
+        "// Not 0 when a reserved bit of the command is set.\n"
+        "static inline uint32_t systole_reserved_bits(uint32_t opcode, const uint32_t *w) {\n"
+        f"  switch (opcode) {{\n{''.join(reserved)}    default: return 1;\n  }}\n}}\n"
+    )
+
+
+def _masked(mask):
+    words = []
+    for i in range(COMMAND_WORDS):
+        bits = mask >> 32 * i & 0xFFFFFFFF
+        if bits:
+            words.append(f"w[{i}]" if bits == 0xFFFFFFFF else f"(w[{i}] & 0x{bits:x}u)")
+    return " | ".join(words)
 
 
 def _fields(where, fields):
