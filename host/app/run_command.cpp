@@ -34,7 +34,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Cycles between checkpoints that are held for an explanation.
-constexpr uint64_t kExplainCheckpoint = 100'000;
+constexpr uint64_t kExplainCheckpoint = 60'000;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

@@ -1,5 +1,6 @@
 // needs: host/app/explain.cpp host/app/prepared_run.cpp host/app/record.cpp
-// needs: host/app/failure.cpp host/app/rerun.cpp host/app/run_command.cpp host/app/show.cpp
+// needs: host/app/failure.cpp host/app/rerun.cpp host/app/run_command.cpp host/app/samples.cpp
+// needs: host/app/show.cpp host/app/tensor_file.cpp
 // `systole run` on a chip with faults: its report and its exit status.
 #include <catch2/catch.hpp>
 #include <cstdlib>
