@@ -316,11 +316,11 @@ void rewind_records(spec::CommandWords& words, unsigned phase, const Schedule::L
 
 /// Constants; then the word that all tiles have been launched: a post before its launch would be a
 /// fault. The last tile launched gives it, and others hand it on.
-std::vector<Schedule::Command> Schedule::prologue(unsigned index, unsigned unit) const {
+std::vector<Schedule::Line> Schedule::prologue(unsigned index, unsigned unit) const {
   const Tile& tile = tiles_[index];
-  std::vector<Command> program;
+  std::vector<Line> program;
   const auto plain = [&](const spec::CommandWords& words, int layer) {
-    Command command;
+    Line command;
     command.words = words;
     command.layer = layer;
     program.push_back(std::move(command));
@@ -348,7 +348,7 @@ std::vector<Schedule::Command> Schedule::prologue(unsigned index, unsigned unit)
   if (phases_ > 1) return program;
   // As if a body had ended before.
   if (unit == kVector) {
-    const std::vector<Command> arrived = arrival(index);
+    const std::vector<Line> arrived = arrival(index);
     program.insert(program.end(), arrived.begin(), arrived.end());
   }
   if (unit == kStore) program.push_back(stores_ended(overlap(tile)));
@@ -423,9 +423,9 @@ Schedule::Overlap Schedule::overlap(const Tile& tile) const {
 }
 
 /// The vector unit of a tile says that its body is over, but for stores.
-std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
+std::vector<Schedule::Line> Schedule::arrival(unsigned index) const {
   const unsigned self = rank(index);
-  std::vector<Command> program(1);
+  std::vector<Line> program(1);
   program[0].words = spec::NopCommand{}.encode();
   program[0].post = mask(pair_semaphore(kVector, kLoad));
   const auto remote = [&](unsigned other, unsigned semaphore) {
@@ -451,9 +451,9 @@ std::vector<Schedule::Command> Schedule::arrival(unsigned index) const {
 }
 
 /// The load unit waits until all tiles have said so.
-std::vector<Schedule::Command> Schedule::release(unsigned index) const {
+std::vector<Schedule::Line> Schedule::release(unsigned index) const {
   const unsigned self = rank(index);
-  std::vector<Command> program(1);
+  std::vector<Line> program(1);
   program[0].words = spec::NopCommand{}.encode();
   program[0].wait = mask(pair_semaphore(kVector, kLoad));
   const auto wait = [&](unsigned semaphore) {
@@ -475,8 +475,8 @@ std::vector<Schedule::Command> Schedule::release(unsigned index) const {
 }
 
 /// Tokens for those who wait for the stores of a body.
-Schedule::Command Schedule::stores_ended(const Overlap& overlap) {
-  Command command;
+Schedule::Line Schedule::stores_ended(const Overlap& overlap) {
+  Line command;
   command.words = spec::NopCommand{}.encode();
   for (const unsigned u : {kLoad, kVector}) {
     if (overlap.stores_before[u]) command.post |= mask(pair_semaphore(kStore, u));
@@ -484,13 +484,13 @@ Schedule::Command Schedule::stores_ended(const Overlap& overlap) {
   return command;
 }
 
-std::vector<Schedule::Command> Schedule::body(unsigned index, unsigned unit,
-                                              const Overlap& overlap) const {
+std::vector<Schedule::Line> Schedule::body(unsigned index, unsigned unit,
+                                           const Overlap& overlap) const {
   const Tile& tile = tiles_[index];
-  Command nop;
+  Line nop;
   nop.words = spec::NopCommand{}.encode();
-  std::vector<Command> out;
-  const auto append = [&](const std::vector<Command>& commands) {
+  std::vector<Line> out;
+  const auto append = [&](const std::vector<Line>& commands) {
     out.insert(out.end(), commands.begin(), commands.end());
   };
   if (unit != kLoad) {
@@ -525,9 +525,9 @@ std::vector<Schedule::Command> Schedule::body(unsigned index, unsigned unit,
 }
 
 /// Behind the last body: takes what the next one would have taken.
-std::vector<Schedule::Command> Schedule::epilogue(unsigned index, unsigned unit,
-                                                  const Overlap& overlap) const {
-  std::vector<Command> out;
+std::vector<Schedule::Line> Schedule::epilogue(unsigned index, unsigned unit,
+                                               const Overlap& overlap) const {
+  std::vector<Line> out;
   if (unit == kLoad) out = release(index);
   if (overlap.stores_before[unit]) {
     out.emplace_back();
@@ -541,9 +541,9 @@ std::vector<Schedule::Command> Schedule::epilogue(unsigned index, unsigned unit,
 
 /// Behind a page, always the same: the others say that they are done, and wait until the load unit
 /// has the next page. The last Nop keeps the commands of that page from being fetched before.
-std::vector<Schedule::Command> Schedule::tail(unsigned unit) const {
-  std::vector<Command> program(3);
-  for (Command& command : program) command.words = spec::NopCommand{}.encode();
+std::vector<Schedule::Line> Schedule::tail(unsigned unit) const {
+  std::vector<Line> program(3);
+  for (Line& command : program) command.words = spec::NopCommand{}.encode();
   if (unit == kLoad) {
     program[0].wait = mask(pair_semaphore(kLoad, kLoad));
     for (const unsigned u : {kMatrix, kVector, kStore}) {
@@ -557,16 +557,15 @@ std::vector<Schedule::Command> Schedule::tail(unsigned unit) const {
 }
 
 /// The commands of a page, filled up with Nops.
-std::vector<Schedule::Command> Schedule::page(unsigned index, unsigned unit, unsigned phase,
-                                              const Layout& layout) const {
+std::vector<Schedule::Line> Schedule::page(unsigned index, unsigned unit, unsigned phase,
+                                           const Layout& layout) const {
   const Tile& tile = tiles_[index];
   const std::size_t length = region_length(tile, unit);
   const auto begin =
       tile.units[unit].begin() + static_cast<std::ptrdiff_t>(tile.pages[unit][phase]);
-  std::vector<Command> out(begin,
-                           begin + static_cast<std::ptrdiff_t>(page_length(tile, unit, phase)));
-  for (Command& command : out) rewind_records(command.words, phase, layout);
-  Command filler;
+  std::vector<Line> out(begin, begin + static_cast<std::ptrdiff_t>(page_length(tile, unit, phase)));
+  for (Line& command : out) rewind_records(command.words, phase, layout);
+  Line filler;
   filler.words = spec::NopCommand{}.encode();
   while (out.size() + (unit == kLoad ? kTurnCommands : 0) < length) out.push_back(filler);
   if (unit != kLoad) return out;
@@ -582,7 +581,7 @@ std::vector<Schedule::Command> Schedule::page(unsigned index, unsigned unit, uns
     load.run = static_cast<uint32_t>(region_length(tile, u) * spec::CommandBytes);
     load.count0 = load.count1 = 1;
     from += load.run;
-    Command command = filler;
+    Line command = filler;
     if (load.run > 0) command.words = load.encode();
     if (u == kLoad) command.post = mask(pair_semaphore(kLoad, kLoad));
     out.push_back(std::move(command));
@@ -605,12 +604,12 @@ uint32_t Schedule::image_bytes() const {
   std::size_t most = 0;
   for (unsigned t = 0; t < tiles(); ++t) {
     std::size_t commands = 0;
+    const Overlap overlapped = phases_ > 1 ? Overlap{} : overlap(tiles_[t]);
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       commands += prologue(t, u).size() + 2;
       if (phases_ > 1) {
         commands += region_length(tiles_[t], u) + tail(u).size();
       } else {
-        const Overlap overlapped = overlap(tiles_[t]);
         commands += body(t, u, overlapped).size() + epilogue(t, u, overlapped).size();
       }
     }
@@ -625,7 +624,7 @@ TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
   out.x = tile.place.x;
   out.y = tile.place.y;
   out.local = layout.local;
-  const auto append = [&](const Command& command) {
+  const auto append = [&](const Line& command) {
     spec::CommandWords words = command.words;
     words[1] |= command.wait | static_cast<uint32_t>(command.post) << 16;
     const std::size_t at = out.image.size();
@@ -635,24 +634,24 @@ TileProgram Schedule::assemble(unsigned index, const Layout& layout) const {
   const Overlap overlapped = overlap(tile);
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     out.program[u] = layout.local + static_cast<uint32_t>(out.image.size());
-    const std::vector<Command> before = prologue(index, u);
-    const std::vector<Command> behind = phases_ > 1 ? tail(u) : std::vector<Command>{};
-    const std::vector<Command> last =
-        phases_ > 1 ? std::vector<Command>{} : epilogue(index, u, overlapped);
+    const std::vector<Line> before = prologue(index, u);
+    const std::vector<Line> behind = phases_ > 1 ? tail(u) : std::vector<Line>{};
+    const std::vector<Line> last =
+        phases_ > 1 ? std::vector<Line>{} : epilogue(index, u, overlapped);
     for (unsigned phase = 0; phase < phases_; ++phase) {
-      std::vector<Command> program = before;
-      const std::vector<Command> commands =
+      std::vector<Line> program = before;
+      const std::vector<Line> commands =
           phases_ > 1 ? page(index, u, phase, layout) : body(index, u, overlapped);
       program.insert(program.end(), commands.begin(), commands.end());
       program.insert(program.end(), behind.begin(), behind.end());
-      Command loop, end;
+      Line loop, end;
       loop.words =
           spec::LoopCommand{{spec::Opcode::Loop}, static_cast<uint16_t>(before.size())}.encode();
       end.words = spec::EndCommand{}.encode();
       program.push_back(loop);
       program.insert(program.end(), last.begin(), last.end());
       program.push_back(end);
-      for (const Command& command : program) {
+      for (const Line& command : program) {
         if (phase == 0) append(command);
         out.layer_of_command[u].push_back(command.layer);
         out.input_of_command[u].push_back(command.input);
@@ -666,7 +665,7 @@ std::vector<uint8_t> Schedule::pages(unsigned index, const Layout& layout) const
   std::vector<uint8_t> out;
   for (unsigned phase = 0; phase < phases_; ++phase) {
     for (const unsigned u : {kMatrix, kVector, kStore, kLoad}) {
-      for (const Command& command : page(index, u, phase, layout)) {
+      for (const Line& command : page(index, u, phase, layout)) {
         spec::CommandWords words = command.words;
         words[1] |= command.wait | static_cast<uint32_t>(command.post) << 16;
         const auto* bytes = reinterpret_cast<const uint8_t*>(words.data());

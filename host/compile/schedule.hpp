@@ -114,15 +114,18 @@ class Schedule {
   using Clock =
       std::array<std::size_t, spec::NumUnits>;  // commands of each unit known to be retired
 
-  struct Command {
+  /// What of a command goes into a program.
+  struct Line {
     spec::CommandWords words{};
-    Access access;
-    Clock known{};  // when it starts
     uint16_t wait = 0;
     uint16_t post = 0;
-    unsigned posted = 0;  // bit v: a command of unit v takes a token of this one
     int layer = -1;
     int input = 0;
+  };
+  struct Command : Line {
+    Access access;
+    Clock known{};        // when it starts
+    unsigned posted = 0;  // bit v: a command of unit v takes a token of this one
   };
 
   struct Tile {
@@ -150,10 +153,9 @@ class Schedule {
   void turn_page(unsigned tile);
   std::size_t page_length(const Tile& tile, unsigned unit, unsigned phase) const;
   std::size_t region_length(const Tile& tile, unsigned unit) const;
-  std::vector<Command> prologue(unsigned tile, unsigned unit) const;
-  std::vector<Command> page(unsigned tile, unsigned unit, unsigned phase,
-                            const Layout& layout) const;
-  std::vector<Command> tail(unsigned unit) const;
+  std::vector<Line> prologue(unsigned tile, unsigned unit) const;
+  std::vector<Line> page(unsigned tile, unsigned unit, unsigned phase, const Layout& layout) const;
+  std::vector<Line> tail(unsigned unit) const;
 
   /// How a tile's body overlaps with the next one; see overlap().
   struct Overlap {
@@ -163,12 +165,12 @@ class Schedule {
     std::array<std::optional<std::size_t>, spec::NumUnits> stores_before;
   };
   Overlap overlap(const Tile& tile) const;
-  static Command stores_ended(const Overlap& overlap);
+  static Line stores_ended(const Overlap& overlap);
   std::size_t early_loads(const Tile& tile) const;
-  std::vector<Command> body(unsigned tile, unsigned unit, const Overlap& overlap) const;
-  std::vector<Command> arrival(unsigned tile) const;
-  std::vector<Command> release(unsigned tile) const;
-  std::vector<Command> epilogue(unsigned tile, unsigned unit, const Overlap& overlap) const;
+  std::vector<Line> body(unsigned tile, unsigned unit, const Overlap& overlap) const;
+  std::vector<Line> arrival(unsigned tile) const;
+  std::vector<Line> release(unsigned tile) const;
+  std::vector<Line> epilogue(unsigned tile, unsigned unit, const Overlap& overlap) const;
   std::size_t region_offset(unsigned tile, unsigned unit) const;
   spec::NopCommand remote_post(unsigned rank, unsigned semaphore) const;
 
