@@ -39,6 +39,7 @@ Builder::Readers Builder::readers_of(const std::string& tensor) const {
   readers.is_output =
       std::any_of(model_.outputs.begin(), model_.outputs.end(),
                   [&tensor](const onnx::Port& port) { return port.name == tensor; });
+  if (tensor.empty()) return readers;  // an output that is left out
   for (const onnx::Node& node : model_.nodes) {
     if (passes_on(node)) {
       if (node.inputs.empty() || node.inputs[0] != tensor) continue;

@@ -415,6 +415,21 @@ TEST_CASE("a chain of Dropouts takes no time that doubles with each", "[bad_inpu
   CHECK_NOTHROW(b.build());
 }
 
+TEST_CASE("inputs and outputs that are left out are no tensor that leads in a circle",
+          "[bad_input]") {
+  ModelBuilder b = model_of("Relu", {4});
+  b.node("Identity", {""}, "");
+  b.node("QuantizeLinear", {"x", ""}, "q");
+  CHECK(graph::parameter_inputs(b.parse()).empty());
+  ModelBuilder product;
+  const auto x = test::quantized_input(product, "x", {1, 8});
+  product.node("MatMul", {x, product.weights(scattered<int8_t>({8, 4}), 0.01f, "w")}, "y");
+  product.node("Identity", {"y"}, "");
+  product.node("Identity", {""}, "");
+  product.output("y", DataType::F32, {1, 4});
+  CHECK_NOTHROW(product.build());
+}
+
 // ----------------------------------------------------------------------------------------- arrays
 
 TEST_CASE("tensors of an ONNX file are read whole or refused with its name", "[bad_input]") {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -43,7 +43,7 @@ std::vector<Sample> samples() {
 }
 
 const std::string kScratch = "build/test/host_untrusted/";
-// Seconds that none of them may take, on a machine that has other things to do.
+// Seconds of a core that none of them may take.
 constexpr double kPatience = 10;
 
 using Fates = std::map<Fate, int>;
@@ -54,7 +54,7 @@ void examine(const Sample& sample, const std::string& bytes, int round, Rng& rng
   const std::string file = kScratch + "model.onnx";
   std::ofstream(file, std::ios::binary) << bytes;
   INFO(sample.name << ", round " << round);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   try {
     ++fates[examine_model(bytes, chip_config("tiny"), kWork, rng)];
   } catch (const std::exception& error) {
@@ -62,8 +62,7 @@ void examine(const Sample& sample, const std::string& bytes, int round, Rng& rng
     std::filesystem::copy_file(file, kept, std::filesystem::copy_options::overwrite_existing);
     FAIL_CHECK(kept << ": " << error.what());
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  CHECK(seconds.count() < kPatience);
+  CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < kPatience);
 }
 
 /// Networks outside the project: SYSTOLE_DATA names the folder that has mlperf_tiny/<name>.
