@@ -11,7 +11,8 @@ FUZZ_OBJ := $(FUZZ_BUILD)/obj
 SANITIZERS := address,undefined
 # A value that does not fit its type is a finding, too; wrapping unsigned arithmetic is not.
 FUZZ_CXXFLAGS := -std=c++17 -O1 -g -march=native -fno-omit-frame-pointer $(FP_FLAGS) $(WARN_FLAGS) \
-  -fsanitize=fuzzer-no-link,$(SANITIZERS),float-cast-overflow -fno-sanitize-recover=all $(CXXFLAGS_host)
+  -fsanitize=fuzzer-no-link,$(SANITIZERS),float-cast-overflow -fno-sanitize-recover=all \
+  $(CXXFLAGS_host)
 FUZZ_LIB := $(FUZZ_BUILD)/libsystole_host.a
 # Of the host library what they reach: no chip, no reports but the file that a bundle is written to.
 FUZZ_SOURCES := $(wildcard $(foreach folder,import graph compile command golden timing bundle,\
