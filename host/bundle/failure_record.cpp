@@ -14,6 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr unsigned kVersion = 2;
+constexpr int kMaxDepth = 20;
 
 using Kind = ChipFailure::Kind;
 constexpr std::pair<Kind, const char*> kKinds[] = {
@@ -182,7 +183,9 @@ std::string to_json(const FailureRecord& r) {
 }
 
 FailureRecord parse_record(const std::string& text, const std::string& where) {
-  const Json json = Json::parse(text, nullptr, false);
+  // What is nested deeper is no part of a record; to print it would take as much stack.
+  const auto is_shallow = [](int depth, Json::parse_event_t, Json&) { return depth < kMaxDepth; };
+  const Json json = Json::parse(text, is_shallow, false);
   if (json.is_discarded()) throw Error("not a record of a failed run", where, "JSON");
   const Field record(json, where);
   const auto version = record["version"].number<unsigned>();

@@ -17,6 +17,7 @@
 #include "host/compile/context.hpp"
 #include "host/compile/cycle_model.hpp"
 #include "host/compile/elementwise.hpp"
+#include "host/compile/limits.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
 #include "host/compile/matrix.hpp"
@@ -1304,6 +1305,7 @@ std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& conf
 CompiledModel compile(const Graph& graph, const ChipConfig& config, const CompileOptions& options) {
   const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
   check(options, config, tiles);
+  check_size(graph);
   std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};

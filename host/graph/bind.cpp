@@ -93,6 +93,7 @@ std::vector<std::string> parameter_inputs(const onnx::Model& model) {
   for (const onnx::Node& node : model.nodes) {
     for (const std::string& output : node.outputs) producer[output] = &node;
   }
+  producer.erase("");  // of outputs and inputs that are left out: no tensor
   std::set<std::string> found;
   for (const onnx::Node& node : model.nodes) {
     for (const ParameterSlots& entry : parameter_slots()) {

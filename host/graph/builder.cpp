@@ -202,6 +202,13 @@ const Symbol& Builder::symbol(const onnx::Node& node, size_t i) const {
               node.inputs[i]);
 }
 
+void Builder::require_elements(const onnx::Node& node, size_t i) const {
+  const Shape& shape = shape_of(node, i);
+  if (element_count(shape, where(node)) > 0) return;
+  throw Error(fmt::format("input '{}' has no elements", node.inputs[i]), where(node),
+              "dimensions of 1 and more", to_string(shape));
+}
+
 const Shape& Builder::shape_of(const onnx::Node& node, size_t i) const {
   const Symbol& input = symbol(node, i);
   if (const auto* tensor = std::get_if<0>(&input)) return (*tensor)->shape();
@@ -230,7 +237,10 @@ std::vector<int64_t> Builder::integers_input(const onnx::Node& node, size_t i,
 }
 
 float Builder::scalar_input(const onnx::Node& node, size_t i, float otherwise) const {
-  if (!has_input(node, i)) return otherwise;
+  if (!has_input(node, i)) {
+    if (std::isnan(otherwise)) throw Error("attribute is NaN", where(node), "a number");
+    return otherwise;
+  }
   const auto* expression = std::get_if<Expression>(&symbol(node, i));
   const auto* source = expression ? std::get_if<Dequantized>(&expression->source) : nullptr;
   const Tensor tensor = source && source->is_constant() ? dequantize_constant(*source)
@@ -339,6 +349,7 @@ Builder::Operand Builder::operand(const onnx::Node& node, size_t i) {
   const auto known = operands_.find(name);
   if (known != operands_.end()) return known->second;
   const auto* expression = std::get_if<Expression>(&symbol(node, i));
+  require_elements(node, i);
   const std::string input = fmt::format("input '{}'", name);
   if (!expression) {
     const bool is_value = symbol(node, i).index() == 1;
@@ -410,6 +421,7 @@ std::optional<Builder::Operand> Builder::joined_operand(const onnx::Node& node,
 
 Builder::Operand Builder::qlinear_operand(const onnx::Node& node, size_t i) {
   const Symbol& input = symbol(node, i);
+  require_elements(node, i);
   if (std::holds_alternative<Expression>(input)) {
     throw Error(fmt::format("input '{}' is float32", node.inputs[i]), where(node), "int8 or uint8");
   }
@@ -443,6 +455,7 @@ Builder::Weights Builder::weights(const onnx::Node& node, size_t i) const {
     throw Error(fmt::format("weights '{}' have the wrong type", node.inputs[i]), where(node),
                 "int8 or uint8", to_string(source->type));
   }
+  require_elements(node, i);
   return *source;
 }
 
@@ -533,6 +546,12 @@ ValueId Builder::constant_value(const std::shared_ptr<const Tensor>& tensor,
 
 ValueId Builder::emit(const std::string& node, Operator op, std::vector<ValueId> inputs,
                       DataType type, Shape shape, const std::string& name) {
+  // An output that is a constant without elements comes by as a Reshape.
+  const bool moves = std::holds_alternative<Reshape>(op);
+  const std::string at = fmt::format("{}: node {}", model_.file, node);
+  if (element_count(shape, at) == 0 && !moves) {
+    throw Error("result has no elements", at, "dimensions of 1 and more", to_string(shape));
+  }
   const ValueId output = add_value(name, type, std::move(shape));
   graph_.nodes.push_back({node, std::move(op), std::move(inputs), output});
   return output;

@@ -96,6 +96,7 @@ class Builder {
   void qlinear_leaky_relu(const onnx::Node& node);
   void qlinear_sigmoid(const onnx::Node& node);
   void binary(const onnx::Node& node, BinaryFunction function);
+  void refuse_old_broadcast(const onnx::Node& node) const;
   Expression make_binary(const onnx::Node& node, BinaryFunction function, Operand a, Operand b);
   // An operator on two tensors of integers that are no codes; false where they are none.
   bool wrapping_binary(const onnx::Node& node, BinaryFunction function);
@@ -187,6 +188,8 @@ class Builder {
   bool has_input(const onnx::Node& node, size_t i) const;
   const Symbol& symbol(const onnx::Node& node, size_t i) const;
   const Shape& shape_of(const onnx::Node& node, size_t i) const;
+  // Of what is computed with. Movement alone takes tensors that have none.
+  void require_elements(const onnx::Node& node, size_t i) const;
   const Tensor& constant_input(const onnx::Node& node, size_t i, const char* role) const;
   std::vector<int64_t> integers_input(const onnx::Node& node, size_t i, const char* role) const;
   float scalar_input(const onnx::Node& node, size_t i, float otherwise) const;

@@ -71,7 +71,10 @@ class Merger {
   }
 
   std::string add(const std::string& from, Tensor tensor) {
-    const std::string name = fmt::format("{}#merged{}", from, added_++);
+    std::string name;
+    do {
+      name = fmt::format("{}#merged{}", from, added_++);
+    } while (model_.initializers.count(name) || producer_.count(name) || consumers_.count(name));
     model_.initializers.insert_or_assign(name, std::move(tensor));
     return name;
   }
@@ -98,12 +101,12 @@ class Merger {
     if (!first || !second || first != parameters(parent) || second != parameters(grandchild))
       return;
     if (first->type != second->type) return;
-    if (!(first == second)) reset(parent, grandchild, *first, *second);
+    if (!(first == second) && !reset(parent, grandchild, *first, *second)) return;
     model_.nodes[grandchild].inputs[0] = model_.nodes[parent].outputs[0];
     consumer_[model_.nodes[parent].outputs[0]] = grandchild;
   }
 
-  void reset(size_t parent, size_t grandchild, const Parameters& a, const Parameters& b) {
+  bool reset(size_t parent, size_t grandchild, const Parameters& a, const Parameters& b) {
     const int64_t q_min = a.type == DataType::S8 ? -128 : 0;
     const auto real = [q_min](const Parameters& p, int64_t q) {
       return static_cast<float>(q_min + q - p.zero_point) * p.scale;
@@ -111,12 +114,15 @@ class Merger {
     const float low = std::max(real(a, 0), real(b, 0));
     const float high = std::min(real(a, 255), real(b, 255));
     const float scale = (high - low) / 255.0f;
+    // Ranges that have nothing but 0 in common.
+    if (!(scale > 0.0f) || !std::isfinite(scale)) return false;
     const float zero_point = std::round(static_cast<float>(q_min) - low / scale);
     const auto clamped =
         std::clamp<float>(zero_point, static_cast<float>(q_min), static_cast<float>(q_min + 255));
     for (size_t node : {parent, grandchild}) {
       set_parameters(node, scale, static_cast<int64_t>(clamped), a.type);
     }
+    return true;
   }
 
   onnx::Model& model_;

@@ -73,7 +73,14 @@ bool Builder::wrapping_binary(const onnx::Node& node, BinaryFunction function) {
   return true;
 }
 
+// Before opset 7 the second operand could be lined up otherwise than at the end.
+void Builder::refuse_old_broadcast(const onnx::Node& node) const {
+  if (node.attributes.count("axis") == 0) return;
+  throw Error("attribute 'axis' is not supported", where(node), "operands that broadcast by rank");
+}
+
 void Builder::binary(const onnx::Node& node, BinaryFunction function) {
+  refuse_old_broadcast(node);
   if (wrapping_binary(node, function)) return;
   const Operand a = real_operand(node, 0);
   const Operand b = real_operand(node, 1);

@@ -61,6 +61,7 @@ Tensor concat(const std::vector<const Tensor*>& tensors, int64_t axis) {
   Tensor result(tensors.front()->type(), shape);
   const int64_t outer = std::accumulate(shape.begin(), shape.begin() + axis, int64_t{1},
                                         [](int64_t a, int64_t b) { return a * b; });
+  if (result.size() == 0) return result;
   uint8_t* to = result.bytes().data();
   for (int64_t i = 0; i < outer; ++i) {
     for (const Tensor* tensor : tensors) {
@@ -194,6 +195,7 @@ IndexMap resize_map(const ResizeAxis& axis, const std::string& coordinates,
   for (int64_t i = 0; i < axis.output; ++i) {
     const float x = original(axis, static_cast<float>(i), coordinates, where);
     const bool outside = crops && (x < 0.0f || x > last);
+    if (std::isnan(x)) throw Error("attribute or input 'roi' is NaN", where, "a number");
     const float at = std::clamp(nearest_of(x, axis.scale, nearest, where), 0.0f, last);
     map.push_back(outside ? kFillIndex : static_cast<int64_t>(at));
   }

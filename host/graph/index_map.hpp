@@ -17,6 +17,9 @@ namespace systole::graph {
 using IndexMap = std::vector<int64_t>;
 constexpr int64_t kFillIndex = -1;
 
+// An axis of a selection is no longer: its map is kept for each of its elements.
+constexpr int64_t kMaxSelected = int64_t{1} << 24;
+
 IndexMap identity_map(int64_t size);
 bool is_identity(const IndexMap& map, int64_t size);
 bool has_fill(const std::vector<IndexMap>& maps);

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <type_traits>
 
 #include "host/command/error.hpp"
 #include "host/graph/attributes.hpp"
 #include "host/graph/builder.hpp"
+#include "host/graph/node_shapes.hpp"
 #include "host/graph/shapes.hpp"
 
 namespace systole::graph {
@@ -30,31 +33,46 @@ std::optional<DataType> type_by_number(int64_t number) {
   }
 }
 
+// Numbers that the integer type has, cut toward zero; C++ leaves open what becomes of others.
 template <typename To>
-void convert(const Tensor& from, Tensor& to) {
+To cut(float value, const std::string& where) {
+  if constexpr (std::is_integral_v<To>) {
+    // Both are powers of two, or 0: exact.
+    const double low = static_cast<double>(std::numeric_limits<To>::min());
+    const double end = 2.0 * static_cast<double>(std::numeric_limits<To>::max() / 2 + 1);
+    if (!((double{value} >= low || double{value} > low - 1) && double{value} < end)) {
+      throw Error("constant does not fit the type", where, to_string(Tensor::type_of<To>()),
+                  fmt::format("{}", value));
+    }
+  }
+  return static_cast<To>(value);
+}
+
+template <typename To>
+void convert(const Tensor& from, Tensor& to, const std::string& where) {
   for (int64_t i = 0; i < from.size(); ++i) {
-    to.data<To>()[i] = from.type() == DataType::F32 ? static_cast<To>(from.data<float>()[i])
+    to.data<To>()[i] = from.type() == DataType::F32 ? cut<To>(from.data<float>()[i], where)
                                                     : static_cast<To>(from.integer(i));
   }
 }
 
-Tensor converted(const Tensor& from, DataType type) {
+Tensor converted(const Tensor& from, DataType type, const std::string& where) {
   Tensor to(type, from.shape());
   switch (type) {
     case DataType::F32:
-      convert<float>(from, to);
+      convert<float>(from, to, where);
       break;
     case DataType::S8:
-      convert<int8_t>(from, to);
+      convert<int8_t>(from, to, where);
       break;
     case DataType::U8:
-      convert<uint8_t>(from, to);
+      convert<uint8_t>(from, to, where);
       break;
     case DataType::S32:
-      convert<int32_t>(from, to);
+      convert<int32_t>(from, to, where);
       break;
     case DataType::S64:
-      convert<int64_t>(from, to);
+      convert<int64_t>(from, to, where);
       break;
   }
   return to;
@@ -64,6 +82,7 @@ Tensor converted(const Tensor& from, DataType type) {
 
 Dequantized Builder::integer_input(const onnx::Node& node, size_t i, size_t zero, int64_t axis) {
   const Symbol& input = symbol(node, i);
+  require_elements(node, i);
   Dequantized result;
   result.type = type_of(node, i);
   if (result.type != DataType::S8 && result.type != DataType::U8) {
@@ -133,6 +152,7 @@ void Builder::conv_integer(const onnx::Node& node) {
     throw Error(fmt::format("weights '{}' are computed at run time", node.inputs[1]), where(node),
                 "an initializer, a Constant or a model input");
   }
+  require_rank(w.constant().shape(), 3, 4, where(node) + ", weights");
   const std::vector<int32_t> bias(static_cast<size_t>(w.constant().shape()[0]), 0);
   define_sums(node, make_conv(node, x, w, bias));
 }
@@ -152,7 +172,7 @@ void Builder::cast(const onnx::Node& node) {
                 fmt::format("ONNX type {}", integer(node, "to", 0)));
   }
   if (const auto* tensor = std::get_if<0>(&input)) {
-    define(node, std::make_shared<const Tensor>(converted(**tensor, *type)));
+    define(node, std::make_shared<const Tensor>(converted(**tensor, *type, where(node))));
     return;
   }
   if (*type == from) return identity(node);

@@ -18,6 +18,18 @@ namespace {
 // The element 0.
 Tensor zero_of(DataType type) { return Tensor(type, Shape{}); }
 
+void require_float(const Tensor& tensor, const char* role, const std::string& where) {
+  if (tensor.type() == DataType::F32) return;
+  throw Error(fmt::format("{} have the wrong type", role), where, to_string(DataType::F32),
+              to_string(tensor.type()));
+}
+
+void require_selectable(int64_t size, const std::string& where) {
+  if (size <= kMaxSelected) return;
+  throw Error("an axis is too long for a selection", where,
+              fmt::format("at most {} elements", kMaxSelected), fmt::format("{}", size));
+}
+
 Tensor moved_constant(const Tensor& tensor, const Step& step) {
   if (const auto* transposed = std::get_if<TransposeStep>(&step)) {
     return transpose(tensor, transposed->perm);
@@ -167,6 +179,9 @@ void Builder::transpose_node(const onnx::Node& node) {
 void Builder::select_data(const onnx::Node& node, const SelectStep& step, const Shape& shape,
                           size_t output) {
   const Shape& input = shape_of(node, 0);
+  for (const IndexMap& map : step.index) {
+    require_selectable(static_cast<int64_t>(map.size()), where(node));
+  }
   std::vector<Step> steps;
   bool moves = false;
   for (size_t d = 0; d < step.index.size(); ++d) moves |= !is_identity(step.index[d], input[d]);
@@ -177,7 +192,10 @@ void Builder::select_data(const onnx::Node& node, const SelectStep& step, const 
 
 std::vector<IndexMap> Builder::identity_maps(const onnx::Node& node) const {
   std::vector<IndexMap> maps;
-  for (const int64_t size : shape_of(node, 0)) maps.push_back(identity_map(size));
+  for (const int64_t size : shape_of(node, 0)) {
+    require_selectable(size, where(node));
+    maps.push_back(identity_map(size));
+  }
   return maps;
 }
 
@@ -245,9 +263,13 @@ void Builder::split(const onnx::Node& node) {
       sizes.push_back(std::clamp<int64_t>(input[axis] - i * part, 0, part));
     }
   }
-  int64_t sum = 0;
-  for (const int64_t size : sizes) sum = size < 0 ? -1 : std::min(sum + size, input[axis] + 1);
-  if (static_cast<int64_t>(sizes.size()) != outputs || sum != input[axis]) {
+  int64_t rest = input[axis];
+  bool fits = static_cast<int64_t>(sizes.size()) == outputs;
+  for (const int64_t size : sizes) {
+    fits = fits && size >= 0 && size <= rest;
+    if (fits) rest -= size;
+  }
+  if (!fits || rest != 0) {
     throw Error("parts do not fit", where(node),
                 fmt::format("{} that add up to {}", outputs, input[axis]), to_string(sizes));
   }
@@ -292,6 +314,11 @@ void Builder::pad(const onnx::Node& node) {
   std::vector<IndexMap> maps = identity_maps(node);
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t begin = pads[i], end = pads[i + axes.size()];
+    if (std::min(begin, end) < -kMaxSelected || std::max(begin, end) > kMaxSelected) {
+      throw Error("pads are out of range", where(node),
+                  fmt::format("{} to {}", -kMaxSelected, kMaxSelected),
+                  fmt::format("{} and {}", begin, end));
+    }
     maps[axes[i]] = pad_map(input[axes[i]], begin, end, mode, where(node));
   }
   const Shape shape = selected_shape(maps);
@@ -324,6 +351,7 @@ std::vector<ResizeAxis> Builder::resize_axes(const onnx::Node& node) const {
   std::vector<float> scales = attribute<std::vector<float>>(node, "scales", {});
   if (has_input(node, at)) {
     const Tensor& given = constant_input(node, at, "scales");
+    require_float(given, "scales", where(node));
     scales.assign(given.data<float>(), given.data<float>() + given.size());
   }
   std::vector<int64_t> sizes;
@@ -343,20 +371,20 @@ std::vector<ResizeAxis> Builder::resize_axes(const onnx::Node& node) const {
   for (size_t i = 0; i < axes.size(); ++i) {
     ResizeAxis& axis = result[axes[i]];
     const auto size = static_cast<float>(axis.input);
-    if (sizes.empty()) {
-      axis.scale = scales[i];
-      axis.output = static_cast<int64_t>(std::floor(size * axis.scale));
-    } else {
-      axis.scale = shared ? *shared : static_cast<float>(sizes[i]) / size;
-      axis.output = shared ? static_cast<int64_t>(std::round(size * axis.scale)) : sizes[i];
+    axis.scale = sizes.empty() ? scales[i] : shared ? *shared : static_cast<float>(sizes[i]) / size;
+    const float scaled = sizes.empty() ? std::floor(size * axis.scale)
+                         : shared      ? std::round(size * axis.scale)
+                                       : static_cast<float>(sizes[i]);
+    if (!(axis.scale > 0.0f) || !std::isfinite(axis.scale) || !(scaled <= kMaxSelected)) {
+      throw Error("scales or sizes are out of range", where(node),
+                  fmt::format("positive, of at most {} elements along an axis", kMaxSelected),
+                  fmt::format("scale {}, size {}", axis.scale, scaled));
     }
-    if (!(axis.scale > 0.0f) || !std::isfinite(axis.scale) || axis.output < 0) {
-      throw Error("scales or sizes are out of range", where(node), "positive",
-                  fmt::format("scale {}, size {}", axis.scale, axis.output));
-    }
+    axis.output = sizes.empty() || shared ? static_cast<int64_t>(scaled) : sizes[i];
   }
   if (has_roi && has_input(node, 1)) {
     const Tensor& roi = constant_input(node, 1, "roi");
+    require_float(roi, "roi", where(node));
     const size_t count = axes.size();
     for (size_t i = 0; roi.size() == static_cast<int64_t>(2 * count) && i < count; ++i) {
       result[axes[i]].roi = {roi.data<float>()[i], roi.data<float>()[i + count]};
@@ -382,7 +410,7 @@ void Builder::resize(const onnx::Node& node) {
   const bool copies = std::all_of(axes.begin(), axes.end(),
                                   [](const ResizeAxis& axis) { return axis.input == axis.output; });
   for (const ResizeAxis& axis : axes) {
-    element_count({axis.output}, where(node));
+    require_selectable(axis.input, where(node));
     maps.push_back(copies ? identity_map(axis.input)
                           : resize_map(axis, coordinates, nearest, where(node)));
   }
@@ -478,7 +506,11 @@ void Builder::qlinear_concat(const onnx::Node& node) {
     parts.push_back({source, {}, value.shape, false});
     joined.tensors.push_back(node.inputs[i]);
   }
-  if (parts.empty()) throw Error("no inputs", where(node), "at least one");
+  if (parts.empty() || node.inputs.size() % 3 != 2) {
+    throw Error("inputs are no triples", where(node),
+                "scale and zero point, then tensor, scale and zero point of each part",
+                fmt::format("{} inputs", node.inputs.size()));
+  }
   joined.axis = resolve_axis(integer(node, "axis", 1), static_cast<int64_t>(parts[0].shape.size()),
                              where(node));
   std::vector<Shape> shapes;

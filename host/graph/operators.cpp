@@ -513,6 +513,7 @@ Expression Builder::make_add(const onnx::Node& node, Operand a, Operand b) {
 }
 
 void Builder::add(const onnx::Node& node) {
+  refuse_old_broadcast(node);
   if (fold_bias(node, 0, 1) || fold_bias(node, 1, 0)) return;
   if (wrapping_binary(node, BinaryFunction::Add)) return;
   const Operand a = real_operand(node, 0);
@@ -573,6 +574,7 @@ void Builder::qlinear_conv(const onnx::Node& node) {
                 to_string(tensor.type()));
   }
   require_rank(tensor.shape(), 3, 4, where(node) + ", weights");
+  require_elements(node, 3);
   Weights w = parameters(node, 4, tensor.shape(), 0, tensor.type());
   w.q = std::get<0>(symbol(node, 3));
   const Dequantized y = parameters(node, 6, {}, 0, std::nullopt);
@@ -596,6 +598,7 @@ void Builder::qlinear_matmul(const onnx::Node& node) {
   if (std::holds_alternative<Expression>(second)) {
     throw Error(fmt::format("input '{}' is float32", node.inputs[3]), where(node), "int8 or uint8");
   }
+  require_elements(node, 3);
   const bool is_constant = second.index() == 0;
   const DataType type =
       is_constant ? std::get<0>(second)->type() : graph_.value(std::get<ValueId>(second)).type;

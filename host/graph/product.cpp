@@ -22,6 +22,11 @@ bool is_movement(const onnx::Node& node) {
          op == "Unsqueeze";
 }
 
+// What its first output is, its first input was.
+bool passes_on(const onnx::Node& node) {
+  return node.op_type == "Identity" || node.op_type == "Dropout";
+}
+
 bool has_max_pool(const std::vector<Step>& steps) {
   return std::any_of(steps.begin(), steps.end(),
                      [](const Step& step) { return std::holds_alternative<MaxPoolStep>(step); });
@@ -34,16 +39,16 @@ Builder::Readers Builder::readers_of(const std::string& tensor) const {
   readers.is_output =
       std::any_of(model_.outputs.begin(), model_.outputs.end(),
                   [&tensor](const onnx::Port& port) { return port.name == tensor; });
+  if (tensor.empty()) return readers;  // an output that is left out
   for (const onnx::Node& node : model_.nodes) {
-    for (const std::string& input : node.inputs) {
-      if (input != tensor) continue;
-      if (node.op_type == "Identity" || node.op_type == "Dropout") {
-        const Readers behind = readers_of(node.outputs[0]);
-        readers.nodes.insert(readers.nodes.end(), behind.nodes.begin(), behind.nodes.end());
-        readers.is_output |= behind.is_output;
-      } else {
-        readers.nodes.push_back(&node);
-      }
+    if (passes_on(node)) {
+      if (node.inputs.empty() || node.inputs[0] != tensor) continue;
+      const Readers behind = readers_of(node.outputs[0]);
+      readers.nodes.insert(readers.nodes.end(), behind.nodes.begin(), behind.nodes.end());
+      readers.is_output |= behind.is_output;
+    } else {
+      const auto times = std::count(node.inputs.begin(), node.inputs.end(), tensor);
+      readers.nodes.insert(readers.nodes.end(), static_cast<size_t>(times), &node);
     }
   }
   return readers;

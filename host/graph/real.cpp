@@ -16,6 +16,7 @@ bool Builder::is_quantized(const Operand& operand) const {
 Builder::Operand Builder::real_operand(const onnx::Node& node, size_t i) {
   const Symbol& input = symbol(node, i);
   const std::string& name = node.inputs[i];
+  require_elements(node, i);
   if (const auto* value = std::get_if<ValueId>(&input)) {
     throw Error(fmt::format("input '{}' has the wrong type", name), where(node), "float32",
                 to_string(graph_.value(*value).type));

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <queue>
 #include <set>
+#include <type_traits>
 
 #include "host/command/error.hpp"
 
@@ -20,6 +21,11 @@ using Proto = ::onnx::TensorProto;
 
 // Longest text of a file that a message repeats.
 constexpr size_t kMaxQuoted = 80;
+// Longest name of a tensor, node, operator or attribute.
+constexpr size_t kMaxWord = 1000;
+
+// A later one may change what an operator means.
+constexpr int64_t kNewestOpset = 25;
 
 std::string quoted(const std::string& text) {
   std::string result;
@@ -27,6 +33,43 @@ std::string quoted(const std::string& text) {
     result += (c >= ' ' && c != 0x7f) ? c : '?';
   }
   return text.size() > kMaxQuoted ? result + "..." : result;
+}
+
+// Bytes of the UTF-8 character that begins with this one, 0 where none does.
+size_t utf8_bytes(unsigned char first) {
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first < 0xe0) return 2;
+  if (first >= 0xe0 && first < 0xf0) return 3;
+  return first >= 0xf0 && first < 0xf5 ? 4 : 0;
+}
+
+// UTF-8 without control characters.
+bool is_text(const std::string& text) {
+  constexpr uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  for (size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    const size_t bytes = utf8_bytes(first);
+    if (first < 0x20 || first == 0x7f || bytes == 0 || bytes > text.size() - i) return false;
+    uint32_t code = bytes == 1 ? first : first & (0x7fu >> bytes);
+    for (size_t k = 1; k < bytes; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      code = code << 6 | (next & 0x3f);
+    }
+    if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+    i += bytes;
+  }
+  return true;
+}
+
+// A word that goes into messages and reports as it is.
+const std::string& read_word(const std::string& word, const std::string& where) {
+  if (word.size() > kMaxWord || !is_text(word)) {
+    throw Error("a name is no text", where,
+                fmt::format("UTF-8 without control characters, {} bytes at most", kMaxWord),
+                fmt::format("'{}'", quoted(word)));
+  }
+  return word;
 }
 
 std::string type_name(int type) {
@@ -66,8 +109,14 @@ void copy_field(const Field& field, Tensor& tensor, const std::string& where) {
                 fmt::format("{} elements for {}", tensor.size(), to_string(tensor.shape())),
                 fmt::format("{}", field.size()));
   }
-  std::transform(field.begin(), field.end(), tensor.data<T>(),
-                 [](auto element) { return static_cast<T>(element); });
+  for (int i = 0; i < field.size(); ++i) {
+    const auto element = static_cast<T>(field[i]);
+    if (std::is_integral_v<T> && element != field[i]) {
+      throw Error(fmt::format("element {} does not fit its type", i), where,
+                  to_string(tensor.type()), fmt::format("{}", field[i]));
+    }
+    tensor.data<T>()[i] = element;
+  }
 }
 
 Tensor read_tensor(const Proto& proto, const std::string& where) {
@@ -122,9 +171,9 @@ Tensor read_tensor(const Proto& proto, const std::string& where) {
   return tensor;
 }
 
-Port read_port(const ::onnx::ValueInfoProto& info) {
+Port read_port(const ::onnx::ValueInfoProto& info, const std::string& where) {
   Port port;
-  port.name = info.name();
+  port.name = read_word(info.name(), where);
   port.type_name = "not a tensor";
   if (!info.type().has_tensor_type()) return port;
   const auto& tensor = info.type().tensor_type();
@@ -150,7 +199,7 @@ std::optional<Attribute> read_attribute(const ::onnx::AttributeProto& proto,
     case Kind::FLOAT:
       return Attribute(proto.f());
     case Kind::STRING:
-      return Attribute(proto.s());
+      return Attribute(read_word(proto.s(), where));
     case Kind::INTS:
       return Attribute(std::vector<int64_t>(proto.ints().begin(), proto.ints().end()));
     case Kind::FLOATS:
@@ -171,9 +220,13 @@ Node read_node(const ::onnx::NodeProto& proto, const std::string& file) {
   node.outputs.assign(proto.output().begin(), proto.output().end());
   const std::string where = fmt::format("{}: node {}", file, node.label());
   if (node.outputs.empty()) throw Error("node has no output", where);
+  for (const std::string* word : {&node.name, &node.op_type, &node.domain}) read_word(*word, where);
+  for (const std::string& word : node.inputs) read_word(word, where);
+  for (const std::string& word : node.outputs) read_word(word, where);
   for (const auto& attribute : proto.attribute()) {
     auto value = read_attribute(attribute,
                                 fmt::format("{}, attribute '{}'", where, quoted(attribute.name())));
+    read_word(attribute.name(), where);
     if (value) node.attributes.insert_or_assign(attribute.name(), std::move(*value));
   }
   return node;
@@ -240,6 +293,7 @@ void read_initializers(const ::onnx::GraphProto& graph, Model& model) {
   for (const auto& proto : graph.initializer()) {
     const std::string name = quoted(proto.name());
     const std::string where = fmt::format("{}: initializer '{}'", model.file, name);
+    read_word(proto.name(), where);
     if (model.initializers.count(proto.name()) || model.unreadable.count(proto.name())) {
       throw Error("initializer is there twice", where);
     }
@@ -254,6 +308,27 @@ void read_initializers(const ::onnx::GraphProto& graph, Model& model) {
   }
 }
 
+// The version of the default domain's operators.
+int64_t read_opset(const ::onnx::ModelProto& proto, const std::string& file) {
+  std::optional<int64_t> version;
+  for (const auto& opset : proto.opset_import()) {
+    if (!opset.domain().empty() && opset.domain() != "ai.onnx") continue;
+    if (version && *version != opset.version()) {
+      throw Error("model names two operator sets", file, "one version of the default domain",
+                  fmt::format("{} and {}", *version, opset.version()));
+    }
+    version = opset.version();
+  }
+  if (!version) {
+    throw Error("model names no operator set", file, "opset_import of the default domain");
+  }
+  if (*version < 1 || *version > kNewestOpset) {
+    throw Error("unsupported operator set", file, fmt::format("version 1 to {}", kNewestOpset),
+                fmt::format("{}", *version));
+  }
+  return *version;
+}
+
 Model read_model(const ::onnx::ModelProto& proto, const std::string& file) {
   Model model;
   model.file = file;
@@ -261,15 +336,14 @@ Model read_model(const ::onnx::ModelProto& proto, const std::string& file) {
     throw Error("not a complete ONNX model", file, "a graph with outputs",
                 proto.has_graph() ? "no outputs" : "no graph");
   }
-  for (const auto& opset : proto.opset_import()) {
-    if (opset.domain().empty() || opset.domain() == "ai.onnx") model.opset = opset.version();
-  }
-  if (model.opset < 1) {
-    throw Error("model names no operator set", file, "opset_import of the default domain");
-  }
+  model.opset = read_opset(proto, file);
   const auto& graph = proto.graph();
-  for (const auto& info : graph.input()) model.inputs.push_back(read_port(info));
-  for (const auto& info : graph.output()) model.outputs.push_back(read_port(info));
+  for (const auto& info : graph.input()) {
+    model.inputs.push_back(read_port(info, file + ": an input"));
+  }
+  for (const auto& info : graph.output()) {
+    model.outputs.push_back(read_port(info, file + ": an output"));
+  }
   std::set<std::string> names;
   for (const Port& port : model.inputs) {
     if (port.name.empty() || !names.insert(port.name).second) {
@@ -331,11 +405,14 @@ std::vector<std::string> run_time_inputs(const Model& model) {
 }
 
 Tensor load_tensor_proto(const std::string& path) {
+  return parse_tensor_proto(read_file(path), path);
+}
+
+Tensor parse_tensor_proto(const std::string& bytes, const std::string& name) {
   google::protobuf::LogSilencer silencer;
   Proto proto;
-  const std::string bytes = read_file(path);
-  if (!proto.ParseFromString(bytes)) throw Error("not a serialized onnx.TensorProto", path);
-  return read_tensor(proto, path);
+  if (!proto.ParseFromString(bytes)) throw Error("not a serialized onnx.TensorProto", name);
+  return read_tensor(proto, name);
 }
 
 }  // namespace systole::onnx

@@ -68,5 +68,7 @@ Model parse(const void* data, size_t size, const std::string& name);
 
 // A serialized onnx.TensorProto (the ONNX node tests keep their inputs so).
 Tensor load_tensor_proto(const std::string& path);
+// The same from memory; `name` stands for the file in messages.
+Tensor parse_tensor_proto(const std::string& bytes, const std::string& name);
 
 }  // namespace systole::onnx

@@ -412,3 +412,12 @@ TEST_CASE("record: values that cannot be meant are refused with their field", "[
     CHECK_THROWS_WITH(parse_record(text, "run.json"), Contains("not a record of a failed run"));
   }
 }
+
+TEST_CASE("record: nesting without end is refused, not printed", "[bundle]") {
+  const std::size_t deep = 1000000;
+  for (const std::string& text :
+       {std::string(deep, '['), std::string(deep, '[') + std::string(deep, ']'),
+        "{\"version\": " + std::string(deep, '[') + std::string(deep, ']') + "}"}) {
+    CHECK_THROWS_WITH(parse_record(text, "run.json"), Contains("run.json"));
+  }
+}

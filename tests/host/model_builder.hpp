@@ -82,6 +82,12 @@ class ModelBuilder {
                 {constant(integers), scalar(scale), constant(Tensor(integers.type(), {}))}, name);
   }
 
+  static ::onnx::TensorProto tensor_proto(const Tensor& tensor) {
+    ::onnx::TensorProto proto;
+    write(&proto, tensor);
+    return proto;
+  }
+
   ::onnx::ModelProto& proto() { return model_; }
   std::string bytes() const { return model_.SerializeAsString(); }
   onnx::Model parse(const std::string& file = "test.onnx") const {
