@@ -16,6 +16,7 @@
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
 #include "host/compile/cycle_model.hpp"
+#include "host/compile/dynamic.hpp"
 #include "host/compile/elementwise.hpp"
 #include "host/compile/map.hpp"
 #include "host/compile/matmul.hpp"
@@ -100,6 +101,9 @@ class Compiler {
   void operator()(const Node& node, const graph::Quantize& op);
   void operator()(const Node& node, const graph::Dequantize& op);
   void operator()(const Node& node, const graph::Requantize& op);
+  void operator()(const Node& node, const graph::Reach& op);
+  void operator()(const Node& node, const graph::DynamicParameter& op);
+  void operator()(const Node& node, const graph::DynamicQuantize& op);
   void operator()(const Node& node, const graph::QConv& op);
   void operator()(const Node& node, const graph::QGemm& op);
   void operator()(const Node& node, const graph::QMatMul& op);
@@ -436,6 +440,50 @@ void Compiler::operator()(const Node& node, const graph::Requantize& op) {
   define(node, to);
 }
 
+void Compiler::operator()(const Node& node, const graph::Reach&) {
+  Stored to = make_output(node, View::row_major({2}));
+  emit_reach(context_, stored(node.inputs[0]), to);
+  define(node, to);
+}
+
+void Compiler::operator()(const Node& node, const graph::DynamicParameter& op) {
+  Stored to = make_output(node, View::row_major({}));
+  emit_dynamic_parameter(context_, stored(node.inputs[0]), op.is_zero_point, to);
+  define(node, to);
+}
+
+/// golden::quantize_dynamically().
+void Compiler::operator()(const Node& node, const graph::DynamicQuantize&) {
+  const Stored& from = stored(node.inputs[0]);
+  const Stored& scale = stored(node.inputs[1]);
+  const Stored& zero = stored(node.inputs[2]);
+  const graph::Value& value = graph_.output_of(node);
+  Stored to =
+      make_output(node, value.shape.size() == 4 ? View::channels_last(value.shape) : from.view);
+  MapOperator map;
+  map.first = &from;
+  map.output = &to;
+  map.singles = {{&scale, 1.0f, spec::Vact::None},
+                 {&scale, 1.0f, spec::Vact::Recip},
+                 {&zero, 1.0f, spec::Vact::None}};
+  map.temporary = spec::Vtype::S32;
+  MapPass whole;
+  whole.to = Slot::T0;
+  whole.command.op = spec::Vop::Div;
+  whole.s_single = 0;
+  whole.t_single = 1;
+  MapPass offset;
+  offset.a = Slot::T0;
+  offset.command.op = spec::Vop::Fma;
+  offset.command.s = float_bits(1.0f);
+  offset.c_single = 2;
+  const int32_t lowest = value.type == DataType::S8 ? -128 : 0;
+  set_codes(offset.command, 0, {lowest, lowest + 255});
+  map.passes = {whole, offset};
+  emit_map(context_, map);
+  define(node, to);
+}
+
 void Compiler::operator()(const Node& node, const graph::QAdd& op) {
   Stored a = stored(node.inputs[0]);
   Stored b = stored(node.inputs[1]);
@@ -680,6 +728,7 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   matrix.group = op.group;
   matrix.x = op.x;
   matrix.y = op.y;
+  if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   const int64_t cg = op.weights.shape()[1];
   matrix.weight = [&](int64_t m, int64_t c, int64_t i, int64_t j) {
@@ -721,6 +770,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   matrix.out = {&to, 1, rows, 1, columns};
   matrix.x = op.x;
   matrix.y = op.y;
+  if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
   matrix.weight = [&](int64_t m, int64_t c, int64_t, int64_t) {
@@ -743,7 +793,10 @@ void Compiler::operator()(const Node& node, const graph::QMatMul& op) {
   a = with_view(a, View::row_major(a.shape));
   b = with_view(b, View::row_major(b.shape));
   Stored to = make_output(node, View::row_major(value.shape));
-  emit_matmul(context_, {&a, &b, &to, &op});
+  MatmulOperator matmul{&a, &b, &to, &op, nullptr, nullptr};
+  if (op.gives_a_zero) matmul.a_zero = &stored(node.inputs[2]);
+  if (op.gives_b_zero) matmul.b_zero = &stored(node.inputs[op.gives_a_zero ? 3 : 2]);
+  emit_matmul(context_, matmul);
   define(node, to);
 }
 

@@ -8,6 +8,8 @@
 //   sigmoid       at most one step of the scale; float: 1.25 |x| + 2 units in the last place
 //   tanh          at most one step of the scale; float: 5 units in the last place
 //   softmax       at most one step of the scale; float: 1.25 |x - max| + 3 units in the last place
+//   reach, dynamic_scale, dynamic_zero_point, quantize_dynamically: equal, for finite numbers and a
+//                 scale whose reciprocal is one
 //   row_mean      it adds in an order of its own: the last bits of the sum may differ
 #pragma once
 
@@ -93,6 +95,48 @@ inline float row_sum(const std::vector<float>& row) {
 
 inline float row_mean(const std::vector<float>& row) {
   return binary32::canonical(row_sum(row) / static_cast<float>(row.size()));
+}
+
+// How far numbers reach below 0 and above. DynamicQuantizeLinear has the range include 0.
+struct Reach {
+  float below = 0.0f, above = 0.0f;
+};
+inline Reach reach(const float* x, std::size_t count) {
+  Reach r;
+  for (std::size_t i = 0; i < count; ++i) {
+    r.below = binary32::max(r.below, -x[i]);
+    r.above = binary32::max(r.above, x[i]);
+  }
+  return r;
+}
+
+// (above + below) / 255, where the sum is 0: 1. The smallest positive number is 1 in two steps.
+constexpr float kRaise = 0x1p100f;
+inline float dynamic_scale(Reach r) {
+  const float range = binary32::add(r.above, r.below);
+  const float raised = clip(binary32::mul(range, kRaise), 0.0f, 1.0f);
+  const float is_range = clip(binary32::mul(raised, kRaise), 0.0f, 1.0f);
+  const float scale = binary32::divide(range, 255.0f, 1.0f / 255.0f);
+  return binary32::add(scale, binary32::add(1.0f, -is_range));
+}
+
+// x / scale, correctly rounded, for a scale that is computed at run time.
+inline float dynamic_quotient(float x, float scale) {
+  return binary32::divide(x, scale, binary32::recip(scale));
+}
+
+// 0 - min / scale, saturated and rounded.
+inline int32_t dynamic_zero_point(Reach r, float scale) {
+  return binary32::quantize(dynamic_quotient(r.below, scale), 0, 0, 255);
+}
+
+// QuantizeLinear with such a scale: rounded to a whole number first, then the zero point is added.
+inline int32_t quantize_dynamically(float x, float scale, int32_t zero_point, int32_t lo,
+                                    int32_t hi) {
+  const int32_t whole = binary32::to_int(dynamic_quotient(x, scale));
+  const float sum =
+      binary32::add(binary32::from_int(whole), binary32::from_int(zero_point));
+  return binary32::quantize(sum, 0, lo, hi);
 }
 
 // e^((x - max) * scale) divided by the sum over the row. Codes without their zero point and their

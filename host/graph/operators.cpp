@@ -62,6 +62,7 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"DequantizeLinear", &Builder::dequantize_linear},
       {"Div", &Builder::div},
       {"Dropout", &Builder::identity},
+      {"DynamicQuantizeLinear", &Builder::dynamic_quantize_linear},
       {"Flatten", &Builder::flatten},
       {"Gather", &Builder::gather},
       {"Gemm", &Builder::gemm},
@@ -116,6 +117,7 @@ void Builder::quantize_linear(const onnx::Node& node) {
   if (integer(node, "block_size", 0) != 0) {
     throw Error("attribute 'block_size' is not supported", where(node), "0");
   }
+  if (has_run_time_parameters(node)) return quantize_at_run_time(node);
   const Dequantized y =
       parameters(node, 1, shape_of(node, 0), integer(node, "axis", 1), std::nullopt);
   Dequantized typed = y;
@@ -154,6 +156,7 @@ void Builder::dequantize_linear(const onnx::Node& node) {
   if (integer(node, "block_size", 0) != 0) {
     throw Error("attribute 'block_size' is not supported", where(node), "0");
   }
+  if (has_run_time_parameters(node)) return dequantize_at_run_time(node);
   const Symbol& input = symbol(node, 0);
   if (std::holds_alternative<Expression>(input)) {
     throw Error(fmt::format("input '{}' is float32", node.inputs[0]), where(node), "int8 or uint8");
@@ -226,7 +229,13 @@ Expression Builder::make_conv(const onnx::Node& node, Operand x, const Weights& 
   const Shape out{shape[0], w_shape[0], placed.height, placed.width};
   element_count(out, where(node));
   x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
-  Pending pending = start_pending(node, op, {x.value}, out);
+  std::vector<ValueId> inputs = {x.value};
+  if (x.given_zero) {
+    inputs[0] = padded_value(node, x.value, *x.given_zero, op.window, out[2], out[3]);
+    inputs.push_back(*x.given_zero);
+    op.window.pads = {};
+  }
+  Pending pending = start_pending(node, op, inputs, out);
   pending.fusible = x.direct && !is_s8_by_u8(graph_.value(x.value).type, w.type);
   Expression result{std::move(pending), {}, out, false};
   if (given.size() == 3) {
@@ -290,7 +299,7 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
   const std::string name = node.outputs[0];
   Expression result;
   Shape product_shape;
-  if (b.is_constant() && b_count == 1) {
+  if (b.is_constant() && b_count == 1 && !b.given_zero) {
     QGemm op;
     op.x = a.params;
     op.weights = b.constant().reshaped({k, n});
@@ -299,7 +308,9 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
     op.bias.assign(channels, 0);
     const ValueId x = reshape_value(a.value, {a_count * m, k}, node.label(), name + "#x");
     product_shape = {a_count * m, n};
-    result.source = start_pending(node, std::move(op), {x}, product_shape);
+    std::vector<ValueId> inputs = {x};
+    if (a.given_zero) inputs.push_back(*a.given_zero);
+    result.source = start_pending(node, std::move(op), std::move(inputs), product_shape);
   } else {
     QMatMul op;
     op.a = a.params;
@@ -328,7 +339,13 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
         b.is_constant() ? constant_value(std::get<1>(b.q), name + "#b") : std::get<ValueId>(b.q);
     const ValueId a_value = reshape_value(a.value, a3, node.label(), name + "#a");
     const ValueId b3 = reshape_value(b_value, {b_count, k, n}, node.label(), name + "#b");
-    result.source = start_pending(node, std::move(op), {a_value, b3}, product_shape);
+    std::vector<ValueId> inputs = {a_value, b3};
+    op.gives_a_zero = a.given_zero.has_value();
+    op.gives_b_zero = b.given_zero.has_value();
+    for (const auto& zero : {a.given_zero, b.given_zero}) {
+      if (zero) inputs.push_back(*zero);
+    }
+    result.source = start_pending(node, std::move(op), std::move(inputs), product_shape);
   }
   result.shape = out;
   if (out != product_shape) result.steps.push_back(ReshapeStep{out});
