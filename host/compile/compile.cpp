@@ -544,38 +544,48 @@ void Compiler::operator()(const Node& node, const graph::Unary& op) {
   define(node, to);
 }
 
-/// A sum or product takes a single constant from its command.
+/// A sum or product takes one number from its command, a constant, or as a single of the map.
 BinaryOperand Compiler::operand_of(const graph::Binary& op, ValueId id,
                                    graph::QuantParams params) const {
   const graph::Value& value = graph_.value(id);
-  BinaryOperand operand{value.type, std::nullopt};
+  BinaryOperand operand;
+  operand.type = value.type;
   const bool takes = op.function != graph::BinaryFunction::Div && !op.wraps &&
                      op.rounding == graph::Rounding::BeforeOffset;
-  if (!takes || !value.constant || value.constant->size() != 1) return operand;
-  operand.value = value.type == DataType::F32
-                      ? *value.constant->data<float>()
-                      : golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
-                                           params.scale, params.zero_point);
+  if (!takes || element_count(value.shape) != 1) return operand;
+  if (!value.constant) {
+    operand.is_single = value.type == DataType::F32;
+  } else if (value.type == DataType::F32) {
+    operand.value = *value.constant->data<float>();
+  } else {
+    operand.value = golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
+                                       params.scale, params.zero_point);
+  }
   return operand;
 }
 
 void Compiler::operator()(const Node& node, const graph::Binary& op) {
   const graph::Value& value = graph_.output_of(node);
   BinaryOperand kind_a = operand_of(op, node.inputs[0], op.a);
-  const BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
-  if (kind_b.value) kind_a.value.reset();
+  BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
+  // One number among many, or one of two such: then a constant rather than the other.
+  if (graph_.value(node.inputs[0]).shape != value.shape || kind_a.value) kind_b.is_single = false;
+  if (kind_b.is_one()) kind_a = {kind_a.type, std::nullopt, false};
+  if (graph_.value(node.inputs[1]).shape != value.shape) kind_a.is_single = false;
   Stored a = stored(node.inputs[0]);
   Stored b = stored(node.inputs[1]);
   // The output lies as an operand of its shape does.
-  const Stored& like = a.shape == value.shape && !kind_a.value ? a : b;
+  const Stored& like = a.shape == value.shape && !kind_a.is_one() ? a : b;
   const View view = like.shape == value.shape ? like.view : View::row_major(value.shape);
   a = with_view(a, a.shape == value.shape ? view : View::row_major(a.shape));
   b = with_view(b, b.shape == value.shape ? view : View::row_major(b.shape));
   Stored to = make_output(node, view);
   MapOperator map;
-  map.first = kind_a.value ? &b : &a;
-  map.second = kind_a.value || kind_b.value ? nullptr : &b;
+  map.first = kind_a.is_one() ? &b : &a;
+  map.second = kind_a.is_one() || kind_b.is_one() ? nullptr : &b;
   map.output = &to;
+  if (kind_b.is_single) map.singles = {{&b, single_factor(op.function, true), spec::Vact::None}};
+  if (kind_a.is_single) map.singles = {{&a, single_factor(op.function, false), spec::Vact::None}};
   map.passes = passes_of(op, kind_a, kind_b, to.type);
   emit_map(context_, map);
   define(node, to);
