@@ -90,6 +90,8 @@ class Builder {
   bool has_run_time_parameters(const onnx::Node& node) const;
   void quantize_at_run_time(const onnx::Node& node);
   void dequantize_at_run_time(const onnx::Node& node);
+  // DequantizeLinear of s32 that are computed at run time.
+  void dequantize_sums(const onnx::Node& node, const Dequantized& source);
   // Input i as a value with one element.
   ValueId single_value(const onnx::Node& node, size_t i, const char* role);
   // Integers as binary32 numbers.

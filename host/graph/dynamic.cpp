@@ -2,6 +2,9 @@
 // are computed at run time.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "host/command/error.hpp"
 #include "host/graph/attributes.hpp"
 #include "host/graph/builder.hpp"
@@ -124,6 +127,18 @@ void Builder::dequantize_at_run_time(const onnx::Node& node) {
                 to_string(graph_.value(scale).type));
   }
   real = binary(BinaryFunction::Mul, scale, name);
+  define(node, Expression{FloatInput{real}, {}, shape, false});
+}
+
+void Builder::dequantize_sums(const onnx::Node& node, const Dequantized& source) {
+  const auto is_zero = [](int32_t zero) { return zero == 0; };
+  if (!std::all_of(source.zero_point.begin(), source.zero_point.end(), is_zero)) {
+    throw Error("an int32 tensor has a zero point", where(node), "0");
+  }
+  const ValueId q = std::get<ValueId>(symbol(node, 0));
+  const Shape shape = graph_.value(q).shape;
+  const ValueId real = emit(node.label(), Dequantize{source.scale, source.zero_point, source.axis, {}},
+                            {q}, DataType::F32, shape, node.outputs[0]);
   define(node, Expression{FloatInput{real}, {}, shape, false});
 }
 

@@ -112,7 +112,7 @@ struct DynamicParameter {
 // at run time too.
 struct DynamicQuantize {};
 
-// inputs: x s8/u8 [any], or s32 with scale 1 and zero point 0 (Cast). output: f32, same shape.
+// inputs: x s8/u8 [any], or s32 with zero points 0 (Cast: scale 1). output: f32, same shape.
 // arith: dequantize(), then the clamp.
 struct Dequantize {
   std::vector<float> scale;

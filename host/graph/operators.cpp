@@ -164,14 +164,14 @@ void Builder::dequantize_linear(const onnx::Node& node) {
   const bool is_constant = input.index() == 0;
   const DataType type =
       is_constant ? std::get<0>(input)->type() : graph_.value(std::get<ValueId>(input)).type;
-  const bool bytes = type == DataType::S8 || type == DataType::U8;
-  if (!bytes && !(is_constant && type == DataType::S32)) {
+  if (type != DataType::S8 && type != DataType::U8 && type != DataType::S32) {
     throw Error(fmt::format("input '{}' has the wrong type", node.inputs[0]), where(node),
-                "int8 or uint8 (int32 for constants)", to_string(type));
+                "int8, uint8 or int32", to_string(type));
   }
   const Shape shape = shape_of(node, 0);
   Dequantized source = parameters(node, 1, shape, integer(node, "axis", 1), type);
   source.type = type;
+  if (!is_constant && type == DataType::S32) return dequantize_sums(node, source);
   if (is_constant) {
     source.q = std::get<0>(input);
   } else {
