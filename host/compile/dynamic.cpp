@@ -17,8 +17,8 @@ constexpr int64_t kLanes = spec::VectorLanes;
 constexpr int64_t kVector = 4 * kLanes;  // bytes
 constexpr int64_t kMaxCount = 65535;
 
-/// The largest of `count` vectors of `lanes` numbers, `stride` bytes apart, lane by lane, each times
-/// `sign` first.
+/// The largest of `count` vectors of `lanes` numbers, `stride` bytes apart, lane by lane, each
+/// times `sign` first.
 spec::VectorCommand largest(uint32_t from, int64_t lanes, int64_t count, int64_t stride, float sign,
                             uint32_t to) {
   spec::VectorCommand c;

@@ -5,8 +5,8 @@
 
 namespace systole::compile {
 
-/// How far the elements of `in`, f32, reach below 0 and above: `output`, f32 [2], placed here. Every
-/// tile looks at a part, the first one at what they found.
+/// How far the elements of `in`, f32, reach below 0 and above: `output`, f32 [2], placed here.
+/// Every tile looks at a part, the first one at what they found.
 void emit_reach(Context& context, const Stored& in, Stored& output);
 
 /// Scale or zero point of such a range, placed here. One tile's work.

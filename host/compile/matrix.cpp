@@ -20,7 +20,7 @@ constexpr int64_t kDepth = spec::ArrayDepth;
 constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
-constexpr int64_t kSlabParts = 2;  // of a large slab, loaded one by one
+constexpr int64_t kSlabParts = 2;               // of a large slab, loaded one by one
 
 using Share = MatrixShare;
 
@@ -380,9 +380,8 @@ std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
       if (zero_step_ > 0) {
         const int64_t sum = sums_[static_cast<std::size_t>(m)];
         const int64_t part = zero_repeats_ > 0 ? sum / zero_repeats_ : 0;
-        uint8_t* zeros = &out[static_cast<std::size_t>(vector_bytes(blocks) + (b - share.b0) *
-                                                                                  zero_blocks() *
-                                                                                  kBlockBytes)];
+        uint8_t* zeros = &out[static_cast<std::size_t>(
+            vector_bytes(blocks) + (b - share.b0) * zero_blocks() * kBlockBytes)];
         put_sum(zeros, n, sum - part * zero_repeats_);
         if (zero_repeats_ > 0) put_sum(zeros + kBlockBytes, n, part);
       }
@@ -596,8 +595,8 @@ void MatrixEmitter::emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pix
   c.ncount = static_cast<uint16_t>(b1 - b0);
   c.kcount0 = static_cast<uint16_t>(steps);
   c.kcount1 = c.kcount2 = 1;
-  c.wgt = held.zeros + static_cast<uint32_t>((b0 - shares_[tile].b0) * stride +
-                                             block * kBlockBytes);
+  c.wgt =
+      held.zeros + static_cast<uint32_t>((b0 - shares_[tile].b0) * stride + block * kBlockBytes);
   c.wgt_nstride = static_cast<int32_t>(b1 - b0 > 1 ? stride : 0);
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? pixels : 0);

@@ -234,9 +234,9 @@ class Executor {
     const int32_t a_zero = op.gives_a_zero ? given_zero_point(node, 2) : op.a.zero_point;
     const size_t b_input = op.gives_a_zero ? 3 : 2;
     const auto a = centered(input(node, 0), {a_zero});
-    const auto b = centered(input(node, 1), op.gives_b_zero
-                                                ? std::vector<int32_t>{given_zero_point(node, b_input)}
-                                                : op.b_zero_point);
+    const auto b = centered(
+        input(node, 1),
+        op.gives_b_zero ? std::vector<int32_t>{given_zero_point(node, b_input)} : op.b_zero_point);
     const auto rows = static_cast<size_t>(output.shape()[1]);
     const auto columns = static_cast<size_t>(output.shape()[2]);
     const auto depth = static_cast<size_t>(input(node, 0).shape()[2]);

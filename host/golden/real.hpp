@@ -134,8 +134,7 @@ inline int32_t dynamic_zero_point(Reach r, float scale) {
 inline int32_t quantize_dynamically(float x, float scale, int32_t zero_point, int32_t lo,
                                     int32_t hi) {
   const int32_t whole = binary32::to_int(dynamic_quotient(x, scale));
-  const float sum =
-      binary32::add(binary32::from_int(whole), binary32::from_int(zero_point));
+  const float sum = binary32::add(binary32::from_int(whole), binary32::from_int(zero_point));
   return binary32::quantize(sum, 0, lo, hi);
 }
 

@@ -43,13 +43,13 @@ void Builder::dynamic_quantize_linear(const onnx::Node& node) {
     return named ? node.outputs[i] : name + otherwise;
   };
   const ValueId reach = emit(node.label(), Reach{}, {x}, DataType::F32, {2}, name + "#reach");
-  const ValueId scale = emit(node.label(), DynamicParameter{false}, {reach}, DataType::F32, {},
-                             output(1, "#scale"));
-  const ValueId zero = emit(node.label(), DynamicParameter{true}, {reach}, DataType::U8, {},
-                            output(2, "#zero"));
+  const ValueId scale =
+      emit(node.label(), DynamicParameter{false}, {reach}, DataType::F32, {}, output(1, "#scale"));
+  const ValueId zero =
+      emit(node.label(), DynamicParameter{true}, {reach}, DataType::U8, {}, output(2, "#zero"));
   const Shape shape = graph_.value(x).shape;
-  const ValueId y = emit(node.label(), DynamicQuantize{}, {x, scale, zero}, DataType::U8, shape,
-                         name);
+  const ValueId y =
+      emit(node.label(), DynamicQuantize{}, {x, scale, zero}, DataType::U8, shape, name);
   define_output(node, 0, y);
   if (node.outputs.size() > 1) {
     define_output(node, 1, Expression{FloatInput{scale}, {}, {}, false});
@@ -77,10 +77,8 @@ void Builder::quantize_at_run_time(const onnx::Node& node) {
                           node.outputs[0] + "#zero");
   }
   const DataType type = graph_.value(zero).type;
-  if (graph_.value(scale).type != DataType::F32 ||
-      (type != DataType::S8 && type != DataType::U8)) {
-    throw Error("scale or zero point has the wrong type", where(node),
-                "float32, and int8 or uint8",
+  if (graph_.value(scale).type != DataType::F32 || (type != DataType::S8 && type != DataType::U8)) {
+    throw Error("scale or zero point has the wrong type", where(node), "float32, and int8 or uint8",
                 fmt::format("{}, {}", to_string(graph_.value(scale).type), to_string(type)));
   }
   const Symbol& input = symbol(node, 0);
@@ -107,8 +105,7 @@ void Builder::dequantize_at_run_time(const onnx::Node& node) {
   }
   const std::string& name = node.outputs[0];
   const auto* tensor = std::get_if<0>(&input);
-  const ValueId q =
-      tensor ? constant_value(*tensor, node.inputs[0]) : std::get<ValueId>(input);
+  const ValueId q = tensor ? constant_value(*tensor, node.inputs[0]) : std::get<ValueId>(input);
   const Shape shape = graph_.value(q).shape;
   ValueId real = number_value(node, q, name + "#number");
   const auto binary = [&](BinaryFunction function, ValueId by, const std::string& result) {
@@ -119,7 +116,8 @@ void Builder::dequantize_at_run_time(const onnx::Node& node) {
   };
   if (has_input(node, 2)) {
     const ValueId zero = single_value(node, 2, "zero point");
-    real = binary(BinaryFunction::Sub, number_value(node, zero, name + "#zero"), name + "#centered");
+    real =
+        binary(BinaryFunction::Sub, number_value(node, zero, name + "#zero"), name + "#centered");
   }
   const ValueId scale = single_value(node, 1, "scale");
   if (graph_.value(scale).type != DataType::F32) {
@@ -137,23 +135,24 @@ void Builder::dequantize_sums(const onnx::Node& node, const Dequantized& source)
   }
   const ValueId q = std::get<ValueId>(symbol(node, 0));
   const Shape shape = graph_.value(q).shape;
-  const ValueId real = emit(node.label(), Dequantize{source.scale, source.zero_point, source.axis, {}},
-                            {q}, DataType::F32, shape, node.outputs[0]);
+  const ValueId real =
+      emit(node.label(), Dequantize{source.scale, source.zero_point, source.axis, {}}, {q},
+           DataType::F32, shape, node.outputs[0]);
   define(node, Expression{FloatInput{real}, {}, shape, false});
 }
 
 // A Concat along the width, then one along the height, with copies of the zero point: zeros,
 // quantized.
-ValueId Builder::padded_value(const onnx::Node& node, ValueId x, ValueId zero,
-                              const Window& window, int64_t height, int64_t width) {
+ValueId Builder::padded_value(const onnx::Node& node, ValueId x, ValueId zero, const Window& window,
+                              int64_t height, int64_t width) {
   const auto reach = [&](size_t axis, int64_t outputs) {
     return (outputs - 1) * window.stride[axis] + (window.kernel[axis] - 1) * window.dilation[axis] +
            1;
   };
   const std::array<int64_t, 2> needed = {reach(0, height), reach(1, width)};
   const std::string name = node.outputs[0] + "#padded";
-  const ValueId unit =
-      constant_value(std::make_shared<const Tensor>(Shape{}, std::vector<float>{1.0f}), name + "#unit");
+  const ValueId unit = constant_value(
+      std::make_shared<const Tensor>(Shape{}, std::vector<float>{1.0f}), name + "#unit");
   const DataType type = graph_.value(x).type;
   for (const size_t axis : {1, 0}) {
     const size_t dim = axis + 2;

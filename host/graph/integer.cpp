@@ -141,9 +141,9 @@ void Builder::conv_integer(const onnx::Node& node) {
                 "an initializer, a Constant or a model input");
   }
   if (w.given_zero) {
-    throw Error(fmt::format("zero point '{}' of the weights is computed at run time",
-                            node.inputs[3]),
-                where(node), "a constant");
+    throw Error(
+        fmt::format("zero point '{}' of the weights is computed at run time", node.inputs[3]),
+        where(node), "a constant");
   }
   const std::vector<int32_t> bias(static_cast<size_t>(w.constant().shape()[0]), 0);
   define_sums(node, make_conv(node, x, w, bias));

@@ -56,8 +56,7 @@ TEST_CASE("DynamicQuantizeLinear rounds halves to even before it adds the zero p
   check({-2.5f, 252.5f, 0.5f, 1.5f, -1.5f}, 1.0f, 2, {0, 254, 2, 4, 0});
 }
 
-TEST_CASE("a zero point that is computed is subtracted from MatMulInteger's operand",
-          "[dynamic]") {
+TEST_CASE("a zero point that is computed is subtracted from MatMulInteger's operand", "[dynamic]") {
   for (const bool constant : {true, false}) {
     ModelBuilder b;
     quantize_dynamically(b, {1, 2});
@@ -133,7 +132,8 @@ TEST_CASE("computed parameters that are not there are named", "[dynamic]") {
   quantize_dynamically(several, {2, 2});
   several.node("DequantizeLinear", {"q", several.node("Mul", {"x", "x"}, "scales")}, "y");
   several.output("y", DataType::F32, {});
-  CHECK_THROWS_WITH(several.build(), Contains("'y' (DequantizeLinear)") && Contains("scale 'scales'") &&
+  CHECK_THROWS_WITH(several.build(), Contains("'y' (DequantizeLinear)") &&
+                                         Contains("scale 'scales'") &&
                                          Contains("has several elements"));
 
   ModelBuilder integers;
