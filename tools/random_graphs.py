@@ -30,7 +30,7 @@ OPSET = 14
 IR_VERSION = 8
 RANGES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 INTEGER_SUM_OPERATORS = {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "Add",
-                         "AveragePool", "GlobalAveragePool", "ReduceMean"}
+                         "AveragePool", "GlobalAveragePool"}
 APPROXIMATED = ("Sigmoid", "Tanh", "Softmax")
 FLOAT_STEP = 1e-6  # of approximated operators whose result is binary32
 REJECTED = (ort_state.Fail, ort_state.InvalidArgument, ort_state.NotImplemented,

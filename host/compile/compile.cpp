@@ -594,20 +594,35 @@ void Compiler::operator()(const Node& node, const graph::Binary& op) {
 // -------------------------------------------------------------------------------------------- rows
 
 void Compiler::operator()(const Node& node, const graph::Softmax& op) {
-  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp, false});
+  RowOperator rows;
+  rows.x = op.x;
+  rows.y = op.y;
+  rows.clamp = op.clamp;
+  emit_rows(node, rows);
 }
 
 void Compiler::operator()(const Node& node, const graph::RowMean& op) {
-  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp, false});
+  RowOperator rows;
+  rows.kind = RowOperator::Kind::Mean;
+  rows.x = op.x;
+  rows.y = op.y;
+  rows.clamp = op.clamp;
+  rows.order = op.order;
+  rows.divisor = op.divisor;
+  emit_rows(node, rows);
 }
 
 void Compiler::operator()(const Node& node, const graph::ArgMax& op) {
-  emit_rows(node, {RowOperator::Kind::ArgMax, nullptr, nullptr, {}, {}, {}, op.last});
+  RowOperator rows;
+  rows.kind = RowOperator::Kind::ArgMax;
+  rows.last = op.last;
+  emit_rows(node, rows);
 }
 
 void Compiler::emit_rows(const Node& node, RowOperator rows) {
   const Stored& x = stored(node.inputs[0]);
-  const Stored in = with_view(x, View::row_major(x.shape));
+  const View columns = View::row_major({x.shape[1], x.shape[0]}).transposed({1, 0});
+  const Stored in = with_view(x, rows.by_columns() ? columns : View::row_major(x.shape));
   Stored to = make_output(node, View::row_major(graph_.output_of(node).shape));
   rows.in = &in;
   rows.output = &to;

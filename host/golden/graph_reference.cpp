@@ -454,7 +454,7 @@ class Executor {
 
   void run(const graph::RowMean& op, const Node& node, Tensor& output) const {
     for_each_row(node, op.x, [&](int64_t row, const std::vector<float>& x) {
-      put_real(output, row, row_mean(x), op.y, op.clamp);
+      put_real(output, row, row_mean(x, op.order, op.divisor, row), op.y, op.clamp);
     });
   }
 

@@ -221,11 +221,21 @@ struct Softmax {
   Clamp clamp;
 };
 
-// inputs: x [R, N]. output: [R, 1]: the mean of each row. Types as Unary. arith: row_mean(). Other
-// axes as for Softmax; a mean over the two dimensions of images is a QAveragePool.
+// In which order numbers are added: that of the judge, which depends on where the axes of a mean
+// lie.
+enum class RowOrder {
+  Packets,   // four apart, from the first one on that lies at a multiple of four in the tensor
+  Sequence,  // one after the other
+  Fours      // four at a time
+};
+
+// inputs: x [R, N]. output: [R, 1]: the sum of each row, divided. Types as Unary. arith:
+// row_mean(). Other axes as for Softmax.
 struct RowMean {
   QuantParams x, y;
   Clamp clamp;
+  RowOrder order = RowOrder::Packets;
+  int64_t divisor = 1;
 };
 
 // inputs: x [R, N], s8, u8 or f32. output: s64 [R, 1]: where the largest number of each row is, the

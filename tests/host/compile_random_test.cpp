@@ -711,7 +711,14 @@ TEST_CASE("softmax and mean of rows are bit-exact", "[compile]") {
     auto x = g.input(g.any_type(), {uniform(rng, 1, 90), width});
     if (one_in(rng, 4)) x = g.transpose(x);
     const Shape s = g.shape(x);
-    g.output(one_in(rng, 2) ? g.rows<graph::Softmax>(x, s) : g.rows<graph::RowMean>(x, {s[0], 1}));
+    if (one_in(rng, 3)) {
+      g.output(g.rows<graph::Softmax>(x, s));
+      return;
+    }
+    g.output(g.rows<graph::RowMean>(x, {s[0], 1}));
+    auto& mean = std::get<graph::RowMean>(g.graph.nodes.back().op);
+    mean.order = static_cast<graph::RowOrder>(uniform(rng, 0, 2));
+    mean.divisor = one_in(rng, 4) ? 1 : s[1];
   });
 }
 
