@@ -90,6 +90,18 @@ class Builder {
   bool has_run_time_parameters(const onnx::Node& node) const;
   void quantize_at_run_time(const onnx::Node& node);
   void dequantize_at_run_time(const onnx::Node& node);
+  // The same with parameters by block of an axis, constants.
+  void quantize_blocks(const onnx::Node& node);
+  void dequantize_blocks(const onnx::Node& node);
+  // Constant input i, given by block, as a binary32 number for each element of `shape`.
+  ValueId by_element(const onnx::Node& node, size_t i, const char* role, const Shape& shape);
+  // Input i, float32, as a value.
+  ValueId float_value(const onnx::Node& node, size_t i);
+  ValueId emit_binary(const onnx::Node& node, BinaryFunction function, ValueId a, ValueId b,
+                      const std::string& name);
+  ValueId float_constant(float value, const std::string& name);
+  // What output_dtype says of QuantizeLinear's result.
+  DataType output_type(const onnx::Node& node, DataType of_zero_point) const;
   // DequantizeLinear of s32 that are computed at run time.
   void dequantize_sums(const onnx::Node& node, const Dequantized& source);
   // Input i as a value with one element.

@@ -113,23 +113,25 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
 // ---- quantization
 // --------------------------------------------------------------------------------
 
-void Builder::quantize_linear(const onnx::Node& node) {
-  if (integer(node, "block_size", 0) != 0) {
-    throw Error("attribute 'block_size' is not supported", where(node), "0");
+DataType Builder::output_type(const onnx::Node& node, DataType of_zero_point) const {
+  const int64_t given = integer(node, "output_dtype", 0);
+  if (given == 0) return of_zero_point;
+  const bool is_u8 = given == 2;
+  const bool differs = has_input(node, 2) && (of_zero_point == DataType::U8) != is_u8;
+  if ((!is_u8 && given != 3) || differs) {
+    throw Error("attribute 'output_dtype' is not supported", where(node),
+                "uint8 (2) or int8 (3), as the zero point", fmt::format("{}", given));
   }
+  return is_u8 ? DataType::U8 : DataType::S8;
+}
+
+void Builder::quantize_linear(const onnx::Node& node) {
+  if (integer(node, "block_size", 0) != 0) return quantize_blocks(node);
   if (has_run_time_parameters(node)) return quantize_at_run_time(node);
   const Dequantized y =
       parameters(node, 1, shape_of(node, 0), integer(node, "axis", 1), std::nullopt);
   Dequantized typed = y;
-  const int64_t output_type = integer(node, "output_dtype", 0);
-  if (output_type != 0) {
-    const bool is_u8 = output_type == 2;
-    if ((!is_u8 && output_type != 3) || (has_input(node, 2) && (y.type == DataType::U8) != is_u8)) {
-      throw Error("attribute 'output_dtype' is not supported", where(node),
-                  "uint8 (2) or int8 (3), as the zero point", fmt::format("{}", output_type));
-    }
-    typed.type = is_u8 ? DataType::U8 : DataType::S8;
-  }
+  typed.type = output_type(node, y.type);
   const Symbol& input = symbol(node, 0);
   if (std::holds_alternative<ValueId>(input)) {
     throw Error("input is not float32", where(node), "float32",
@@ -153,9 +155,7 @@ void Builder::quantize_linear(const onnx::Node& node) {
 }
 
 void Builder::dequantize_linear(const onnx::Node& node) {
-  if (integer(node, "block_size", 0) != 0) {
-    throw Error("attribute 'block_size' is not supported", where(node), "0");
-  }
+  if (integer(node, "block_size", 0) != 0) return dequantize_blocks(node);
   if (has_run_time_parameters(node)) return dequantize_at_run_time(node);
   const Symbol& input = symbol(node, 0);
   if (std::holds_alternative<Expression>(input)) {

@@ -108,6 +108,30 @@ TEST_CASE("DequantizeLinear and QuantizeLinear take computed parameters", "[dyna
   CHECK(outputs.at("y") == Tensor(Shape{3}, SignedBytes{-105, -2, 127}));
 }
 
+TEST_CASE("QuantizeLinear and DequantizeLinear take a scale for each block", "[dynamic]") {
+  ModelBuilder b(21);
+  b.input("x", DataType::F32, {1, 3});
+  const auto scale = b.constant(Tensor(Shape{1, 2}, Floats{0.5f, 2.0f}));
+  const auto zero = b.constant(Tensor(Shape{1, 2}, Bytes{3, 250}));
+  const std::map<std::string, onnx::Attribute> blocks = {{"block_size", int64_t{2}}};
+  b.node("QuantizeLinear", {"x", scale, zero}, "q", blocks);
+  b.node("DequantizeLinear", {"q", scale, zero}, "y", blocks);
+  b.output("q", DataType::U8, {});
+  b.output("y", DataType::F32, {});
+  const auto outputs =
+      golden::run(b.build(), {{"x", Tensor(Shape{1, 3}, Floats{-9.0f, 0.25f, 1e9f})}});
+  CHECK(outputs.at("q") == Tensor(Shape{1, 3}, Bytes{0, 3, 255}));
+  CHECK(outputs.at("y") == Tensor(Shape{1, 3}, Floats{-1.5f, 0.0f, 10.0f}));
+
+  ModelBuilder wrong(21);
+  wrong.input("x", DataType::F32, {1, 5});
+  wrong.node("QuantizeLinear", {"x", wrong.constant(Tensor(Shape{1, 2}, Floats{0.5f, 2.0f}))}, "q",
+             blocks);
+  wrong.output("q", DataType::U8, {});
+  CHECK_THROWS_WITH(wrong.build(), Contains("'q' (QuantizeLinear)") && Contains("block_size") &&
+                                       Contains("expected [1, 3]"));
+}
+
 TEST_CASE("DequantizeLinear of sums is f32(sum) * scale", "[dynamic]") {
   ModelBuilder b;
   b.input("a", DataType::U8, {1, 2});
