@@ -10,6 +10,7 @@ there, a line says so and nothing fails. A test is
     pass         every element is the same, to the bit
     tolerance    floats within what ONNX's runner allows: |difference| <= 1e-7 + 1e-3 |expected|
     unsupported  refused with a reason, before anything ran
+    data         differs, and ONNX's expected values are wrong: those of BAD_DATA
     WRONG        an element, type or shape differs
     CRASH        it ended in any other way
 
@@ -32,6 +33,10 @@ import tempfile
 
 RTOL, ATOL = 1e-3, 1e-7  # of onnx.backend.test
 REFUSED = 2              # the command's exit status for what it cannot do
+
+# Where ONNX's generator wrapped numbers around that do not fit in int8; its text says saturate, and ONNX
+# Runtime does.
+BAD_DATA = {"test_qlinearmatmul_2D_int8_float32", "test_qlinearmatmul_3D_int8_float32"}
 
 # ONNX's element types that the command can write: numpy's name, the array module's, the field of a
 # TensorProto that holds them where raw_data does not.
@@ -115,7 +120,7 @@ def load_npy(path):
 
 
 # ---- one test
-def same_float(got, want):
+def same_number(got, want):
     return got == want or (math.isnan(got) and math.isnan(want))
 
 
@@ -127,7 +132,7 @@ def compare(name, got, want):
         return "pass", ""
     verdict = "pass"
     for i, (a, b) in enumerate(zip(got[2], want[2])):
-        if got[0] == "<f4" and same_float(a, b):
+        if same_number(a, b):
             continue
         if got[0] != "<f4" or not abs(a - b) <= ATOL + RTOL * abs(b):
             return "WRONG", f"{name}: element {i} is {a}, expected {b}"
@@ -170,12 +175,14 @@ def run_set(test, data, arguments):
         return worst, detail, command
 
 
-ORDER = ("pass", "tolerance", "unsupported", "WRONG", "CRASH")
+ORDER = ("pass", "tolerance", "unsupported", "data", "WRONG", "CRASH")
 
 
 def run_test(test, arguments):
     results = [run_set(test, data, arguments) for data in sorted(test.glob("test_data_set_*"))]
-    return max(results or [("pass", "no data", [])], key=lambda result: ORDER.index(result[0]))
+    verdict, detail, command = max(results or [("pass", "no data", [])],
+                                   key=lambda result: ORDER.index(result[0]))
+    return "data" if verdict == "WRONG" and test.name in BAD_DATA else verdict, detail, command
 
 
 def reason(detail, test):

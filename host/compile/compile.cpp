@@ -16,6 +16,7 @@
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/context.hpp"
 #include "host/compile/cycle_model.hpp"
+#include "host/compile/dynamic.hpp"
 #include "host/compile/elementwise.hpp"
 #include "host/compile/limits.hpp"
 #include "host/compile/map.hpp"
@@ -101,6 +102,9 @@ class Compiler {
   void operator()(const Node& node, const graph::Quantize& op);
   void operator()(const Node& node, const graph::Dequantize& op);
   void operator()(const Node& node, const graph::Requantize& op);
+  void operator()(const Node& node, const graph::Reach& op);
+  void operator()(const Node& node, const graph::DynamicParameter& op);
+  void operator()(const Node& node, const graph::DynamicQuantize& op);
   void operator()(const Node& node, const graph::QConv& op);
   void operator()(const Node& node, const graph::QGemm& op);
   void operator()(const Node& node, const graph::QMatMul& op);
@@ -437,6 +441,50 @@ void Compiler::operator()(const Node& node, const graph::Requantize& op) {
   define(node, to);
 }
 
+void Compiler::operator()(const Node& node, const graph::Reach&) {
+  Stored to = make_output(node, View::row_major({2}));
+  emit_reach(context_, stored(node.inputs[0]), to);
+  define(node, to);
+}
+
+void Compiler::operator()(const Node& node, const graph::DynamicParameter& op) {
+  Stored to = make_output(node, View::row_major({}));
+  emit_dynamic_parameter(context_, stored(node.inputs[0]), op.is_zero_point, to);
+  define(node, to);
+}
+
+/// golden::quantize_dynamically().
+void Compiler::operator()(const Node& node, const graph::DynamicQuantize&) {
+  const Stored& from = stored(node.inputs[0]);
+  const Stored& scale = stored(node.inputs[1]);
+  const Stored& zero = stored(node.inputs[2]);
+  const graph::Value& value = graph_.output_of(node);
+  Stored to =
+      make_output(node, value.shape.size() == 4 ? View::channels_last(value.shape) : from.view);
+  MapOperator map;
+  map.first = &from;
+  map.output = &to;
+  map.singles = {{&scale, 1.0f, spec::Vact::None},
+                 {&scale, 1.0f, spec::Vact::Recip},
+                 {&zero, 1.0f, spec::Vact::None}};
+  map.temporary = spec::Vtype::S32;
+  MapPass whole;
+  whole.to = Slot::T0;
+  whole.command.op = spec::Vop::Div;
+  whole.s_single = 0;
+  whole.t_single = 1;
+  MapPass offset;
+  offset.a = Slot::T0;
+  offset.command.op = spec::Vop::Fma;
+  offset.command.s = float_bits(1.0f);
+  offset.c_single = 2;
+  const int32_t lowest = value.type == DataType::S8 ? -128 : 0;
+  set_codes(offset.command, 0, {lowest, lowest + 255});
+  map.passes = {whole, offset};
+  emit_map(context_, map);
+  define(node, to);
+}
+
 void Compiler::operator()(const Node& node, const graph::QAdd& op) {
   Stored a = stored(node.inputs[0]);
   Stored b = stored(node.inputs[1]);
@@ -497,38 +545,48 @@ void Compiler::operator()(const Node& node, const graph::Unary& op) {
   define(node, to);
 }
 
-/// A sum or product takes a single constant from its command.
+/// A sum or product takes one number from its command, a constant, or as a single of the map.
 BinaryOperand Compiler::operand_of(const graph::Binary& op, ValueId id,
                                    graph::QuantParams params) const {
   const graph::Value& value = graph_.value(id);
-  BinaryOperand operand{value.type, std::nullopt};
+  BinaryOperand operand;
+  operand.type = value.type;
   const bool takes = op.function != graph::BinaryFunction::Div && !op.wraps &&
                      op.rounding == graph::Rounding::BeforeOffset;
-  if (!takes || !value.constant || value.constant->size() != 1) return operand;
-  operand.value = value.type == DataType::F32
-                      ? *value.constant->data<float>()
-                      : golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
-                                           params.scale, params.zero_point);
+  if (!takes || element_count(value.shape) != 1) return operand;
+  if (!value.constant) {
+    operand.is_single = value.type == DataType::F32;
+  } else if (value.type == DataType::F32) {
+    operand.value = *value.constant->data<float>();
+  } else {
+    operand.value = golden::dequantize(static_cast<int32_t>(value.constant->integer(0)),
+                                       params.scale, params.zero_point);
+  }
   return operand;
 }
 
 void Compiler::operator()(const Node& node, const graph::Binary& op) {
   const graph::Value& value = graph_.output_of(node);
   BinaryOperand kind_a = operand_of(op, node.inputs[0], op.a);
-  const BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
-  if (kind_b.value) kind_a.value.reset();
+  BinaryOperand kind_b = operand_of(op, node.inputs[1], op.b);
+  // One number among many, or one of two such: then a constant rather than the other.
+  if (graph_.value(node.inputs[0]).shape != value.shape || kind_a.value) kind_b.is_single = false;
+  if (kind_b.is_one()) kind_a = {kind_a.type, std::nullopt, false};
+  if (graph_.value(node.inputs[1]).shape != value.shape) kind_a.is_single = false;
   Stored a = stored(node.inputs[0]);
   Stored b = stored(node.inputs[1]);
   // The output lies as an operand of its shape does.
-  const Stored& like = a.shape == value.shape && !kind_a.value ? a : b;
+  const Stored& like = a.shape == value.shape && !kind_a.is_one() ? a : b;
   const View view = like.shape == value.shape ? like.view : View::row_major(value.shape);
   a = with_view(a, a.shape == value.shape ? view : View::row_major(a.shape));
   b = with_view(b, b.shape == value.shape ? view : View::row_major(b.shape));
   Stored to = make_output(node, view);
   MapOperator map;
-  map.first = kind_a.value ? &b : &a;
-  map.second = kind_a.value || kind_b.value ? nullptr : &b;
+  map.first = kind_a.is_one() ? &b : &a;
+  map.second = kind_a.is_one() || kind_b.is_one() ? nullptr : &b;
   map.output = &to;
+  if (kind_b.is_single) map.singles = {{&b, single_factor(op.function, true), spec::Vact::None}};
+  if (kind_a.is_single) map.singles = {{&a, single_factor(op.function, false), spec::Vact::None}};
   map.passes = passes_of(op, kind_a, kind_b, to.type);
   emit_map(context_, map);
   define(node, to);
@@ -537,20 +595,35 @@ void Compiler::operator()(const Node& node, const graph::Binary& op) {
 // -------------------------------------------------------------------------------------------- rows
 
 void Compiler::operator()(const Node& node, const graph::Softmax& op) {
-  emit_rows(node, {RowOperator::Kind::Softmax, nullptr, nullptr, op.x, op.y, op.clamp, false});
+  RowOperator rows;
+  rows.x = op.x;
+  rows.y = op.y;
+  rows.clamp = op.clamp;
+  emit_rows(node, rows);
 }
 
 void Compiler::operator()(const Node& node, const graph::RowMean& op) {
-  emit_rows(node, {RowOperator::Kind::Mean, nullptr, nullptr, op.x, op.y, op.clamp, false});
+  RowOperator rows;
+  rows.kind = RowOperator::Kind::Mean;
+  rows.x = op.x;
+  rows.y = op.y;
+  rows.clamp = op.clamp;
+  rows.order = op.order;
+  rows.divisor = op.divisor;
+  emit_rows(node, rows);
 }
 
 void Compiler::operator()(const Node& node, const graph::ArgMax& op) {
-  emit_rows(node, {RowOperator::Kind::ArgMax, nullptr, nullptr, {}, {}, {}, op.last});
+  RowOperator rows;
+  rows.kind = RowOperator::Kind::ArgMax;
+  rows.last = op.last;
+  emit_rows(node, rows);
 }
 
 void Compiler::emit_rows(const Node& node, RowOperator rows) {
   const Stored& x = stored(node.inputs[0]);
-  const Stored in = with_view(x, View::row_major(x.shape));
+  const View columns = View::row_major({x.shape[1], x.shape[0]}).transposed({1, 0});
+  const Stored in = with_view(x, rows.by_columns() ? columns : View::row_major(x.shape));
   Stored to = make_output(node, View::row_major(graph_.output_of(node).shape));
   rows.in = &in;
   rows.output = &to;
@@ -681,6 +754,7 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   matrix.group = op.group;
   matrix.x = op.x;
   matrix.y = op.y;
+  if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   const int64_t cg = op.weights.shape()[1];
   matrix.weight = [&](int64_t m, int64_t c, int64_t i, int64_t j) {
@@ -722,6 +796,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   matrix.out = {&to, 1, rows, 1, columns};
   matrix.x = op.x;
   matrix.y = op.y;
+  if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
   matrix.weight = [&](int64_t m, int64_t c, int64_t, int64_t) {
@@ -744,7 +819,10 @@ void Compiler::operator()(const Node& node, const graph::QMatMul& op) {
   a = with_view(a, View::row_major(a.shape));
   b = with_view(b, View::row_major(b.shape));
   Stored to = make_output(node, View::row_major(value.shape));
-  emit_matmul(context_, {&a, &b, &to, &op});
+  MatmulOperator matmul{&a, &b, &to, &op, nullptr, nullptr};
+  if (op.gives_a_zero) matmul.a_zero = &stored(node.inputs[2]);
+  if (op.gives_b_zero) matmul.b_zero = &stored(node.inputs[op.gives_a_zero ? 3 : 2]);
+  emit_matmul(context_, matmul);
   define(node, to);
 }
 

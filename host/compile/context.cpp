@@ -402,6 +402,27 @@ spec::Vtype vector_type(DataType type) {
   }
 }
 
+void spread_zero_point(Context& context, unsigned tile, const Stored& zero, uint32_t to,
+                       int64_t count) {
+  const Block element = context.scratch(tile, 1);
+  context.load(tile, zero.buffer, 0, element.address(), 1, {});
+  spec::VectorCommand c;
+  c.a_type = vector_type(zero.type);
+  c.a_zp = static_cast<int16_t>(highest_of(zero.type));
+  c.d_type = spec::Vtype::U8;
+  c.op = spec::Vop::Mul;
+  c.s = float_bits(-1.0f);
+  set_codes(c, 0, {0, 255});
+  c.lanes = c.lanes_last = 1;
+  c.count0 = static_cast<uint16_t>(count);
+  c.count1 = c.count2 = c.count3 = 1;
+  c.a_base = element.address();
+  c.d_base = to;
+  c.d_stride0 = 1;
+  c.wcount0 = c.wcount1 = 1;
+  context.schedule.emit(tile, spec::Unit::Vector, c);
+}
+
 void set_codes(spec::VectorCommand& c, int32_t zero_point, graph::Clamp clamp) {
   c.zp = static_cast<int16_t>(zero_point);
   c.lo = static_cast<int16_t>(clamp.lo);

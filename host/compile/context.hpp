@@ -187,6 +187,13 @@ class Context {
 /// Items [first, second) of `count` for part `part` of `parts`, as even as possible.
 std::pair<int64_t, int64_t> share(int64_t count, int64_t part, int64_t parts);
 
+/// Bytes of a zero point z that is computed at run time, as the matrix unit takes them: `count`
+/// copies of highest - z, which is never negative, at `to`. `highest` is that of z's type.
+void spread_zero_point(Context& context, unsigned tile, const Stored& zero, uint32_t to,
+                       int64_t count);
+/// The highest number of an s8 or u8.
+inline int32_t highest_of(DataType type) { return type == DataType::S8 ? 127 : 255; }
+
 /// A byte four times.
 uint32_t byte_pattern(int32_t byte);
 spec::Vtype vector_type(DataType type);

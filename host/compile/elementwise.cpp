@@ -171,18 +171,20 @@ void combine(Passes& passes, const graph::Binary& op, DataType a, DataType b, Sl
   }
 }
 
-/// First and one constant into `to`; the constant is b, or else a.
-void combine_constant(Passes& passes, BinaryFunction function, float value, bool is_b,
-                      DataType type, QuantParams params, Slot to) {
+/// First and one number into `to`; the number is b, or else a.
+void combine_one(Passes& passes, BinaryFunction function, const BinaryOperand& one, bool is_b,
+                 DataType type, QuantParams params, Slot to) {
   const bool direct = type == DataType::F32;
   if (!direct) passes.real(Slot::T0, Slot::First, type, params);
   const Slot from = direct ? Slot::First : Slot::T0;
+  const float value = one.value.value_or(0.0f);
+  const int single = one.is_single ? 0 : kNoSingle;
   if (function == BinaryFunction::Mul) {
-    passes.mul(to, from, value);
+    passes.mul(to, from, value).s_single = single;
   } else if (is_b) {
-    passes.fma(to, from, 1.0f, sign_of(function) * value);
+    passes.fma(to, from, 1.0f, sign_of(function) * value).c_single = single;
   } else {
-    passes.fma(to, from, sign_of(function), value);
+    passes.fma(to, from, sign_of(function), value).c_single = single;
   }
 }
 
@@ -231,6 +233,10 @@ spec::VectorCommand division(float by) {
   return c;
 }
 
+float single_factor(graph::BinaryFunction function, bool is_b) {
+  return is_b ? sign_of(function) : 1.0f;
+}
+
 std::vector<MapPass> passes_of(const graph::Unary& op, DataType x, DataType y) {
   Passes passes;
   const bool is_float = y == DataType::F32;
@@ -268,10 +274,10 @@ std::vector<MapPass> passes_of(const graph::Binary& op, BinaryOperand a, BinaryO
   Passes passes;
   const bool is_float = y == DataType::F32;
   const Slot to = is_float ? Slot::Output : Slot::T0;
-  if (b.value) {
-    combine_constant(passes, op.function, *b.value, true, a.type, op.a, to);
-  } else if (a.value) {
-    combine_constant(passes, op.function, *a.value, false, b.type, op.b, to);
+  if (b.is_one()) {
+    combine_one(passes, op.function, b, true, a.type, op.a, to);
+  } else if (a.is_one()) {
+    combine_one(passes, op.function, a, false, b.type, op.b, to);
   } else {
     combine(passes, op, a.type, b.type, to);
   }

@@ -77,6 +77,9 @@ class MapEmitter {
   Block allocate_temporaries(unsigned tile, int64_t elements, Bases& bases);
   bool per_channel() const { return op_.channel_axis >= 0; }
   bool is_flat() const;
+  std::vector<const Stored*> with_singles(std::vector<const Stored*> inputs) const;
+  void hold_singles(unsigned tile);
+  void set_singles(spec::VectorCommand& c, const MapPass& pass) const;
   void emit_flat();
   void emit_flat_piece(const Home::Piece& piece, int64_t columns);
 
@@ -87,6 +90,7 @@ class MapEmitter {
   Address channel_copies_ = 0;  // 16 times the same channel
   int64_t channel_arrays_ = 0;  // how many arrays, each of `channel_count_` (rounded up)
   int64_t channel_count_ = 0;
+  Block singles_;  // of the present tile, a vector each
 };
 
 void MapEmitter::find_axes() {
@@ -350,6 +354,49 @@ spec::VectorCommand MapEmitter::typed(const MapPass& pass) const {
   return c;
 }
 
+std::vector<const Stored*> MapEmitter::with_singles(std::vector<const Stored*> inputs) const {
+  for (const MapSingle& single : op_.singles) inputs.push_back(single.value);
+  return inputs;
+}
+
+/// Loads the singles and copies each to 16 lanes.
+void MapEmitter::hold_singles(unsigned tile) {
+  if (op_.singles.empty()) return;
+  const auto count = static_cast<int64_t>(op_.singles.size());
+  singles_ = context_.scratch_at_end(tile, 64 * count);
+  const Block elements = context_.scratch(tile, 4 * count);
+  for (std::size_t i = 0; i < op_.singles.size(); ++i) {
+    const MapSingle& single = op_.singles[i];
+    const uint32_t at = elements.address() + static_cast<uint32_t>(4 * i);
+    context_.load(tile, single.value->buffer, 0, at, single.value->element_bytes(), {});
+    spec::VectorCommand c;
+    c.a_type = vector_type(single.value->type);
+    c.d_type = spec::Vtype::F32;
+    c.op = spec::Vop::Mul;
+    c.s = float_bits(single.factor);
+    c.act = single.act;
+    c.lanes = c.lanes_last = 1;
+    c.count0 = static_cast<uint16_t>(kLanes);
+    c.count1 = c.count2 = c.count3 = 1;
+    c.a_base = at;
+    c.d_base = singles_.address() + static_cast<uint32_t>(64 * i);
+    c.d_stride0 = 4;
+    c.wcount0 = c.wcount1 = 1;
+    context_.schedule.emit(tile, spec::Unit::Vector, c);
+  }
+}
+
+void MapEmitter::set_singles(spec::VectorCommand& c, const MapPass& pass) const {
+  const auto set = [&](int single, bool& flag, uint32_t& word) {
+    if (single == kNoSingle) return;
+    flag = true;
+    word = singles_.address() + static_cast<uint32_t>(64 * single);
+  };
+  set(pass.s_single, c.s_vector, c.s);
+  set(pass.t_single, c.t_vector, c.t);
+  set(pass.c_single, c.c_vector, c.c);
+}
+
 /// A pass over a whole box in the order in which it lies.
 void MapEmitter::emit_flat_pass(unsigned tile, const MapPass& pass, const Bases& bases,
                                 int64_t elements) {
@@ -373,6 +420,7 @@ void MapEmitter::emit_flat_pass(unsigned tile, const MapPass& pass, const Bases&
     c.s_vector = true;
     c.s = address_of(bases, pass.s_elements);
   }
+  set_singles(c, pass);
   context_.schedule.emit(tile, spec::Unit::Vector, c);
 }
 
@@ -438,6 +486,9 @@ void MapEmitter::emit_passes(unsigned tile, const std::vector<LocalAxis>& local,
     }
     if (channel_loop == loops.size()) loops.push_back({});
     std::swap(loops[channel_loop], loops[3]);
+  } else if (!op_.singles.empty()) {
+    // Vectors follow the count of the fourth loop, so that must be one.
+    loops.insert(loops.begin() + 3, PassLoop{});
   }
 
   // Per-channel vectors of this box.
@@ -478,6 +529,7 @@ void MapEmitter::emit_passes(unsigned tile, const std::vector<LocalAxis>& local,
     vector(pass.s, c.s_vector, c.s);
     vector(pass.t, c.t_vector, c.t);
     vector(pass.c, c.c_vector, c.c);
+    set_singles(c, pass);
     for (int64_t n = 0; n < commands; ++n) {
       std::array<int64_t, 3> at{};
       int64_t rest = n;
@@ -543,13 +595,16 @@ void MapEmitter::emit_flat() {
     }
     if (!in_place) inputs.push_back(operand);
   }
-  context_.begin(inputs);
+  context_.begin(with_singles(inputs));
   std::vector<Home::Piece> pieces;
   for (const Home::Piece& p : bounds.pieces) {
     pieces.push_back({p.tile, p.r0, p.r1, p.c0, p.c1, {}});
   }
   context_.place(*op_.output, bounds.rows, bounds.columns, std::move(pieces));
-  for (const Home::Piece& piece : bounds.pieces) emit_flat_piece(piece, bounds.columns);
+  for (const Home::Piece& piece : bounds.pieces) {
+    hold_singles(piece.tile);
+    emit_flat_piece(piece, bounds.columns);
+  }
   if (op_.output->buffer.home != nullptr) op_.output->buffer.home->direct = true;
   op_.output->epoch = context_.epoch();
 }
@@ -637,12 +692,13 @@ void MapEmitter::emit() {
 
   std::vector<const Stored*> inputs = {op_.first};
   if (op_.second) inputs.push_back(op_.second);
-  context_.begin(inputs);
+  context_.begin(with_singles(inputs));
   context_.place_evenly(*op_.output);
   int64_t boxes = 1;
   for (const WalkAxis& axis : axes_) boxes *= divide_up(axis.extent, axis.box);
   for (unsigned tile = 0; tile < context_.tiles(); ++tile) {
     const auto [first, last] = share(boxes, tile, context_.tiles());
+    if (first < last) hold_singles(tile);
     for (int64_t n = first; n < last; ++n) {
       std::vector<int64_t> start(axes_.size());
       int64_t rest = n;

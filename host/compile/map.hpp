@@ -16,6 +16,15 @@ namespace systole::compile {
 /// What a pass reads or writes. T0 to T5 are temporaries of four bytes an element.
 enum class Slot { None, First, Second, Output, T0, T1, T2, T3, T4, T5 };
 
+/// A value of one element, computed at run time, as an operand of passes: 16 copies of
+/// act(factor * element).
+struct MapSingle {
+  const Stored* value = nullptr;
+  float factor = 1.0f;
+  spec::Vact act = spec::Vact::None;
+};
+constexpr int kNoSingle = -1;
+
 /// One vector pass over a box. The engine sets types, addresses, counts and strides.
 struct MapPass {
   Slot a = Slot::First;
@@ -27,6 +36,8 @@ struct MapPass {
   spec::VectorCommand command{};
   // Per-channel values in place of the command's scalars; empty: the scalar.
   std::vector<float> s, t, c;
+  // Or which of the operator's singles takes their place.
+  int s_single = kNoSingle, t_single = kNoSingle, c_single = kNoSingle;
 };
 
 struct MapOperator {
@@ -36,6 +47,7 @@ struct MapOperator {
   std::vector<MapPass> passes;
   spec::Vtype temporary = spec::Vtype::F32;  // of T0: F32 or S32; the others are F32
   int64_t channel_axis = -1;                 // logical dimension of the per-channel values
+  std::vector<MapSingle> singles;            // not together with per-channel values
 };
 
 void emit_map(Context& context, const MapOperator& op);

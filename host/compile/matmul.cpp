@@ -28,22 +28,45 @@ std::vector<SignedByte> bytes_of(int32_t value) {
 // sum of (a - za) * (b - zb[n]) over k
 //   = sum of a*b  +  sum of (-za)*b  +  sum of a*(-zb[n])  +  K*za*zb[n].
 // The second sum has a row of constants as activations, the third blocks of constants as weights.
+//
+// A zero point that is computed at run time is taken for the highest of its type, h, and h - z, a
+// byte, is one more part of that row, or one more block; its products with the parts of the other
+// side are further sums.
 class MatmulEmitter {
  public:
   MatmulEmitter(Context& context, const MatmulOperator& op) : context_(context), io_(op) {}
   void emit();
 
  private:
+  /// A part of -za, as activations that are the same for all rows and k; or of -zb, as weights that
+  /// are the same for all k.
+  struct ZeroPart {
+    uint32_t address = 0;
+    bool is_signed = true;
+    bool at_run_time = false;
+    int64_t stride = 0;  // of weights, from block to block
+  };
   struct Piece {
     int64_t product = 0, m0 = 0, m1 = 0, n0 = 0, n1 = 0;
   };
   /// Constants of a tile.
   struct Held {
-    Block block, row;
-    uint32_t bias = 0, multipliers = 0, zeros = 0;
+    Block block, row, given_block;
+    uint32_t bias = 0, multipliers = 0;
+    std::vector<ZeroPart> rows, blocks;
   };
   void make_constants();
   Held hold(unsigned tile);
+  void hold_given(unsigned tile, Held& held);
+  void multiply_zeros(unsigned tile, const Held& held, const spec::MatmulCommand& product,
+                      int64_t block0);
+  /// What is known of the zero points: the given ones are h here.
+  int32_t a_zero_point() const {
+    return io_.a_zero != nullptr ? highest_of(io_.a->type) : io_.op->a.zero_point;
+  }
+  int32_t b_zero_point(std::size_t n) const {
+    return io_.b_zero != nullptr ? highest_of(io_.b->type) : io_.op->b_zero_point[n];
+  }
   void emit_piece(unsigned tile, const Held& held, const Piece& piece);
 
   Context& context_;
@@ -58,20 +81,21 @@ class MatmulEmitter {
 
 void MatmulEmitter::make_constants() {
   const graph::QMatMul& op = *io_.op;
-  a_zero_ = bytes_of(-op.a.zero_point);
-  for (const int32_t zp : op.b_zero_point) {
+  a_zero_ = bytes_of(-a_zero_point());
+  for (int64_t n = 0; n < n_; ++n) {
+    const int32_t zp = b_zero_point(static_cast<std::size_t>(n));
     const int64_t parts = zp == 0 ? 0 : zp <= 128 && zp >= -127 ? 1 : 2;
     zero_parts_ = std::max(zero_parts_, parts);
   }
   std::vector<uint8_t> bytes(static_cast<std::size_t>(blocks_ * 128 + zero_parts_ * blocks_ * 512));
   for (int64_t n = 0; n < n_; ++n) {
     const auto at = static_cast<std::size_t>(n);
-    const auto product = static_cast<uint32_t>(k_) * static_cast<uint32_t>(op.a.zero_point) *
-                         static_cast<uint32_t>(op.b_zero_point[at]);
+    const auto product = static_cast<uint32_t>(k_) * static_cast<uint32_t>(a_zero_point()) *
+                         static_cast<uint32_t>(b_zero_point(at));
     const uint32_t bias = static_cast<uint32_t>(op.bias[at]) + product;
     std::memcpy(&bytes[at * 4], &bias, 4);
     std::memcpy(&bytes[static_cast<std::size_t>(blocks_ * 64) + at * 4], &op.multiplier[at], 4);
-    int32_t left = -op.b_zero_point[at];
+    int32_t left = -b_zero_point(at);
     for (int64_t part = 0; part < zero_parts_; ++part) {
       const int32_t value = std::clamp(left, -128, 127);
       left -= value;
@@ -90,17 +114,65 @@ MatmulEmitter::Held MatmulEmitter::hold(unsigned tile) {
   held.block = context_.scratch_at_end(tile, constant_bytes_);
   held.bias = held.block.address();
   held.multipliers = held.bias + static_cast<uint32_t>(blocks_ * 64);
-  held.zeros = held.bias + static_cast<uint32_t>(blocks_ * 128);
+  for (int64_t part = 0; part < zero_parts_; ++part) {
+    const auto at = held.bias + static_cast<uint32_t>(blocks_ * 128 + part * blocks_ * 512);
+    held.blocks.push_back({at, true, false, 512});
+  }
   context_.load(tile, {Buffer::Space::Dram, constants_, nullptr}, 0, held.bias, constant_bytes_,
                 {});
-  if (!a_zero_.empty()) {
-    held.row = context_.scratch_at_end(tile, static_cast<int64_t>(a_zero_.size()) * 64);
-    for (std::size_t i = 0; i < a_zero_.size(); ++i) {
-      context_.fill(tile, byte_pattern(a_zero_[i].value),
-                    held.row.address() + static_cast<uint32_t>(64 * i), 64);
-    }
+  const auto rows = static_cast<int64_t>(a_zero_.size()) + (io_.a_zero != nullptr ? 1 : 0);
+  if (rows > 0) held.row = context_.scratch_at_end(tile, rows * 64);
+  for (std::size_t i = 0; i < a_zero_.size(); ++i) {
+    const uint32_t at = held.row.address() + static_cast<uint32_t>(64 * i);
+    context_.fill(tile, byte_pattern(a_zero_[i].value), at, 64);
+    held.rows.push_back({at, a_zero_[i].is_signed, false, 0});
   }
   return held;
+}
+
+/// The bytes of zero points that are computed at run time.
+void MatmulEmitter::hold_given(unsigned tile, Held& held) {
+  if (io_.a_zero != nullptr) {
+    const uint32_t at = held.row.address() + static_cast<uint32_t>(64 * a_zero_.size());
+    spread_zero_point(context_, tile, *io_.a_zero, at, kDepth);
+    held.rows.push_back({at, false, true, 0});
+  }
+  if (io_.b_zero != nullptr) {
+    held.given_block = context_.scratch_at_end(tile, kDepth * kColumns);
+    const uint32_t at = held.given_block.address();
+    spread_zero_point(context_, tile, *io_.b_zero, at, kDepth * kColumns);
+    held.blocks.push_back({at, false, true, 0});
+  }
+}
+
+/// The sums beside that of a*b, which `product` is.
+void MatmulEmitter::multiply_zeros(unsigned tile, const Held& held,
+                                   const spec::MatmulCommand& product, int64_t block0) {
+  const auto with_row = [](spec::MatmulCommand c, const ZeroPart& row) {
+    c.act = row.address;
+    c.act_signed = row.is_signed;
+    c.rstride0 = c.kstride0 = 0;
+    return c;
+  };
+  const auto with_block = [&](spec::MatmulCommand c, const ZeroPart& block) {
+    c.wgt = block.address + static_cast<uint32_t>(block0 * block.stride);
+    c.wgt_signed = block.is_signed;
+    c.weight_mode = spec::WeightMode::Packed;
+    c.wgt_kstride = c.wgt_run = 0;
+    c.wgt_nstride = static_cast<int32_t>(block.stride);
+    return c;
+  };
+  const auto emit = [&](const spec::MatmulCommand& c) {
+    context_.schedule.emit(tile, spec::Unit::Matrix, c);
+  };
+  for (const ZeroPart& row : held.rows) emit(with_row(product, row));
+  for (const ZeroPart& block : held.blocks) emit(with_block(product, block));
+  for (const ZeroPart& row : held.rows) {
+    for (const ZeroPart& block : held.blocks) {
+      // Of two constants, the bias holds it.
+      if (row.at_run_time || block.at_run_time) emit(with_block(with_row(product, row), block));
+    }
+  }
 }
 
 void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) {
@@ -148,24 +220,7 @@ void MatmulEmitter::emit_piece(unsigned tile, const Held& held, const Piece& p) 
     first = false;
     c.init = spec::AccInit::Accumulate;
     c.bias = 0;
-    // (-za) * b: the same row of constants for all rows.
-    for (std::size_t i = 0; i < a_zero_.size(); ++i) {
-      spec::MatmulCommand z = c;
-      z.act = held.row.address() + static_cast<uint32_t>(64 * i);
-      z.act_signed = a_zero_[i].is_signed;
-      z.rstride0 = z.kstride0 = 0;
-      context_.schedule.emit(tile, spec::Unit::Matrix, z);
-    }
-    // a * (-zb): the same block of constants for all k.
-    for (int64_t part = 0; part < zero_parts_; ++part) {
-      spec::MatmulCommand z = c;
-      z.wgt = held.zeros + static_cast<uint32_t>((part * blocks_ + block0) * 512);
-      z.wgt_signed = true;
-      z.weight_mode = spec::WeightMode::Packed;
-      z.wgt_kstride = z.wgt_run = 0;
-      z.wgt_nstride = 512;
-      context_.schedule.emit(tile, spec::Unit::Matrix, z);
-    }
+    multiply_zeros(tile, held, c, block0);
   }
   const int64_t bytes = io_.output->element_bytes();
   const Block out = context_.scratch(tile, rows * columns * bytes);
@@ -218,9 +273,14 @@ void MatmulEmitter::emit() {
   make_constants();
 
   std::vector<Held> held(context_.tiles());
-  context_.begin({io_.a, io_.b}, [&] {
+  std::vector<const Stored*> inputs = {io_.a, io_.b};
+  for (const Stored* zero : {io_.a_zero, io_.b_zero}) {
+    if (zero != nullptr) inputs.push_back(zero);
+  }
+  context_.begin(inputs, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) held[t] = hold(t);
   });
+  for (unsigned t = 0; t < context_.tiles(); ++t) hold_given(t, held[t]);
   context_.place_evenly(*io_.output);
   std::vector<Piece> pieces;
   for (int64_t product = 0; product < products; ++product) {

@@ -11,6 +11,8 @@ struct MatmulOperator {
   const Stored* b = nullptr;
   Stored* output = nullptr;
   const graph::QMatMul* op = nullptr;
+  const Stored* a_zero = nullptr;  // zero points that are computed at run time
+  const Stored* b_zero = nullptr;
 };
 
 void emit_matmul(Context& context, const MatmulOperator& op);

@@ -1,5 +1,7 @@
 #include "host/compile/matrix.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +19,8 @@ constexpr int64_t kColumns = spec::ArrayCols;
 constexpr int64_t kDepth = spec::ArrayDepth;
 constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
-constexpr int64_t kSlabParts = 2;  // of a large slab, loaded one by one
+constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
+constexpr int64_t kSlabParts = 2;               // of a large slab, loaded one by one
 
 using Share = MatrixShare;
 
@@ -61,6 +64,7 @@ class MatrixEmitter {
   void flatten();
   void plan(int64_t pixels);
   void split_weights();
+  void choose_zero_blocks();
   void partition();
   void place_output();
   std::vector<uint8_t> pack(const Share& share) const;
@@ -82,6 +86,7 @@ class MatrixEmitter {
   void matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0, int64_t b1,
               uint32_t weights, int64_t weight_nstride, uint32_t act, int64_t row0, int64_t rows,
               int64_t width, const Slab& slab, int64_t acc, uint32_t bias);
+  void subtract_zero_point(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc);
   void drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels, int64_t acc,
              uint32_t multipliers, uint32_t out, int64_t out_channels);
 
@@ -90,13 +95,22 @@ class MatrixEmitter {
     Block block;        // when not resident
     uint32_t bias = 0;  // 64 bytes a block of channels, then the multipliers
     uint32_t multipliers = 0;
+    uint32_t zeros = 0;    // what the zero point is multiplied with
     uint32_t weights = 0;  // 0: streamed
     Address source = 0;    // of the weights in DRAM
+    Block zero_row;
   };
   Held hold(unsigned tile, const Share& share);
   /// Biases and multipliers, where they are not all alike.
-  int64_t scale_bytes(int64_t blocks) const {
+  int64_t vector_bytes(int64_t blocks) const {
     return blocks * ((biased_ ? 64 : 0) + (uniform_ ? 0 : 64));
+  }
+  int64_t zero_blocks() const { return zero_step_ + (zero_repeats_ > 0 ? 1 : 0); }
+  void emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc, int64_t block,
+                 int64_t steps);
+  /// And behind them the blocks for the zero point.
+  int64_t scale_bytes(int64_t blocks) const {
+    return vector_bytes(blocks) + blocks * zero_blocks() * kBlockBytes;
   }
   int64_t memory_for(unsigned tile) const;
   int64_t edge_pixels(int64_t pixels, int64_t width, bool edge) const;
@@ -124,6 +138,11 @@ class MatrixEmitter {
   int64_t steps_ = 0;  // of all parts
   int64_t parts_ = 1;  // weights are a sum of so many 8-bit matrices
   bool signed_w_ = true;
+  // For a zero point that is computed at run time: the sums of each channel's weights, as one block
+  // of weights, and another one so many times.
+  std::vector<int32_t> sums_;
+  int64_t zero_step_ = 0;  // 1: there is the one
+  int64_t zero_repeats_ = 0;
   std::vector<int32_t> values_;  // weights minus zero point, [m][tap][channel of the group]
   std::vector<Share> shares_;
   std::map<std::pair<int64_t, int64_t>, Address> packed_;
@@ -230,7 +249,13 @@ void MatrixEmitter::split_weights() {
     auto& bias = op_.bias[static_cast<std::size_t>(m)];
     bias = static_cast<int32_t>(static_cast<uint32_t>(bias) -
                                 static_cast<uint32_t>(op_.x.zero_point) * sum);
+    if (op_.x_zero != nullptr) {
+      // Of a zero point z that comes at run time, the highest one h is taken off here; h - z, a
+      // byte, times the sum comes on top: a row of such bytes against weights that add up to it.
+      sums_.push_back(static_cast<int32_t>(sum));
+    }
   }
+  choose_zero_blocks();
   biased_ = std::any_of(op_.bias.begin(), op_.bias.end(), [](int32_t b) { return b != 0; });
   const uint32_t scale = float_bits(op_.multiplier.front());
   uniform_ = std::all_of(op_.multiplier.begin(), op_.multiplier.end(),
@@ -243,6 +268,30 @@ void MatrixEmitter::split_weights() {
 int32_t part_of(int32_t value, int64_t part) {
   for (int64_t p = 0; p < part; ++p) value -= std::clamp(value, -128, 127);
   return std::clamp(value, -128, 127);
+}
+
+/// A block adds up to 32 * 127 a column at most. What is more, is a block that is used r times, and
+/// the remainder, which is less than r.
+void MatrixEmitter::choose_zero_blocks() {
+  int64_t largest = 0;
+  for (const int32_t sum : sums_) largest = std::max(largest, std::abs(int64_t{sum}));
+  if (largest == 0) return;
+  zero_step_ = 1;
+  if (largest > kMostOfBlock) zero_repeats_ = divide_up(largest, kMostOfBlock);
+  if (zero_repeats_ > kMostOfBlock) {
+    throw Error("sums of weights are too large for a zero point that is computed at run time",
+                context_.node_name, fmt::format("at most {}", kMostOfBlock * kMostOfBlock),
+                fmt::format("{}", largest));
+  }
+}
+
+/// Column n of a block of weights whose lanes add up to `sum`.
+void put_sum(uint8_t* block, int64_t n, int64_t sum) {
+  for (int64_t lane = 0; lane < kDepth; ++lane) {
+    const int64_t value = std::clamp<int64_t>(sum, -127, 127);
+    sum -= value;
+    block[lane * kColumns + n] = static_cast<uint8_t>(value);
+  }
 }
 
 /// Splits output rows over `tr` groups of tiles and channels over `tn` tiles of each.
@@ -327,6 +376,14 @@ std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
       if (!uniform_) {
         std::memcpy(&out[at + static_cast<std::size_t>(biased_ ? blocks * 64 : 0)],
                     &op_.multiplier[static_cast<std::size_t>(m)], 4);
+      }
+      if (zero_step_ > 0) {
+        const int64_t sum = sums_[static_cast<std::size_t>(m)];
+        const int64_t part = zero_repeats_ > 0 ? sum / zero_repeats_ : 0;
+        uint8_t* zeros = &out[static_cast<std::size_t>(
+            vector_bytes(blocks) + (b - share.b0) * zero_blocks() * kBlockBytes)];
+        put_sum(zeros, n, sum - part * zero_repeats_);
+        if (zero_repeats_ > 0) put_sum(zeros + kBlockBytes, n, part);
       }
       const int64_t shift = channel0 - m / out_group_ * in_group_;
       const int32_t* values = &values_[static_cast<std::size_t>(m * taps * in_group_)];
@@ -461,6 +518,7 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
     context_.load(tile, {Buffer::Space::Dram, source, nullptr}, 0, held.bias, bytes, {});
   }
   held.multipliers = held.bias + static_cast<uint32_t>(biased_ ? blocks * 64 : 0);
+  held.zeros = held.bias + static_cast<uint32_t>(vector_bytes(blocks));
   return held;
 }
 
@@ -509,6 +567,39 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
   if (!exchange_.groups.empty()) exchange_.mark(tile, c.header, context_.schedule);
+  context_.schedule.emit(tile, spec::Unit::Matrix, c);
+}
+
+/// Adds the row of zero points, one for all pixels, times the sums of the weights.
+void MatrixEmitter::subtract_zero_point(unsigned tile, int64_t b0, int64_t b1, int64_t pixels,
+                                        int64_t acc) {
+  if (zero_step_ > 0) emit_zero(tile, b0, b1, pixels, acc, 0, 1);
+  if (zero_repeats_ > 0) emit_zero(tile, b0, b1, pixels, acc, 1, zero_repeats_);
+}
+
+/// The zero point's block `block`, `steps` times.
+void MatrixEmitter::emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc,
+                              int64_t block, int64_t steps) {
+  const Held& held = held_[tile];
+  const int64_t stride = zero_blocks() * kBlockBytes;
+  spec::MatmulCommand c;
+  c.act = held.zero_row.address();
+  c.act_signed = false;
+  c.wgt_signed = true;
+  c.row_mode = spec::RowMode::Run32;
+  c.weight_mode = spec::WeightMode::Packed;
+  c.init = spec::AccInit::Accumulate;
+  c.len = c.len_last = static_cast<uint8_t>(kDepth);
+  c.rcount0 = static_cast<uint16_t>(pixels);
+  c.rcount1 = c.rcount2 = 1;
+  c.ncount = static_cast<uint16_t>(b1 - b0);
+  c.kcount0 = static_cast<uint16_t>(steps);
+  c.kcount1 = c.kcount2 = 1;
+  c.wgt =
+      held.zeros + static_cast<uint32_t>((b0 - shares_[tile].b0) * stride + block * kBlockBytes);
+  c.wgt_nstride = static_cast<int32_t>(b1 - b0 > 1 ? stride : 0);
+  c.acc = static_cast<uint16_t>(acc);
+  c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? pixels : 0);
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
 }
 
@@ -701,6 +792,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
       first = false;
     }
   }
+  subtract_zero_point(tile, b0, b1, pixels, acc);
   drain(tile, share, b0, b1, pixels, acc, held.multipliers,
         out + static_cast<uint32_t>(pixel0 * out_channels * element_bytes()), out_channels);
 }
@@ -829,6 +921,7 @@ void MatrixEmitter::emit() {
   flatten();
   pixel_ = op_.in.c;
   plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
+  if (op_.x_zero != nullptr) op_.x.zero_point = highest_of(op_.in.stored->type);
   split_weights();
   steps_ = plan_.steps * parts_;
   if (op_.division != nullptr) shares_ = *op_.division;
@@ -839,11 +932,17 @@ void MatrixEmitter::emit() {
   in_place_ = all_slabs(lies_in_place);
   std::vector<const Stored*> inputs = {op_.in.stored};
   if (all_slabs(is_held) && op_.in.stored->buffer.home->direct) inputs.clear();
+  if (op_.x_zero != nullptr) inputs.push_back(op_.x_zero);
   context_.begin(inputs, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) {
       if (!shares_[t].empty()) held_[t] = hold(t, shares_[t]);
     }
   });
+  for (unsigned t = 0; t < context_.tiles() && zero_step_ > 0; ++t) {
+    if (shares_[t].empty()) continue;
+    held_[t].zero_row = context_.scratch_at_end(t, kDepth);
+    spread_zero_point(context_, t, *op_.x_zero, held_[t].zero_row.address(), kDepth);
+  }
   place_output();
   prepare_exchange();
   for (unsigned t = 0; t < context_.tiles(); ++t) {

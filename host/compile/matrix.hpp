@@ -22,6 +22,7 @@ struct MatrixOperator {
   int64_t top = 0, left = 0;  // padding; that of the other sides follows from out
   int64_t group = 1;
   graph::QuantParams x, y;
+  const Stored* x_zero = nullptr;  // x's zero point where it is computed at run time: no padding
   graph::Clamp clamp;
   graph::FloatClamp float_clamp;  // of an f32 output, which has no y and no clamp
   /// Weight minus zero point of output channel m, channel c of its group, tap (i, j).

@@ -14,7 +14,11 @@ struct RowOperator {
   Stored* output = nullptr;  // placed here; [R, N] for softmax, else [R, 1]
   graph::QuantParams x, y;   // where the types are of eight bits
   graph::Clamp clamp;
-  bool last = false;  // ArgMax: of equal numbers the last one
+  bool last = false;                                 // ArgMax: of equal numbers the last one
+  graph::RowOrder order = graph::RowOrder::Packets;  // Mean: of the additions
+  int64_t divisor = 1;
+  /// Whether `in` lies column by column, all rows of each: as sums of columns are made.
+  bool by_columns() const { return kind == Kind::Mean && order != graph::RowOrder::Packets; }
 };
 
 void emit_row_operator(Context& context, const RowOperator& op);

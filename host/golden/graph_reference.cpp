@@ -104,10 +104,43 @@ class Executor {
     }
   }
 
+  void run(const graph::Reach&, const Node& node, Tensor& output) const {
+    const Tensor& x = input(node, 0);
+    const Reach r = reach(x.data<float>(), static_cast<size_t>(x.size()));
+    output.data<float>()[0] = r.below;
+    output.data<float>()[1] = r.above;
+  }
+
+  void run(const graph::DynamicParameter& op, const Node& node, Tensor& output) const {
+    const auto* given = input(node, 0).data<float>();
+    const Reach r{given[0], given[1]};
+    const float scale = dynamic_scale(r);
+    if (op.is_zero_point) {
+      put(output, 0, dynamic_zero_point(r, scale));
+    } else {
+      output.data<float>()[0] = scale;
+    }
+  }
+
+  void run(const graph::DynamicQuantize&, const Node& node, Tensor& output) const {
+    const auto* x = input(node, 0).data<float>();
+    const float scale = *input(node, 1).data<float>();
+    const int32_t zero_point = given_zero_point(node, 2);
+    const int32_t lowest = output.type() == DataType::S8 ? -128 : 0;
+    for (int64_t i = 0; i < output.size(); ++i) {
+      put(output, i, quantize_dynamically(x[i], scale, zero_point, lowest, lowest + 255));
+    }
+  }
+
+  // The single element of input i.
+  int32_t given_zero_point(const Node& node, size_t i) const {
+    return static_cast<int32_t>(input(node, i).integer(0));
+  }
+
   // Sum over the window of output (n, m, oh, ow); padding contributes 0.
   static int32_t convolve(const graph::QConv& op, const Shape& shape, const std::vector<int32_t>& x,
-                          const std::vector<int32_t>& w, int64_t n, int64_t m, int64_t oh,
-                          int64_t ow) {
+                          const std::vector<int32_t>& w, int32_t x_zero, int64_t n, int64_t m,
+                          int64_t oh, int64_t ow) {
     const Shape& ws = op.weights.shape();
     const Window& window = op.window;
     const int64_t first_channel = m / (ws[0] / op.group) * ws[1];
@@ -122,7 +155,7 @@ class Executor {
           if (v < 0 || v >= shape[3]) continue;
           const int64_t at = ((n * shape[1] + first_channel + c) * shape[2] + h) * shape[3] + v;
           const int64_t wt = ((m * ws[1] + c) * ws[2] + kh) * ws[3] + kw;
-          acc = multiply_accumulate(acc, x[static_cast<size_t>(at)] - op.x.zero_point,
+          acc = multiply_accumulate(acc, x[static_cast<size_t>(at)] - x_zero,
                                     w[static_cast<size_t>(wt)] - w_zero);
         }
       }
@@ -133,6 +166,7 @@ class Executor {
   void run(const graph::QConv& op, const Node& node, Tensor& output) const {
     const auto x = integers(input(node, 0));
     const auto w = integers(op.weights);
+    const int32_t x_zero = node.inputs.size() > 1 ? given_zero_point(node, 1) : op.x.zero_point;
     const Shape& shape = input(node, 0).shape();
     const Shape& out = output.shape();
     int64_t i = 0;
@@ -140,7 +174,7 @@ class Executor {
       for (int64_t m = 0; m < out[1]; ++m) {
         for (int64_t oh = 0; oh < out[2]; ++oh) {
           for (int64_t ow = 0; ow < out[3]; ++ow) {
-            const int32_t acc = convolve(op, shape, x, w, n, m, oh, ow);
+            const int32_t acc = convolve(op, shape, x, w, x_zero, n, m, oh, ow);
             if (output.type() == DataType::S32) {
               output.data<int32_t>()[i++] = acc;
               continue;
@@ -188,7 +222,8 @@ class Executor {
   }
 
   void run(const graph::QGemm& op, const Node& node, Tensor& output) const {
-    const auto x = centered(input(node, 0), {op.x.zero_point});
+    const int32_t x_zero = node.inputs.size() > 1 ? given_zero_point(node, 1) : op.x.zero_point;
+    const auto x = centered(input(node, 0), {x_zero});
     const auto w = centered(op.weights, op.w_zero_point);
     multiply(op, x.data(), w.data(), static_cast<size_t>(output.shape()[0]),
              static_cast<size_t>(op.weights.shape()[0]), static_cast<size_t>(output.shape()[1]),
@@ -196,8 +231,12 @@ class Executor {
   }
 
   void run(const graph::QMatMul& op, const Node& node, Tensor& output) const {
-    const auto a = centered(input(node, 0), {op.a.zero_point});
-    const auto b = centered(input(node, 1), op.b_zero_point);
+    const int32_t a_zero = op.gives_a_zero ? given_zero_point(node, 2) : op.a.zero_point;
+    const size_t b_input = op.gives_a_zero ? 3 : 2;
+    const auto a = centered(input(node, 0), {a_zero});
+    const auto b = centered(
+        input(node, 1),
+        op.gives_b_zero ? std::vector<int32_t>{given_zero_point(node, b_input)} : op.b_zero_point);
     const auto rows = static_cast<size_t>(output.shape()[1]);
     const auto columns = static_cast<size_t>(output.shape()[2]);
     const auto depth = static_cast<size_t>(input(node, 0).shape()[2]);
@@ -415,7 +454,7 @@ class Executor {
 
   void run(const graph::RowMean& op, const Node& node, Tensor& output) const {
     for_each_row(node, op.x, [&](int64_t row, const std::vector<float>& x) {
-      put_real(output, row, row_mean(x), op.y, op.clamp);
+      put_real(output, row, row_mean(x, op.order, op.divisor, row), op.y, op.clamp);
     });
   }
 

@@ -8,7 +8,9 @@
 //   sigmoid       at most one step of the scale; float: 1.25 |x| + 2 units in the last place
 //   tanh          at most one step of the scale; float: 5 units in the last place
 //   softmax       at most one step of the scale; float: 1.25 |x - max| + 3 units in the last place
-//   row_mean      it adds in an order of its own: the last bits of the sum may differ
+//   reach, dynamic_scale, dynamic_zero_point, quantize_dynamically: equal, for finite numbers and a
+//                 scale whose reciprocal is one
+//   row_mean      equal, in the order of ONNX Runtime on one thread
 #pragma once
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 
 #include "host/golden/binary32.hpp"
 #include "host/golden/functions.hpp"
+#include "host/graph/graph.hpp"
 
 namespace systole::golden {
 
@@ -78,8 +81,8 @@ inline float divide(float a, float b) {
   return binary32::mul(binary32::fma(excess, inverse, -first), -1.0f);
 }
 
-// Sum of a row: elements 16 apart are added in order, each of the 16 sums starting at its first;
-// then these in order.
+// Sum of a softmax's row: elements 16 apart are added in order, each of the 16 sums starting at its
+// first; then these in order.
 inline float row_sum(const std::vector<float>& row) {
   const std::size_t lanes = std::min<std::size_t>(16, row.size());
   std::vector<float> sums(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(lanes));
@@ -91,8 +94,100 @@ inline float row_sum(const std::vector<float>& row) {
   return sum;
 }
 
-inline float row_mean(const std::vector<float>& row) {
-  return binary32::canonical(row_sum(row) / static_cast<float>(row.size()));
+// The sum of v[begin, end), one after the other.
+inline float chain_sum(const std::vector<float>& v, std::size_t begin, std::size_t end) {
+  float sum = v[begin];
+  for (std::size_t i = begin + 1; i < end; ++i) sum = binary32::add(sum, v[i]);
+  return sum;
+}
+
+// How many elements of a row come before the first that lies at a multiple of four in the tensor.
+inline std::size_t unaligned(int64_t row, int64_t width) {
+  return static_cast<std::size_t>(std::min<int64_t>((4 - row * width % 4) % 4, width));
+}
+
+// Packets of four by two accumulators, which are added, and a packet that is left; lanes 0 and 2, 1
+// and 3; then what lies before the packets, then what lies behind them.
+inline float packet_sum(const std::vector<float>& v, std::size_t start) {
+  const std::size_t whole = (v.size() - start) / 4 * 4, pairs = whole / 8 * 8;
+  if (whole == 0) return chain_sum(v, 0, v.size());
+  float p[4];
+  for (std::size_t l = 0; l < 4; ++l) {
+    p[l] = v[start + l];
+    if (whole == 4) continue;
+    float other = v[start + 4 + l];
+    for (std::size_t i = 8; i < pairs; i += 8) {
+      p[l] = binary32::add(p[l], v[start + i + l]);
+      other = binary32::add(other, v[start + i + 4 + l]);
+    }
+    p[l] = binary32::add(p[l], other);
+    if (whole > pairs) p[l] = binary32::add(p[l], v[start + pairs + l]);
+  }
+  float sum = binary32::add(binary32::add(p[0], p[2]), binary32::add(p[1], p[3]));
+  for (std::size_t i = 0; i < start; ++i) sum = binary32::add(sum, v[i]);
+  for (std::size_t i = start + whole; i < v.size(); ++i) sum = binary32::add(sum, v[i]);
+  return sum;
+}
+
+// Sums of four, then of two, then what is left.
+inline float fours_sum(const std::vector<float>& v) {
+  if (v.size() < 4) return chain_sum(v, 0, v.size());
+  float sum = chain_sum(v, 0, 4);
+  std::size_t i = 4;
+  for (; i + 4 <= v.size(); i += 4) sum = binary32::add(sum, chain_sum(v, i, i + 4));
+  for (; i + 2 <= v.size(); i += 2) sum = binary32::add(sum, chain_sum(v, i, i + 2));
+  return i < v.size() ? binary32::add(sum, v[i]) : sum;
+}
+
+// `row`: which of the tensor.
+inline float row_mean(const std::vector<float>& v, graph::RowOrder order, int64_t divisor,
+                      int64_t row) {
+  const auto width = static_cast<int64_t>(v.size());
+  const float sum = order == graph::RowOrder::Packets    ? packet_sum(v, unaligned(row, width))
+                    : order == graph::RowOrder::Sequence ? chain_sum(v, 0, v.size())
+                                                         : fours_sum(v);
+  return binary32::canonical(sum / static_cast<float>(divisor));
+}
+
+// How far numbers reach below 0 and above. DynamicQuantizeLinear has the range include 0.
+struct Reach {
+  float below = 0.0f, above = 0.0f;
+};
+inline Reach reach(const float* x, std::size_t count) {
+  Reach r;
+  for (std::size_t i = 0; i < count; ++i) {
+    r.below = binary32::max(r.below, -x[i]);
+    r.above = binary32::max(r.above, x[i]);
+  }
+  return r;
+}
+
+// (above + below) / 255, where the sum is 0: 1. The smallest positive number is 1 in two steps.
+constexpr float kRaise = 0x1p100f;
+inline float dynamic_scale(Reach r) {
+  const float range = binary32::add(r.above, r.below);
+  const float raised = clip(binary32::mul(range, kRaise), 0.0f, 1.0f);
+  const float is_range = clip(binary32::mul(raised, kRaise), 0.0f, 1.0f);
+  const float scale = binary32::divide(range, 255.0f, 1.0f / 255.0f);
+  return binary32::add(scale, binary32::add(1.0f, -is_range));
+}
+
+// x / scale, correctly rounded, for a scale that is computed at run time.
+inline float dynamic_quotient(float x, float scale) {
+  return binary32::divide(x, scale, binary32::recip(scale));
+}
+
+// 0 - min / scale, saturated and rounded.
+inline int32_t dynamic_zero_point(Reach r, float scale) {
+  return binary32::quantize(dynamic_quotient(r.below, scale), 0, 0, 255);
+}
+
+// QuantizeLinear with such a scale: rounded to a whole number first, then the zero point is added.
+inline int32_t quantize_dynamically(float x, float scale, int32_t zero_point, int32_t lo,
+                                    int32_t hi) {
+  const int32_t whole = binary32::to_int(dynamic_quotient(x, scale));
+  const float sum = binary32::add(binary32::from_int(whole), binary32::from_int(zero_point));
+  return binary32::quantize(sum, 0, lo, hi);
 }
 
 // e^((x - max) * scale) divided by the sum over the row. Codes without their zero point and their

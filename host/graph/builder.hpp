@@ -26,6 +26,7 @@ class Builder {
     ValueId value;
     QuantParams params;
     bool direct = true;
+    std::optional<ValueId> given_zero = std::nullopt;  // as in Dequantized
   };
   // Constant weights in their own shape; parameters are one or one per index of `axis`.
   using Weights = Dequantized;
@@ -82,6 +83,34 @@ class Builder {
   Pending start_pending(const onnx::Node& node, Operator op, std::vector<ValueId> inputs,
                         Shape shape) const;
   void finish_qlinear(const onnx::Node& node, Expression expression, const Dequantized& y);
+
+  // ---- dynamic.cpp: parameters of quantization that are computed at run time
+  void dynamic_quantize_linear(const onnx::Node& node);
+  // Whether scale or zero point, inputs 1 and 2, are computed at run time.
+  bool has_run_time_parameters(const onnx::Node& node) const;
+  void quantize_at_run_time(const onnx::Node& node);
+  void dequantize_at_run_time(const onnx::Node& node);
+  // The same with parameters by block of an axis, constants.
+  void quantize_blocks(const onnx::Node& node);
+  void dequantize_blocks(const onnx::Node& node);
+  // Constant input i, given by block, as a binary32 number for each element of `shape`.
+  ValueId by_element(const onnx::Node& node, size_t i, const char* role, const Shape& shape);
+  // Input i, float32, as a value.
+  ValueId float_value(const onnx::Node& node, size_t i);
+  ValueId emit_binary(const onnx::Node& node, BinaryFunction function, ValueId a, ValueId b,
+                      const std::string& name);
+  ValueId float_constant(float value, const std::string& name);
+  // What output_dtype says of QuantizeLinear's result.
+  DataType output_type(const onnx::Node& node, DataType of_zero_point) const;
+  // DequantizeLinear of s32 that are computed at run time.
+  void dequantize_sums(const onnx::Node& node, const Dequantized& source);
+  // Input i as a value with one element.
+  ValueId single_value(const onnx::Node& node, size_t i, const char* role);
+  // Integers as binary32 numbers.
+  ValueId number_value(const onnx::Node& node, ValueId value, const std::string& name);
+  // An image with its zero point, a value, around it.
+  ValueId padded_value(const onnx::Node& node, ValueId x, ValueId zero, const Window& window,
+                       int64_t height, int64_t width);
 
   // ---- elementwise.cpp
   void sub(const onnx::Node& node);

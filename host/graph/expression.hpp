@@ -32,6 +32,8 @@ struct Dequantized {
   std::vector<int32_t> zero_point;
   int64_t axis = 0;
   bool is_moved = false;  // a constant with Reshape or Transpose behind it
+  // The zero point where it is computed at run time, one element; zero_point is 0 then.
+  std::optional<ValueId> given_zero;
 
   bool is_constant() const { return q.index() == 1; }
   const Tensor& constant() const { return *std::get<1>(q); }

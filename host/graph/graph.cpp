@@ -33,11 +33,28 @@ std::string known_inputs(const onnx::Model& model) {
 }  // namespace
 
 std::string operator_name(const Operator& op) {
-  static const char* const names[] = {
-      "Quantize", "Dequantize", "Requantize", "QConv",        "QGemm",
-      "QMatMul",  "QAdd",       "Unary",      "Binary",       "Softmax",
-      "RowMean",  "ArgMax",     "QMaxPool",   "QAveragePool", "QGlobalAveragePool",
-      "Reshape",  "Transpose",  "Select",     "Concat"};
+  static const char* const names[] = {"Quantize",
+                                      "Dequantize",
+                                      "Requantize",
+                                      "Reach",
+                                      "DynamicParameter",
+                                      "DynamicQuantize",
+                                      "QConv",
+                                      "QGemm",
+                                      "QMatMul",
+                                      "QAdd",
+                                      "Unary",
+                                      "Binary",
+                                      "Softmax",
+                                      "RowMean",
+                                      "ArgMax",
+                                      "QMaxPool",
+                                      "QAveragePool",
+                                      "QGlobalAveragePool",
+                                      "Reshape",
+                                      "Transpose",
+                                      "Select",
+                                      "Concat"};
   static_assert(std::size(names) == std::variant_size_v<Operator>);
   return names[op.index()];
 }

@@ -95,7 +95,24 @@ struct Quantize {
   Clamp clamp;
 };
 
-// inputs: x s8/u8 [any], or s32 with scale 1 and zero point 0 (Cast). output: f32, same shape.
+// DynamicQuantizeLinear in three steps, of parameters that are computed at run time.
+//
+// inputs: x f32 [any]. output: f32 [2]: how far its elements reach below 0, and above. arith:
+// reach().
+struct Reach {};
+
+// inputs: a Reach. output: scale f32 [], or zero point u8 []. arith: dynamic_scale(),
+// dynamic_zero_point().
+struct DynamicParameter {
+  bool is_zero_point = false;
+};
+
+// inputs: x f32 [any], a scale f32 and a zero point s8/u8 of one element. output: s8/u8 as the zero
+// point, same shape as x. arith: quantize_dynamically(). QuantizeLinear with parameters computed
+// at run time too.
+struct DynamicQuantize {};
+
+// inputs: x s8/u8 [any], or s32 with zero points 0 (Cast: scale 1). output: f32, same shape.
 // arith: dequantize(), then the clamp.
 struct Dequantize {
   std::vector<float> scale;
@@ -113,7 +130,8 @@ struct Requantize {
 
 // inputs: x [N, C, H, W]. output: [N, M, OH, OW]. arith: conv accumulates (x - x.zp) * (w - w_zp)
 // over the window (padding contributes 0) into s32, plus bias, then requantize_accumulator() with
-// multiplier[m]. A 1-D Conv is brought here with H = 1 between two Reshapes.
+// multiplier[m]. A 1-D Conv is brought here with H = 1 between two Reshapes. A second input is x's
+// zero point, one element of x's type that is computed at run time; then there is no padding.
 struct QConv {
   Window window;
   int64_t group = 1;
@@ -127,7 +145,8 @@ struct QConv {
 };
 
 // Multiplication by constant weights: Gemm, MatMul, QLinearMatMul.
-// inputs: x [M, K]. output: [M, N]. weights s8/u8 [K, N]. As QConv with channel n.
+// inputs: x [M, K], and its zero point where that is computed at run time. output: [M, N]. weights
+// s8/u8 [K, N]. As QConv with channel n.
 // Other ranks, transA and transB are resolved by Reshape, Transpose and at import.
 // An f32 output has no y and no clamp: multiplier[n] is x.scale * w_scale[n], arith: product(),
 // then float_clamp. An s32 output as QConv's (MatMulInteger).
@@ -145,7 +164,8 @@ struct QGemm {
 // Multiplication of two values, run-time operands or constant ones.
 // inputs: a [A, M, K], b [B, K, N]. output: [P, M, N]: product p is a[a_batch[p]] * b[b_batch[p]].
 // arith: sum of (a - a.zp) * (b - b_zp[n]) into s32, plus bias, requantize_accumulator(). f32
-// and s32 outputs as QGemm's.
+// and s32 outputs as QGemm's. Zero points that are computed at run time are further inputs: that of
+// a, then that of b, one element each.
 struct QMatMul {
   QuantParams a, y;
   std::vector<float> b_scale;             // N of them
@@ -155,6 +175,7 @@ struct QMatMul {
   std::vector<float> multiplier;          // N of them: (a.scale * b_scale[n]) / y.scale
   Clamp clamp;
   FloatClamp float_clamp;
+  bool gives_a_zero = false, gives_b_zero = false;  // by an input
 };
 
 // inputs: a, b s8/u8, shapes broadcast as numpy does; either may be constant. arith: add(),
@@ -200,11 +221,21 @@ struct Softmax {
   Clamp clamp;
 };
 
-// inputs: x [R, N]. output: [R, 1]: the mean of each row. Types as Unary. arith: row_mean(). Other
-// axes as for Softmax; a mean over the two dimensions of images is a QAveragePool.
+// In which order numbers are added: that of the judge, which depends on where the axes of a mean
+// lie.
+enum class RowOrder {
+  Packets,   // four apart, from the first one on that lies at a multiple of four in the tensor
+  Sequence,  // one after the other
+  Fours      // four at a time
+};
+
+// inputs: x [R, N]. output: [R, 1]: the sum of each row, divided. Types as Unary. arith:
+// row_mean(). Other axes as for Softmax.
 struct RowMean {
   QuantParams x, y;
   Clamp clamp;
+  RowOrder order = RowOrder::Packets;
+  int64_t divisor = 1;
 };
 
 // inputs: x [R, N], s8, u8 or f32. output: s64 [R, 1]: where the largest number of each row is, the
@@ -262,9 +293,10 @@ struct Concat {
   int64_t axis = 0;
 };
 
-using Operator = std::variant<Quantize, Dequantize, Requantize, QConv, QGemm, QMatMul, QAdd, Unary,
-                              Binary, Softmax, RowMean, ArgMax, QMaxPool, QAveragePool,
-                              QGlobalAveragePool, Reshape, Transpose, Select, Concat>;
+using Operator =
+    std::variant<Quantize, Dequantize, Requantize, Reach, DynamicParameter, DynamicQuantize, QConv,
+                 QGemm, QMatMul, QAdd, Unary, Binary, Softmax, RowMean, ArgMax, QMaxPool,
+                 QAveragePool, QGlobalAveragePool, Reshape, Transpose, Select, Concat>;
 
 struct Node {
   std::string name;  // the ONNX node it comes from, for reports and messages

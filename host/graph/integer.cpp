@@ -95,7 +95,14 @@ Dequantized Builder::integer_input(const onnx::Node& node, size_t i, size_t zero
     result.q = std::get<ValueId>(input);
   }
   result.zero_point = {0};
-  if (has_input(node, zero)) {
+  if (has_input(node, zero) && symbol(node, zero).index() != 0) {
+    result.given_zero = single_value(node, zero, "zero point");
+    const DataType type = graph_.value(*result.given_zero).type;
+    if (type != result.type) {
+      throw Error(fmt::format("zero point '{}' has the wrong type", node.inputs[zero]), where(node),
+                  to_string(result.type), to_string(type));
+    }
+  } else if (has_input(node, zero)) {
     const Tensor& given = constant_input(node, zero, "zero point");
     const Shape& shape = shape_of(node, i);
     result.axis = resolve_axis(axis, static_cast<int64_t>(shape.size()), where(node));
@@ -125,7 +132,7 @@ Builder::Operand Builder::integer_operand(const onnx::Node& node, size_t i, size
   }
   const ValueId value = input.is_constant() ? constant_value(std::get<1>(input.q), node.inputs[i])
                                             : std::get<ValueId>(input.q);
-  return {value, input.params(), true};
+  return {value, input.params(), true, input.given_zero};
 }
 
 void Builder::define_sums(const onnx::Node& node, const Expression& expression) {
@@ -153,6 +160,11 @@ void Builder::conv_integer(const onnx::Node& node) {
                 "an initializer, a Constant or a model input");
   }
   require_rank(w.constant().shape(), 3, 4, where(node) + ", weights");
+  if (w.given_zero) {
+    throw Error(
+        fmt::format("zero point '{}' of the weights is computed at run time", node.inputs[3]),
+        where(node), "a constant");
+  }
   const std::vector<int32_t> bias(static_cast<size_t>(w.constant().shape()[0]), 0);
   define_sums(node, make_conv(node, x, w, bias));
 }

@@ -62,6 +62,7 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
       {"DequantizeLinear", &Builder::dequantize_linear},
       {"Div", &Builder::div},
       {"Dropout", &Builder::identity},
+      {"DynamicQuantizeLinear", &Builder::dynamic_quantize_linear},
       {"Flatten", &Builder::flatten},
       {"Gather", &Builder::gather},
       {"Gemm", &Builder::gemm},
@@ -112,22 +113,25 @@ const std::map<std::string, Builder::Handler>& Builder::handlers() {
 // ---- quantization
 // --------------------------------------------------------------------------------
 
-void Builder::quantize_linear(const onnx::Node& node) {
-  if (integer(node, "block_size", 0) != 0) {
-    throw Error("attribute 'block_size' is not supported", where(node), "0");
+DataType Builder::output_type(const onnx::Node& node, DataType of_zero_point) const {
+  const int64_t given = integer(node, "output_dtype", 0);
+  if (given == 0) return of_zero_point;
+  const bool is_u8 = given == 2;
+  const bool differs = has_input(node, 2) && (of_zero_point == DataType::U8) != is_u8;
+  if ((!is_u8 && given != 3) || differs) {
+    throw Error("attribute 'output_dtype' is not supported", where(node),
+                "uint8 (2) or int8 (3), as the zero point", fmt::format("{}", given));
   }
+  return is_u8 ? DataType::U8 : DataType::S8;
+}
+
+void Builder::quantize_linear(const onnx::Node& node) {
+  if (integer(node, "block_size", 0) != 0) return quantize_blocks(node);
+  if (has_run_time_parameters(node)) return quantize_at_run_time(node);
   const Dequantized y =
       parameters(node, 1, shape_of(node, 0), integer(node, "axis", 1), std::nullopt);
   Dequantized typed = y;
-  const int64_t output_type = integer(node, "output_dtype", 0);
-  if (output_type != 0) {
-    const bool is_u8 = output_type == 2;
-    if ((!is_u8 && output_type != 3) || (has_input(node, 2) && (y.type == DataType::U8) != is_u8)) {
-      throw Error("attribute 'output_dtype' is not supported", where(node),
-                  "uint8 (2) or int8 (3), as the zero point", fmt::format("{}", output_type));
-    }
-    typed.type = is_u8 ? DataType::U8 : DataType::S8;
-  }
+  typed.type = output_type(node, y.type);
   const Symbol& input = symbol(node, 0);
   if (std::holds_alternative<ValueId>(input)) {
     throw Error("input is not float32", where(node), "float32",
@@ -151,9 +155,8 @@ void Builder::quantize_linear(const onnx::Node& node) {
 }
 
 void Builder::dequantize_linear(const onnx::Node& node) {
-  if (integer(node, "block_size", 0) != 0) {
-    throw Error("attribute 'block_size' is not supported", where(node), "0");
-  }
+  if (integer(node, "block_size", 0) != 0) return dequantize_blocks(node);
+  if (has_run_time_parameters(node)) return dequantize_at_run_time(node);
   const Symbol& input = symbol(node, 0);
   if (std::holds_alternative<Expression>(input)) {
     throw Error(fmt::format("input '{}' is float32", node.inputs[0]), where(node), "int8 or uint8");
@@ -161,14 +164,14 @@ void Builder::dequantize_linear(const onnx::Node& node) {
   const bool is_constant = input.index() == 0;
   const DataType type =
       is_constant ? std::get<0>(input)->type() : graph_.value(std::get<ValueId>(input)).type;
-  const bool bytes = type == DataType::S8 || type == DataType::U8;
-  if (!bytes && !(is_constant && type == DataType::S32)) {
+  if (type != DataType::S8 && type != DataType::U8 && type != DataType::S32) {
     throw Error(fmt::format("input '{}' has the wrong type", node.inputs[0]), where(node),
-                "int8 or uint8 (int32 for constants)", to_string(type));
+                "int8, uint8 or int32", to_string(type));
   }
   const Shape shape = shape_of(node, 0);
   Dequantized source = parameters(node, 1, shape, integer(node, "axis", 1), type);
   source.type = type;
+  if (!is_constant && type == DataType::S32) return dequantize_sums(node, source);
   if (is_constant) {
     source.q = std::get<0>(input);
   } else {
@@ -226,7 +229,13 @@ Expression Builder::make_conv(const onnx::Node& node, Operand x, const Weights& 
   const Shape out{shape[0], w_shape[0], placed.height, placed.width};
   element_count(out, where(node));
   x.value = reshape_value(x.value, shape, node.label(), node.outputs[0] + "#x");
-  Pending pending = start_pending(node, op, {x.value}, out);
+  std::vector<ValueId> inputs = {x.value};
+  if (x.given_zero) {
+    inputs[0] = padded_value(node, x.value, *x.given_zero, op.window, out[2], out[3]);
+    inputs.push_back(*x.given_zero);
+    op.window.pads = {};
+  }
+  Pending pending = start_pending(node, op, inputs, out);
   pending.fusible = x.direct && !is_s8_by_u8(graph_.value(x.value).type, w.type);
   Expression result{std::move(pending), {}, out, false};
   if (given.size() == 3) {
@@ -290,7 +299,7 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
   const std::string name = node.outputs[0];
   Expression result;
   Shape product_shape;
-  if (b.is_constant() && b_count == 1) {
+  if (b.is_constant() && b_count == 1 && !b.given_zero) {
     QGemm op;
     op.x = a.params;
     op.weights = b.constant().reshaped({k, n});
@@ -299,7 +308,9 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
     op.bias.assign(channels, 0);
     const ValueId x = reshape_value(a.value, {a_count * m, k}, node.label(), name + "#x");
     product_shape = {a_count * m, n};
-    result.source = start_pending(node, std::move(op), {x}, product_shape);
+    std::vector<ValueId> inputs = {x};
+    if (a.given_zero) inputs.push_back(*a.given_zero);
+    result.source = start_pending(node, std::move(op), std::move(inputs), product_shape);
   } else {
     QMatMul op;
     op.a = a.params;
@@ -328,7 +339,13 @@ Expression Builder::make_matmul(const onnx::Node& node, Operand a, const Dequant
         b.is_constant() ? constant_value(std::get<1>(b.q), name + "#b") : std::get<ValueId>(b.q);
     const ValueId a_value = reshape_value(a.value, a3, node.label(), name + "#a");
     const ValueId b3 = reshape_value(b_value, {b_count, k, n}, node.label(), name + "#b");
-    result.source = start_pending(node, std::move(op), {a_value, b3}, product_shape);
+    std::vector<ValueId> inputs = {a_value, b3};
+    op.gives_a_zero = a.given_zero.has_value();
+    op.gives_b_zero = b.given_zero.has_value();
+    for (const auto& zero : {a.given_zero, b.given_zero}) {
+      if (zero) inputs.push_back(*zero);
+    }
+    result.source = start_pending(node, std::move(op), std::move(inputs), product_shape);
   }
   result.shape = out;
   if (out != product_shape) result.steps.push_back(ReshapeStep{out});

@@ -357,6 +357,7 @@ FailureRecord some_record() {
   r.inputs = {{"x", {"inputs/0_x.npy", {9, "bb"}}}, {"", {"inputs/1_y.npy", {10, "cc"}}}};
   r.firmware = {"firmware/f.bin", {11, "dd"}};
   r.failure = {ChipFailure::Kind::Hang, 12, "two\nlines \xff"};
+  r.stream = 7;
   r.checkpoint = 13;
   r.waves_from = 14;
   r.waves_to = 15;
@@ -386,13 +387,14 @@ TEST_CASE("record: what is written is read", "[bundle]") {
   // Text that is no UTF-8 is replaced once.
   CHECK(got.failure.text.substr(0, 10) == r.failure.text.substr(0, 10));
   CHECK(to_json(got) == to_json(r));
+  CHECK(got.stream == 7);
   CHECK(got.inputs[1].file.digest.bytes == 10);
   CHECK(got.plusargs == r.plusargs);
   CHECK(one_line(got.failure) == "hang in cycle 12: two");
 }
 
 TEST_CASE("record: values that cannot be meant are refused with their field", "[bundle]") {
-  CHECK_THAT(refusal_of_record("/version", 2), Contains("another version: expected 1, got 2"));
+  CHECK_THAT(refusal_of_record("/version", 1), Contains("another version: expected 2, got 1"));
   CHECK_THAT(refusal_of_record("/failure/kind", "boredom"),
              Contains("failure.kind: expected mismatch, assertion, hang, refusal, request, boot, "
                       "got \"boredom\""));

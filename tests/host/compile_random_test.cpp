@@ -235,6 +235,38 @@ class RandomGraph {
     }
     return add(op, {a, b}, t, {products, as[1], bs[2]});
   }
+  /// The last node, a product without padding, with zero points that are computed at run time.
+  void give_zero_points(bool a, bool b = false) {
+    graph::Node& node = graph.nodes.back();
+    if (auto* product = std::get_if<graph::QMatMul>(&node.op)) {
+      product->gives_a_zero = a;
+      product->gives_b_zero = b;
+    } else if (auto* conv = std::get_if<graph::QConv>(&node.op)) {
+      const Shape& s = shape(node.inputs[0]);
+      Shape& out = graph.values[static_cast<std::size_t>(node.output)].shape;
+      conv->window.pads = {};
+      for (int d = 0; d < 2; ++d) {
+        const auto at = static_cast<std::size_t>(d + 2);
+        conv->window.dilation[d] = 1;
+        conv->window.kernel[d] = std::min(conv->window.kernel[d], s[at]);
+        out[at] = out_size(conv->window, d, s[at]);
+      }
+      const Shape& w = conv->weights.shape();
+      conv->weights = random_tensor(conv->weights.type(),
+                                    {w[0], w[1], conv->window.kernel[0], conv->window.kernel[1]});
+    }
+    for (const std::size_t i : {0u, 1u}) {
+      if (i == 0 ? a : b) node.inputs.push_back(input(type(node.inputs[i]), {}));
+    }
+  }
+  /// What DynamicQuantizeLinear becomes: range, scale, zero point and codes.
+  std::array<graph::ValueId, 4> quantize_dynamically(graph::ValueId x) {
+    const auto reach = add(graph::Reach{}, {x}, DataType::F32, {2});
+    const auto scale = add(graph::DynamicParameter{false}, {reach}, DataType::F32, {});
+    const auto zero = add(graph::DynamicParameter{true}, {reach}, DataType::U8, {});
+    const auto q = add(graph::DynamicQuantize{}, {x, scale, zero}, DataType::U8, shape(x));
+    return {reach, scale, zero, q};
+  }
   DataType any_type() { return one_in(rng_, 3) ? DataType::F32 : byte_type(); }
   /// Sets what a quantized result needs.
   template <typename Op>
@@ -679,7 +711,14 @@ TEST_CASE("softmax and mean of rows are bit-exact", "[compile]") {
     auto x = g.input(g.any_type(), {uniform(rng, 1, 90), width});
     if (one_in(rng, 4)) x = g.transpose(x);
     const Shape s = g.shape(x);
-    g.output(one_in(rng, 2) ? g.rows<graph::Softmax>(x, s) : g.rows<graph::RowMean>(x, {s[0], 1}));
+    if (one_in(rng, 3)) {
+      g.output(g.rows<graph::Softmax>(x, s));
+      return;
+    }
+    g.output(g.rows<graph::RowMean>(x, {s[0], 1}));
+    auto& mean = std::get<graph::RowMean>(g.graph.nodes.back().op);
+    mean.order = static_cast<graph::RowOrder>(uniform(rng, 0, 2));
+    mean.divisor = one_in(rng, 4) ? 1 : s[1];
   });
 }
 
@@ -753,10 +792,90 @@ TEST_CASE("sums of products are exact beyond what binary32 holds", "[compile]") 
     if (one_in(rng, 3)) x = g.transpose(x);
     if (one_in(rng, 3)) x = g.select(x);
     if (one_in(rng, 2)) {
-      x = g.add(graph::Dequantize{{1.0f}, {0}, 0, {}}, {x}, DataType::F32, g.shape(x));
+      graph::Dequantize op{{1.0f}, {0}, static_cast<int64_t>(g.shape(x).size()) - 1, {}};
+      const auto channels = static_cast<std::size_t>(g.shape(x).back());
+      if (one_in(rng, 2)) op.scale.assign(channels, 0.0f), op.zero_point.assign(channels, 0);
+      for (float& scale : op.scale) scale = g.scale();
+      x = g.add(op, {x}, DataType::F32, g.shape(x));
     }
     g.output(x);
   });
+}
+
+TEST_CASE("ranges, and the codes that come of them, are bit-exact", "[compile]") {
+  repeat(60, 21, [](RandomGraph& g, Rng& rng) {
+    Shape shape;
+    for (int64_t i = uniform(rng, 0, 4); i > 0; --i) shape.push_back(uniform(rng, 1, 17));
+    if (one_in(rng, 6)) shape = {uniform(rng, 1, 3), uniform(rng, 1, 40000)};
+    auto x = g.input(DataType::F32, shape);
+    if (one_in(rng, 3)) x = g.transpose(x);
+    // Numbers of one sign, or zeros.
+    if (one_in(rng, 2)) {
+      graph::Unary clip;
+      clip.alpha = one_in(rng, 2) ? 0.0f : -20.0f;
+      clip.beta = one_in(rng, 2) ? 0.0f : 20.0f;
+      x = g.add(clip, {x}, DataType::F32, g.shape(x));
+    }
+    for (const auto value : g.quantize_dynamically(x)) g.output(value);
+  });
+}
+
+TEST_CASE("the smallest range is one, and no range gives zeros", "[compile]") {
+  Rng rng = test::make_rng(22);
+  for (const float most : {0.0f, std::numeric_limits<float>::denorm_min(), 1e-30f, 3e38f}) {
+    RandomGraph g(rng);
+    const auto x = g.input(DataType::F32, {3});
+    for (const auto value : g.quantize_dynamically(x)) g.output(value);
+    const Tensor numbers(Shape{3}, std::vector<float>{0.0f, most, -0.25f * most});
+    test::check_graph(g.graph, chip_config("tiny"), 2, {{{g.graph.value(x).name, numbers}}}, {1});
+  }
+}
+
+TEST_CASE("zero points that come at run time are subtracted to the last bit", "[compile]") {
+  repeat(60, 23, [](RandomGraph& g, Rng& rng) {
+    const DataType t = one_in(rng, 3) ? g.byte_type() : DataType::S32;
+    const int64_t k = uniform(rng, 1, 300), n = uniform(rng, 1, 90);
+    graph::ValueId x = 0;
+    switch (uniform(rng, 0, 2)) {
+      case 0:
+        x = g.conv(g.input(g.byte_type(), random_image(rng)), 40, t);
+        g.give_zero_points(true);
+        break;
+      case 1:
+        x = g.gemm(g.input(g.byte_type(), {uniform(rng, 1, 60), k}), n, t);
+        g.give_zero_points(true);
+        break;
+      default: {
+        const auto a = g.input(g.byte_type(), {1, uniform(rng, 1, 150), k});
+        x = g.matmul(a, g.input(g.byte_type(), {1, k, n}), t);
+        const int64_t which = uniform(rng, 1, 3);
+        g.give_zero_points(which != 2, which != 1);
+      }
+    }
+    g.output(x);
+  });
+}
+
+// Of weights that are streamed, exchanged by pairs of tiles, or as large as they can be.
+TEST_CASE("zero points of large products come at run time", "[compile]") {
+  Rng rng = test::make_rng(24);
+  const struct {
+    int64_t rows, depth, columns;
+    const char* config;
+    unsigned tiles;
+  } cases[] = {{128, 1024, 400, "tiny", 2}, {60, 2000, 200, "small", 4}, {3, 9000, 40, "tiny", 1}};
+  for (const auto& c : cases) {
+    for (const bool highest : {false, true}) {
+      RandomGraph g(rng);
+      const auto x = g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns, DataType::S32);
+      auto& weights = std::get<graph::QGemm>(g.graph.nodes.back().op).weights;
+      const bool is_s8 = weights.type() == DataType::S8;
+      if (highest) std::fill(weights.bytes().begin(), weights.bytes().end(), is_s8 ? 0x80 : 0xFF);
+      g.give_zero_points(true);
+      g.output(x);
+      test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record()}, {rng() | 1});
+    }
+  }
 }
 
 TEST_CASE("products that stay float are bit-exact, and so is what follows them", "[compile]") {

@@ -1,6 +1,7 @@
 // Canonical forms of element-wise operators, Softmax, ReduceMean and float tensors.
 #include <catch2/catch.hpp>
 
+#include "host/command/error.hpp"
 #include "host/graph/graph.hpp"
 #include "tests/host/model_builder.hpp"
 
@@ -165,18 +166,30 @@ TEST_CASE("Softmax is brought to rows, along any axis", "[graph]") {
   CHECK(only<graph::Softmax>(of_codes("Softmax", {2, 10})).x.scale == 0.5f);
 }
 
-TEST_CASE("ReduceMean is a mean of rows, over an image an average pool", "[graph]") {
+TEST_CASE("ReduceMean is a mean of rows, in the order that their place asks for", "[graph]") {
   const Ints last{-1}, image{2, 3}, outer{0, 2};
   const auto rows = of_floats("ReduceMean", {2, 3, 4}, {{"axes", last}});
   CHECK(operators(rows) == Names{"Reshape", "RowMean", "Reshape"});
   CHECK(rows.output_of(rows.nodes[2]).shape == Shape{2, 3, 1});
   const auto flat = of_floats("ReduceMean", {2, 3, 4}, {{"axes", outer}, {"keepdims", int64_t{0}}});
-  CHECK(operators(flat) == Names{"Transpose", "Reshape", "RowMean", "Reshape"});
-  CHECK(flat.output_of(flat.nodes[3]).shape == Shape{3});
+  CHECK(operators(flat) ==
+        Names{"Reshape", "RowMean", "Reshape", "Transpose", "RowMean", "Reshape"});
+  CHECK(flat.output_of(flat.nodes[5]).shape == Shape{3});
   const auto all = of_floats("ReduceMean", {2, 3}, {{"keepdims", int64_t{0}}});
   CHECK(all.output_of(all.nodes.back()).shape.empty());
-  const auto pool = of_codes("ReduceMean", {1, 2, 4, 6}, {{"axes", image}});
-  CHECK(only<graph::QAveragePool>(pool).rounding == graph::Rounding::BeforeOffset);
+  const auto order = [](const Shape& shape, const Ints& axes) {
+    for (const graph::Node& node : of_floats("ReduceMean", shape, {{"axes", axes}}).nodes) {
+      const auto* mean = std::get_if<graph::RowMean>(&node.op);
+      if (mean) return mean->order;
+    }
+    throw Error("no mean", "");
+  };
+  CHECK(order({2, 3, 4, 6}, image) == graph::RowOrder::Packets);
+  CHECK(order({2, 3, 4}, {0}) == graph::RowOrder::Sequence);
+  CHECK(order({2, 3, 4}, {1}) == graph::RowOrder::Fours);
+  CHECK(order({1, 3, 4}, {1}) == graph::RowOrder::Sequence);
+  CHECK(order({2, 3, 4, 5}, {0, 2}) == graph::RowOrder::Sequence);
+  CHECK(order({2, 1, 4}, {0, 2}) == graph::RowOrder::Sequence);
 }
 
 TEST_CASE("ReduceMean takes its axes as an input too, and may do nothing", "[graph]") {

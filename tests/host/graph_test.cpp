@@ -610,9 +610,9 @@ TEST_CASE("unsupported operators, attributes and types are named", "[graph]") {
   ModelBuilder attribute;
   attribute.input("x", DataType::F32, {4});
   attribute.node("QuantizeLinear", {"x", attribute.scalar(1.0f), attribute.scalar<int8_t>(0)}, "y",
-                 {{"block_size", int64_t{2}}});
+                 {{"output_dtype", int64_t{5}}});
   attribute.output("y", DataType::S8, {4});
-  refuse(attribute, "'y' (QuantizeLinear)", "block_size");
+  refuse(attribute, "'y' (QuantizeLinear)", "output_dtype");
 
   ModelBuilder kind;
   kind.input("x", DataType::F32, {4});

@@ -106,7 +106,26 @@ TEST_CASE("a row's sum takes elements 16 apart first", "[real]") {
   row[16] = 1.0f;
   CHECK(golden::row_sum(row) == 16777216.0f);
   CHECK(golden::row_sum({3.5f}) == 3.5f);
-  CHECK(golden::row_mean({1.0f, 2.0f, 4.5f}) == 2.5f);
+  CHECK(golden::row_mean({1.0f, 2.0f, 4.5f}, graph::RowOrder::Packets, 3, 0) == 2.5f);
+}
+
+TEST_CASE("means add in ONNX Runtime's order, which depends on where a row begins", "[real]") {
+  using graph::RowOrder;
+  // Ones that meet before they meet 2^24 count.
+  const auto sum = [](const std::vector<std::size_t>& ones, RowOrder order, int64_t row) {
+    std::vector<float> v(9, 0.0f);
+    v[3] = 16777216.0f;
+    for (const std::size_t i : ones) v[i] = 1.0f;
+    return golden::row_mean(v, order, 1, row) - 16777216.0f;
+  };
+  CHECK(sum({0, 4}, RowOrder::Packets, 0) == 2.0f);  // one lane
+  CHECK(sum({0, 1}, RowOrder::Packets, 0) == 0.0f);  // one meets lane 3
+  CHECK(sum({0, 2}, RowOrder::Packets, 0) == 2.0f);  // lanes 0 and 2
+  CHECK(sum({0, 4}, RowOrder::Packets, 1) == 0.0f);  // begins at 9: elements 3 to 6 are a packet
+  CHECK(sum({0, 1}, RowOrder::Sequence, 0) == 2.0f);
+  CHECK(sum({4, 5}, RowOrder::Sequence, 0) == 0.0f);
+  CHECK(sum({4, 5}, RowOrder::Fours, 0) == 2.0f);
+  CHECK(sum({7, 8}, RowOrder::Fours, 0) == 0.0f);
 }
 
 TEST_CASE("softmax is within 1.25 |x - max| + 3 units of the last place", "[real]") {
