@@ -155,6 +155,20 @@ class Compiler {
   std::vector<TensorPlace> places_;
 };
 
+/// The elements of a tensor of bytes, which are read often.
+class Codes {
+ public:
+  explicit Codes(const Tensor& tensor)
+      : bytes_(tensor.bytes().data()), is_signed_(tensor.type() == DataType::S8) {}
+  int32_t operator[](int64_t at) const {
+    return is_signed_ ? static_cast<int8_t>(bytes_[at]) : int32_t{bytes_[at]};
+  }
+
+ private:
+  const uint8_t* bytes_;
+  bool is_signed_;
+};
+
 /// A value whose memory its emitter chooses.
 Stored unplaced(const std::string& name, DataType type, const Shape& shape, View view) {
   Stored stored{name, type, shape, {}, std::move(view), -1};
@@ -757,9 +771,8 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   const int64_t cg = op.weights.shape()[1];
-  matrix.weight = [&](int64_t m, int64_t c, int64_t i, int64_t j) {
-    const int64_t at = ((m * cg + c) * matrix.kh + i) * matrix.kw + j;
-    return static_cast<int32_t>(op.weights.integer(at)) -
+  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t i, int64_t j) {
+    return codes[((m * cg + c) * matrix.kh + i) * matrix.kw + j] -
            op.w_zero_point[static_cast<std::size_t>(m)];
   };
   matrix.bias = op.bias;
@@ -799,9 +812,9 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
-  matrix.weight = [&](int64_t m, int64_t c, int64_t, int64_t) {
+  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t, int64_t) {
     const int64_t k = logical[static_cast<std::size_t>(c)];
-    return static_cast<int32_t>(op.weights.integer(k * columns + m)) -
+    return codes[k * columns + m] -
            op.w_zero_point[static_cast<std::size_t>(m)];
   };
   matrix.bias = op.bias;
@@ -1031,6 +1044,7 @@ std::vector<std::vector<Place>> grouped(const ChipConfig& config, unsigned tiles
 struct Candidate {
   CompiledModel model;
   uint64_t spacing = 0;  // cycles from input to input, as a first estimate
+  double price = 0;      // of weights (Budget)
 };
 
 /// One attempt for all groups and stages. `cuts`: the first node of each stage, then the number of
@@ -1272,17 +1286,22 @@ std::vector<std::size_t> cut_stages(const Graph& graph, const std::vector<uint64
 
 namespace {
 
+const std::vector<double> kPrices = {0.0, 0.01, 0.04, 0.2};
+/// Those that served one input in flight best are tried with more.
+constexpr std::size_t kGoodPrices = 2;
+
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
-/// every tile, divisions by channels a part of them. None when nothing fits.
+/// every tile, divisions by channels a part of them. The best first; none when nothing fits.
 std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
                              const CompileOptions& options, unsigned tiles, Division division,
                              const std::vector<std::size_t>& cuts, unsigned page_commands,
-                             std::string& failure) {
+                             const std::vector<double>& prices, std::string& failure) {
   std::vector<Candidate> all;
   std::set<std::string> digests;
-  for (const double price : {0.0, 0.01, 0.04, 0.2}) {
+  for (const double price : prices) {
     auto one =
         attempt(graph, config, options, tiles, division, cuts, price, page_commands, failure);
+    if (one) one->price = price;
     if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
   }
@@ -1388,6 +1407,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
   std::optional<std::vector<uint64_t>> cycles;  // of the nodes, where stages are cut
+  std::map<unsigned, std::vector<double>> good_prices;  // by groups, of one input in flight
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;
     if (division.stages > 1) {
@@ -1398,15 +1418,20 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
         continue;
       }
     }
-    auto some =
-        plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
+    auto& good = good_prices[division.groups];
+    auto some = plans(graph, config, options, tiles, division, stages, options.page_commands,
+                      division.in_flight > 1 && !good.empty() ? good : kPrices, failure);
+    if (good.empty()) {
+      for (std::size_t i = 0; i < std::min(some.size(), kGoodPrices); ++i)
+        good.push_back(some[i].price);
+    }
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));
   }
   // Pages only where nothing else fits.
   if (all.empty() && options.page_commands == 0 && !options.division)
-    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, failure);
+    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, kPrices, failure);
   if (all.empty())
     throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
   if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);
