@@ -17,7 +17,8 @@ import sys
 FUNCTION = re.compile(r"^(?:VL_INLINE_OPT |VL_ATTR_COLD )?void (\w+)\((\w+)\* vlSelf\) \{\n.*?^\}\n",
                       re.M | re.S)
 # A temporary of a function that was inlined: its number is another one in every instance.
-TEMPORARY = re.compile(r"\b(__V(?:func|task)_\w+?__)(\d+)((?:__\w+)?)\b")
+# An index of a generate loop in its name is not that number.
+TEMPORARY = re.compile(r"\b(__V(?:func|task)_\w+?__)(?<!__BRA__)(\d+)((?:__\w+)?)\b")
 LABEL = re.compile(r"\b(__Vlabel)(\d+)()\b")
 MEMBER = re.compile(r"^ +[\w<>, :]+(?:/\*[\d:]+\*/)? (__V(?:func|task)_\w+);\n", re.M)
 
