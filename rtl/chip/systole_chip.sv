@@ -416,8 +416,9 @@ module systole_chip
         );
 
         // Cycles in which the tile's clock stands still: with those that the tile counts, all since reset. The
-        // tile sees a copy that changes with its own clock, which is late only while that begins to run.
-        logic [31:0] clock_off_q, clock_off_seen_q;
+        // tile sees what it and its routers' counters were when it asked.
+        logic noc_read;
+        logic [31:0] clock_off_q, clock_off_seen_q, stat_seen_q;
 
         if (Observable) begin : gen_count
           always_ff @(posedge clk_i) begin
@@ -425,15 +426,19 @@ module systole_chip
             else if (!enable) clock_off_q <= clock_off_q + 32'd1;
           end
 
+          // Valid after a read: unreset.
           always_ff @(posedge clk) begin
-            if (!rst_n) clock_off_seen_q <= '0;
-            else clock_off_seen_q <= clock_off_q;
+            if (noc_read) begin
+              clock_off_seen_q <= clock_off_q;
+              stat_seen_q <= stat;
+            end
           end
         end else begin : gen_no_count
           logic unused;
-          assign unused = ^clock_off_q;
+          assign unused = ^{clock_off_q, noc_read, stat};
           assign clock_off_q = '0;
           assign clock_off_seen_q = '0;
+          assign stat_seen_q = '0;
         end
 
         tile #(
@@ -457,9 +462,10 @@ module systole_chip
           .rsp_valid_o(rsp_in_valid[Local]),
           .rsp_ready_i(rsp_in_ready[Local]),
           .rsp_o(local_rsp_in),
-          .clock_off_i(clock_off_seen_q),
+          .noc_read_o(noc_read),
           .noc_word_o(stat_word),
-          .noc_count_i(stat),
+          .clock_off_i(clock_off_seen_q),
+          .noc_count_i(stat_seen_q),
           .begin_o(trace_begin_o[Tile]),
           .begin_pc_o(trace_begin_pc_o[Tile*NumUnits+:NumUnits]),
           .retire_o(trace_retire_o[Tile]),
