@@ -1,7 +1,7 @@
 // The two routers of a node: requests and responses travel in networks of their own, so that a request
 // that waits can never hold up the response that it waits for.
 //
-// Contract and latency: those of noc_router, for each network.
+// Contract and latency: those of noc_router, for each network; a read of a counter is of the one named by its word.
 // Clock: each router's clock runs only while the router holds a flit, is offered one or is read; clk_i is free-running.
 
 module noc_node
