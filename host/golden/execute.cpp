@@ -220,7 +220,8 @@ WeightBlock read_weights(const Scratchpad& scratchpad, const MatmulCommand& c, i
   return block;
 }
 
-/// All columns at once: left to itself the compiler takes the depth for its vectors, and gathers. Unsigned: sums wrap.
+/// All columns at once: left to itself the compiler takes the depth for its vectors, and gathers.
+/// Unsigned: sums wrap.
 using Columns = uint32_t __attribute__((vector_size(4 * kLanes)));
 
 Columns columns_of(const std::array<int32_t, kLanes>& words) {

@@ -48,7 +48,8 @@ class Dut : public systole::test::Dut<Vtile_regs> {
     return (*this)->reg_rdata_o;
   }
 
-  /// Reads a word that is counted elsewhere, and comes in at `input` in the cycle after the request alone.
+  /// Reads a word that is counted elsewhere, and comes in at `input` in the cycle after the request
+  /// alone.
   uint32_t read_counted(uint32_t offset, IData& input, uint32_t value) {
     input = ~value;
     (*this)->reg_req_i = 1;
@@ -380,7 +381,8 @@ TEST_CASE("tile_regs asks for counters only where they are read", "[tile_regs]")
     dut.settle();
     const uint32_t offset = 4 * word;
     const bool units = offset >= SYSTOLE_TILE_LOAD_BUSY && offset < SYSTOLE_TILE_CYCLES;
-    const bool routers = offset >= SYSTOLE_TILE_NOC_REQ_NORTH_FLITS && offset < SYSTOLE_TILE_NOC_REQ_NORTH_FLITS + 4 * 32;
+    const bool routers = offset >= SYSTOLE_TILE_NOC_REQ_NORTH_FLITS &&
+                         offset < SYSTOLE_TILE_NOC_REQ_NORTH_FLITS + 4 * 32;
     INFO("offset " << offset);
     REQUIRE(dut->count_read_o == units);
     REQUIRE(dut->noc_read_o == (routers || offset == SYSTOLE_TILE_CLOCK_OFF));
