@@ -814,8 +814,7 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   matrix.float_clamp = op.float_clamp;
   matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t, int64_t) {
     const int64_t k = logical[static_cast<std::size_t>(c)];
-    return codes[k * columns + m] -
-           op.w_zero_point[static_cast<std::size_t>(m)];
+    return codes[k * columns + m] - op.w_zero_point[static_cast<std::size_t>(m)];
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
@@ -1406,7 +1405,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
-  std::optional<std::vector<uint64_t>> cycles;  // of the nodes, where stages are cut
+  std::optional<std::vector<uint64_t>> cycles;          // of the nodes, where stages are cut
   std::map<unsigned, std::vector<double>> good_prices;  // by groups, of one input in flight
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;

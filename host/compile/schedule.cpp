@@ -112,7 +112,8 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   }
   command.known = tile.known[unit];
   tile.units[unit].push_back(std::move(command));
-  if (page_limit_[unit] == 0 && tile.units[unit].size() > kHopeless) throw Error(kNoRoom, "program");
+  if (page_limit_[unit] == 0 && tile.units[unit].size() > kHopeless)
+    throw Error(kNoRoom, "program");
 }
 
 /// `command`, the next of `unit`, waits until `count` commands of unit `on` have retired.
