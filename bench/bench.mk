@@ -21,7 +21,7 @@ $(BENCH_PROGRAMS): $(BENCH)/%: $(OBJ)/bench/%.o $(BENCH)/native_gemm_gcc.o \
 	$(Q)$(CXX) $^ $(HOST_LIBS) -ldl -pthread -latomic -o $@
 
 .PHONY: bench
-# FIGURES: gemm noc firmware zoo observability explain edits
-bench: build-small build-small-unobserved build-tiny $(BUILD)/systole firmware $(BENCH_PROGRAMS) \
+# FIGURES: gemm noc firmware zoo observability explain edits; scaling, which takes chips of 8 and 16 tiles, by name alone
+bench: $(if $(filter scaling,$(FIGURES)),build-wide build-medium) build-small build-small-unobserved build-tiny $(BUILD)/systole firmware $(BENCH_PROGRAMS) \
     $(BUILD)/test/must_fail_gallery/test ## Measure; writes build/bench.json
 	@python3 bench/bench.py $(FIGURES)

@@ -2,7 +2,7 @@
 """Runs every benchmark and writes build/bench.json: one object a figure with name, value, unit, command.
 
 Figures that depend on the machine are ratios or medians of runs made side by side. Run by `make bench`, which has
-built what is measured; FIGURES limits the run to the named groups."""
+built what is measured; FIGURES limits the run to the named groups. `scaling` runs only when it is named."""
 
 import json
 import os
@@ -156,6 +156,40 @@ def zoo():
     add("resnet8_wall_seconds", statistics.median(walls), "s", " ".join(command))
 
 
+# ---- more tiles --------------------------------------------------------------------------------------------------
+# Configuration, tiles, DRAM channels.
+SCALES = [("small", 1, 1), ("small", 2, 1), ("small", 4, 1), ("wide", 8, 1), ("medium", 16, 1), ("medium", 16, 3)]
+
+
+def gemm_cycles(config, tiles, channels):
+    for line in output_of([f"{BUILD}/bench/gemm_chip", config, "1", str(tiles), str(channels)]).splitlines():
+        if line.startswith("{") and '"gemm_chip_cycles"' in line:
+            return json.loads(line)["value"]
+    sys.exit("bench: gemm_chip printed no cycles")
+
+
+def scaling():
+    """A stream of ResNet8 and the large GEMM on 1 to 16 tiles; the efficiency is against one tile."""
+    folder = os.environ.get("SYSTOLE_DATA", "../shared/data") + "/mlperf_tiny/ic_resnet8"
+    resnet = os.path.isdir(folder)
+    if not resnet:
+        print(f"  skipped: no {folder}; {BUILD}/systole zoo says how to get it")
+    first = {}
+    for config, tiles, channels in SCALES:
+        name = f"{tiles}_tiles" + (f"_{channels}_channels" if channels > 1 else "")
+        where = ["--config", config, "--tiles", str(tiles), "--dram-channels", str(channels)]
+        runs = {"gemm1024": (gemm_cycles(config, tiles, channels), f"{BUILD}/bench/gemm_chip {config} 1 {tiles} {channels}")}
+        if resnet:
+            run, shown = run_network(folder, ["--stream", str(max(32, 8 * tiles)), "--requests-of", "1000", *where])
+            runs["ic_resnet8"] = (run["input_spacing"], shown)
+        for network, (cycles, shown) in runs.items():
+            first.setdefault(network, cycles)
+            add(f"{network}_cycles_{name}", cycles, "cycles", shown)
+            add(f"{network}_efficiency_{name}", first[network] / cycles / tiles, "fraction", shown)
+            if network == "ic_resnet8" and (tiles, channels) == (16, 3):
+                add("scaling_efficiency_16", first[network] / cycles / tiles, "fraction", shown)
+
+
 def cpu_seconds(command):
     """Of the process, which has one thread: wall time would measure the machine's other users, too."""
     def used():
@@ -269,12 +303,12 @@ def edits():
     shutil.rmtree(folder)
 
 
-GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "zoo": zoo, "observability": observability,
+GROUPS = {"gemm": gemm, "noc": noc, "firmware": firmware, "zoo": zoo, "scaling": scaling, "observability": observability,
           "explain": explain, "edits": edits}
 
 
 def main():
-    wanted = sys.argv[1:] or list(GROUPS)
+    wanted = sys.argv[1:] or [group for group in GROUPS if group != "scaling"]
     for name in wanted:
         if name not in GROUPS:
             sys.exit(f"bench: unknown group {name}: expected {', '.join(GROUPS)}")

@@ -1,7 +1,7 @@
 // GEMM 1024 x 1024 x 1024 of s8 on the simulated chip (operands and result in DRAM, lockstep off)
 // against the native loops, pair by pair in one process.
 //
-// usage: gemm_chip [CONFIG [PAIRS]]
+// usage: gemm_chip [CONFIG [PAIRS [TILES [DRAM CHANNELS]]]]; 0: all of them
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -19,7 +19,8 @@ namespace {
 using namespace systole;
 
 constexpr int kSize = 1024;
-constexpr double kDramBytesPerCycle = 25.6;  // DDR4-3200, 64 bits, at the chip's 1 GHz
+constexpr double kDramBytesPerCycle =
+    25.6;  // of a channel: DDR4-3200, 64 bits, at the chip's 1 GHz
 
 std::vector<int8_t> random_bytes(std::mt19937& random, std::size_t count) {
   std::uniform_int_distribution<int> value(-128, 127);
@@ -64,7 +65,7 @@ double native_seconds(const std::vector<int8_t>& a, const std::vector<int8_t>& b
   return std::min(time(bench::native_gemm_gcc), time(bench::native_gemm_clang));
 }
 
-int run(const std::string& config_name, int pairs) {
+int run(const std::string& config_name, int pairs, unsigned tiles, unsigned channels) {
   std::mt19937 random(1);
   const std::vector<int8_t> a = random_bytes(random, kSize * kSize);
   const std::vector<int8_t> b = random_bytes(random, kSize * kSize);
@@ -77,6 +78,8 @@ int run(const std::string& config_name, int pairs) {
 
   compile::CompileOptions options;
   options.records_in_dram = true;
+  options.use_tiles = tiles;
+  options.use_channels = channels;
   const auto model = compile::compile(gemm_graph(b), chip_config(config_name), options);
   SimulationOptions simulation;
   simulation.lockstep = false;
@@ -98,7 +101,8 @@ int run(const std::string& config_name, int pairs) {
   }
   const double peak = static_cast<double>(model.tiles.size()) * spec::ArrayCols * spec::ArrayDepth;
   const double compute = 1.0 * kSize * kSize * kSize / peak;
-  const double memory = 3.0 * kSize * kSize / kDramBytesPerCycle;
+  const double memory = 3.0 * kSize * kSize /
+                        (kDramBytesPerCycle * (channels == 0 ? model.config.channels() : channels));
   bench::print_figure("sim_vs_native_gemm", bench::median(ratios), "ratio");
   bench::print_figure("sim_cycles_per_second", bench::median(speeds), "cycles/s");
   bench::print_figure("unaccounted_cycles", static_cast<double>(chip->unaccounted_cycles()),
@@ -114,7 +118,11 @@ int run(const std::string& config_name, int pairs) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc > 1 ? argv[1] : "small", argc > 2 ? std::atoi(argv[2]) : 5);
+    const auto number = [&](int word, int otherwise) {
+      return argc > word ? std::atoi(argv[word]) : otherwise;
+    };
+    return run(argc > 1 ? argv[1] : "small", number(2, 5), static_cast<unsigned>(number(3, 0)),
+               static_cast<unsigned>(number(4, 0)));
   } catch (const std::exception& error) {
     fmt::print(stderr, "gemm_chip: {}\n", error.what());
     return 2;

@@ -2,7 +2,7 @@
 # loads it; and `make sim`. build/<config>-xrand holds the same chip with a random initial state,
 # build/<config>-unobserved one without what only observes.
 
-CHIP_CONFIGS := tiny small medium large
+CHIP_CONFIGS := tiny small wide medium large
 # Columns and rows of a configuration, from the specification: $(call mesh-of,<config>).
 mesh-of = $(shell sed -nE 's/^ *\{"$(1)", ([0-9]+), ([0-9]+),.*/-GNumCols=\1 -GNumRows=\2/p' \
   rtl/spec/gen/systole_commands.hpp)

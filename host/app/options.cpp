@@ -120,9 +120,11 @@ void add_inputs(po::options_description& visible, std::vector<std::string>& inpu
 void add_plan(po::options_description& visible, RunOptions& o) {
   visible.add_options()  //
       ("config,c", po::value(&o.config)->value_name("NAME")->default_value(o.config),
-       "chip configuration: tiny, small, medium, large")  //
+       "chip configuration: tiny, small, wide, medium, large")  //
       ("tiles", po::value(&o.tiles)->value_name("N")->default_value(0),
        "compute tiles to use, 0: all")  //
+      ("dram-channels", po::value(&o.channels)->value_name("N")->default_value(0),
+       "DRAM channels to use, 0: all")  //
       ("optimize", po::value(&o.optimize)->value_name("GOAL")->default_value(o.optimize),
        "latency: one input after the other, each on all tiles; throughput: as many at once as "
        "pays; auto: throughput where there is more than one input")  //

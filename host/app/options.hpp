@@ -29,6 +29,7 @@ struct RunOptions {
   std::string commit = "unknown";
   std::string firmware;
   unsigned tiles = 0;
+  unsigned channels = 0;  // of DRAM that are used; 0: all
   std::string optimize = "auto";
   unsigned groups = 0;     // of tiles; 0: chosen
   unsigned in_flight = 0;  // inputs of a group; 0: chosen

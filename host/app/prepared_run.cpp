@@ -75,6 +75,7 @@ void repeat(std::vector<Record>& records, std::size_t count) {
 compile::CompileOptions compile_options(const RunOptions& options, const Batch& batch) {
   compile::CompileOptions out;
   out.use_tiles = options.tiles;
+  out.use_channels = options.channels;
   out.dram = options.simulation.dram;
   if (options.optimize == "throughput") {
     out.inputs = std::max<std::size_t>(2, batch.records.size());

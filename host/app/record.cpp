@@ -33,6 +33,7 @@ bundle::FailureRecord record_of(const FailedRun& run) {
   record.build_id = chip_build_id(build);
   record.identity = simulation.identity;
   record.tiles = run.options.tiles;
+  record.channels = run.options.channels;
   record.optimize = run.options.optimize;
   record.groups = run.options.groups;
   record.in_flight = run.options.in_flight;

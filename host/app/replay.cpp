@@ -32,6 +32,7 @@ std::vector<std::string> words_of(const FailureRecord& r, const std::string& bui
                                     "--config=" + r.config,
                                     "--build=" + build,
                                     fmt::format("--tiles={}", r.tiles),
+                                    fmt::format("--dram-channels={}", r.channels),
                                     "--optimize=" + r.optimize,
                                     fmt::format("--groups={}", r.groups),
                                     fmt::format("--in-flight={}", r.in_flight),

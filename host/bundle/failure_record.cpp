@@ -106,6 +106,7 @@ class Field {
 
 Json options_json(const FailureRecord& r) {
   return {{"tiles", r.tiles},
+          {"dram_channels", r.channels},
           {"optimize", r.optimize},
           {"groups", r.groups},
           {"in_flight", r.in_flight},
@@ -122,6 +123,7 @@ Json options_json(const FailureRecord& r) {
 
 void read_options(const Field& options, FailureRecord& r) {
   r.tiles = options["tiles"].number<unsigned>();
+  r.channels = options["dram_channels"].number<unsigned>();
   r.optimize = options["optimize"].text();
   r.groups = options["groups"].number<unsigned>();
   r.in_flight = options["in_flight"].number<unsigned>();

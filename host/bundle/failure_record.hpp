@@ -35,6 +35,7 @@ struct FailureRecord {
 
   // Options that shape the run, as `systole run` takes them.
   unsigned tiles = 0;
+  unsigned channels = 0;
   std::string optimize;
   unsigned groups = 0;
   unsigned in_flight = 0;

@@ -1051,8 +1051,9 @@ struct Candidate {
 class Attempt {
  public:
   Attempt(const Graph& graph, const ChipConfig& config, unsigned tiles, Division division,
-          const std::vector<std::size_t>& cuts, const std::vector<Budget>& budgets)
-      : config_(config), division_(division), budgets_(budgets), memory_(config) {
+          const std::vector<std::size_t>& cuts, const std::vector<Budget>& budgets,
+          unsigned channels)
+      : config_(config), division_(division), budgets_(budgets), memory_(channels) {
     const auto groups = grouped(config, tiles, division.groups);
     for (unsigned group = 0; group < division.groups && !failed_; ++group) {
       Handed handed;
@@ -1207,10 +1208,11 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
   start.page_commands = page_commands;
   if (options.records_in_dram) start.record_base = spec::DramBase;
   std::vector<Fit> fits(division.stages, Fit(start));
+  const unsigned channels = options.use_channels == 0 ? config.channels() : options.use_channels;
   for (;;) {
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
-    Attempt attempt(graph, config, tiles, division, cuts, budgets);
+    Attempt attempt(graph, config, tiles, division, cuts, budgets, channels);
     if (attempt.failed()) {
       failure = attempt.failed()->second.what();
       if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
@@ -1364,6 +1366,11 @@ void check(const CompileOptions& options, const ChipConfig& config, unsigned til
   if (tiles > config.tiles()) {
     throw Error("not so many compute tiles", "configuration " + config.name,
                 "at most " + std::to_string(config.tiles()), std::to_string(tiles));
+  }
+  if (options.use_channels > config.channels()) {
+    throw Error("not so many DRAM channels", "configuration " + config.name,
+                "at most " + std::to_string(config.channels()),
+                std::to_string(options.use_channels));
   }
   if (!options.division) return;
   const auto [groups, in_flight, stages] = *options.division;

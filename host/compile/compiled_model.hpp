@@ -122,6 +122,7 @@ struct CompileOptions {
   std::size_t inputs = 1;
   std::optional<Division> division;  // none: as `inputs` suggests
   std::string dram = "ddr4-3200";    // of the chip, for the prediction
+  unsigned use_channels = 0;         // of DRAM, 0: all
 };
 
 /// Compiles a canonical graph (host/graph) for a chip. Throws Error naming the node for what cannot

@@ -69,7 +69,7 @@ class Scratchpad {
 /// DRAM of all channels. Nothing is ever freed; consecutive tensors take turns in the channels.
 class Dram {
  public:
-  explicit Dram(const ChipConfig& config) : used_(config.channels()) {}
+  explicit Dram(unsigned channels) : used_(channels) {}
 
   /// Multiple of 512. Throws Error naming `what` when the channels are full.
   Address allocate(int64_t bytes, const std::string& what);
@@ -84,7 +84,8 @@ class Dram {
 /// What programs find in DRAM, and what they keep there: one for all tiles.
 class GlobalMemory {
  public:
-  explicit GlobalMemory(const ChipConfig& config) : dram(config) {}
+  /// `channels` of DRAM are used, from 0 on.
+  explicit GlobalMemory(unsigned channels) : dram(channels) {}
 
   /// Bytes that are known now; the same ones only once.
   Address constant(std::vector<uint8_t> bytes, const std::string& what);

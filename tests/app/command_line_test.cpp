@@ -329,7 +329,7 @@ TEST_CASE("systole: option values that mean nothing are refused", "[app]") {
 
 TEST_CASE("systole: an unknown configuration is refused with the known ones", "[app]") {
   check_run_refused({kModel, "-i", kImages, "--config", "huge"},
-                    {"unknown configuration", "tiny, small, medium, large", "huge"});
+                    {"unknown configuration", "tiny, small, wide, medium, large", "huge"});
 }
 
 TEST_CASE("systole: a configuration that is not built is refused with the command that builds it",

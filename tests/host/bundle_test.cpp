@@ -358,6 +358,7 @@ FailureRecord some_record() {
   r.firmware = {"firmware/f.bin", {11, "dd"}};
   r.failure = {ChipFailure::Kind::Hang, 12, "two\nlines \xff"};
   r.stream = 7;
+  r.channels = 3;
   r.checkpoint = 13;
   r.waves_from = 14;
   r.waves_to = 15;

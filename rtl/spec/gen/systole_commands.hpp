@@ -1357,6 +1357,7 @@ struct Config {
 inline constexpr Config Configs[] = {
     {"tiny", 2, 2, "edit loop, chip-level unit tests"},
     {"small", 3, 2, "make sim (default)"},
+    {"wide", 5, 2, "scaling: many tiles, one DRAM channel"},
     {"medium", 5, 4, "scaling, NoC"},
     {"large", 9, 8, "scaling, nightly"},
 };

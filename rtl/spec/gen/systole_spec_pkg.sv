@@ -211,6 +211,9 @@ package systole_spec_pkg;
   localparam chip_cfg_t CfgSmall = '{
     NumCols: 3, NumRows: 2
   };
+  localparam chip_cfg_t CfgWide = '{
+    NumCols: 5, NumRows: 2
+  };
   localparam chip_cfg_t CfgMedium = '{
     NumCols: 5, NumRows: 4
   };
