@@ -133,6 +133,7 @@ class Compiler {
   Image image(const Stored& value) const;
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
+  Border border_of(const Node& node) const;
   void define(const Node& node, Stored value);
   void note_place(const Stored& value);
 
@@ -236,8 +237,13 @@ void Compiler::note_place(const Stored& value) {
   if (buffer.space == Buffer::Space::Home) {
     place.columns = buffer.home->columns;
     for (const Home::Piece& piece : buffer.home->pieces) {
-      const Address base = scratchpad_base(context_.schedule.place(piece.tile));
-      place.pieces.push_back({base + piece.address(), piece.r0, piece.r1, piece.c0, piece.c1});
+      const Address base = scratchpad_base(context_.schedule.place(piece.tile)) + piece.address();
+      const Border& border = buffer.home->border;
+      const int64_t rows = border ? border.line : piece.r1 - piece.r0;
+      for (int64_t r = piece.r0; r < piece.r1; r += rows) {
+        place.pieces.push_back({base + static_cast<Address>(buffer.home->offset(piece, r)), r,
+                                r + rows, piece.c0, piece.c1});
+      }
     }
   } else {
     if (buffer.space == Buffer::Space::Output) place.space = TensorPlace::Space::Output;
@@ -313,6 +319,40 @@ Stored Compiler::make_output(const Node& node, View view) {
     return {value.name, value.type, value.shape, buffer, std::move(view), -1};
   }
   return unplaced(value.name, value.type, value.shape, std::move(view));
+}
+
+/// The padding of the convolution that alone reads the node's output.
+Border Compiler::border_of(const Node& node) const {
+  const Node* reader = nullptr;
+  for (const Node& other : graph_.nodes) {
+    if (std::count(other.inputs.begin(), other.inputs.end(), node.output) == 0) continue;
+    if (reader != nullptr) return {};
+    reader = &other;
+  }
+  const bool is_output =
+      std::count(graph_.outputs.begin(), graph_.outputs.end(), node.output) > 0;
+  if (reader == nullptr || is_output) return {};
+  const auto* conv = std::get_if<graph::QConv>(&reader->op);
+  const Shape& in = graph_.output_of(node).shape;
+  if (conv == nullptr || reader->inputs.size() > 1 || in[0] != 1) return {};
+  const graph::Window& window = conv->window;
+  const Shape& out = graph_.output_of(*reader).shape;
+  // What the windows see of a dimension behind its end.
+  const auto behind = [&](std::size_t d) {
+    const int64_t seen = (out[d + 2] - 1) * window.stride[d] +
+                         (window.kernel[d] - 1) * window.dilation[d] + 1;
+    return seen - window.pads[d] - in[d + 2];
+  };
+  Border border;
+  border.top = window.pads[0];
+  border.left = window.pads[1];
+  border.bottom = std::max<int64_t>(behind(0), 0);
+  border.right = std::max<int64_t>(behind(1), 0);
+  const bool padded = border.top + border.left + border.bottom + border.right > 0;
+  if (!padded || (border.left > 0 && behind(1) < 0)) return {};
+  border.line = in[3];
+  border.fill = byte_pattern(conv->x.zero_point);
+  return border;
 }
 
 Stored Compiler::with_view(const Stored& from, const View& view) {
@@ -740,6 +780,7 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   const Stored& x = stored(node.inputs[0]);
   const Stored in = with_view(x, View::channels_last(x.shape));
   Stored to = make_output(node, View::channels_last(value.shape));
+  if (to.buffer.space == Buffer::Space::Unplaced) to.border = border_of(node);
   MatrixOperator matrix;
   matrix.in = image(in);
   matrix.out = image(to);

@@ -8,6 +8,12 @@
 
 namespace systole::compile {
 
+namespace {
+
+constexpr int64_t kReadBehind = 64;  // bytes of other things that windows may touch
+
+}  // namespace
+
 Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
                  unsigned in_flight, Budget budget)
     : schedule(places, std::move(team), budget.page_commands),
@@ -73,6 +79,14 @@ void Context::note_arrival() {
   homes_.erase(std::remove(homes_.begin(), homes_.end(), nullptr), homes_.end());
 }
 
+/// What a lone tile uses no more is free at once: its schedule knows who still reads it.
+void Context::free_unused() {
+  if (tiles() > 1) return;
+  homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
+                              [](const auto& home) { return home.use_count() == 1; }),
+               homes_.end());
+}
+
 void Context::await() {
   schedule.await();
   ++awaited_;
@@ -91,16 +105,58 @@ const Home::Piece* Home::of(unsigned tile) const {
   return nullptr;
 }
 
+int64_t Home::offset(const Piece& piece, int64_t row) const {
+  if (!border) return (row - piece.r0) * piece.columns();
+  const int64_t line = (row - piece.r0) / border.line + border.top;
+  const int64_t pixel = (row - piece.r0) % border.line + border.left;
+  return (line * border.padded_line() + pixel) * piece.columns();
+}
+
+int64_t Home::bytes(const Piece& piece) const {
+  if (!border) return (piece.r1 - piece.r0) * piece.columns();
+  const int64_t lines = border.top + (piece.r1 - piece.r0) / border.line + border.bottom;
+  return lines * border.padded_line() * piece.columns();
+}
+
+/// The image's padding, as far as it lies around the piece.
+void Context::fill_border(const Home& home, const Home::Piece& piece) {
+  const Border& border = home.border;
+  const int64_t pixel = piece.columns();
+  const int64_t pitch = border.padded_line() * pixel;
+  const int64_t lines = (piece.r1 - piece.r0) / border.line;
+  const bool first = piece.r0 == 0, last = piece.r1 == home.rows;
+  const auto at = [&](int64_t line, int64_t column) {
+    return piece.address() + static_cast<uint32_t>(line * pitch + column * pixel);
+  };
+  // Lines of the image, its neighbours' included; what lies before, between and behind them.
+  const int64_t begin = first ? border.top : 0;
+  const int64_t end = border.top + lines + (last ? 0 : border.bottom);
+  fill(piece.tile, border.fill, at(0, 0), begin * pitch + border.left * pixel);
+  if (border.left + border.right > 0) {
+    fill(piece.tile, border.fill, at(begin, border.left + border.line),
+         (border.left + border.right) * pixel, end - begin - 1, pitch);
+  }
+  fill(piece.tile, border.fill, at(end - 1, border.left + border.line),
+       border.right * pixel + (last ? border.bottom : 0) * pitch);
+}
+
 void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
   if (value.buffer.space != Buffer::Space::Unplaced) return;
   value.epoch = epoch();
+  free_unused();
   const auto home = std::make_shared<Home>();
   home->rows = rows;
   home->columns = columns;
+  home->border = value.border;
+  for (const Home::Piece& piece : pieces) {
+    const int64_t line = value.border ? value.border.line : 1;
+    if (piece.r0 % line != 0 || piece.r1 % line != 0) home->border = {};
+  }
   bool fits = value.element_bytes() == 1;
   for (Home::Piece& piece : pieces) {
-    const int64_t bytes = (piece.r1 - piece.r0) * piece.columns();
-    if (bytes == 0) continue;
+    if (piece.r0 == piece.r1 || piece.c0 == piece.c1) continue;
+    // Behind a border, what the last steps of a window read.
+    const int64_t bytes = home->bytes(piece) + (home->border ? kReadBehind : 0);
     Scratchpad& memory = home_memory_[piece.tile];
     fits = fits && round_up(bytes, 64) <= memory.largest();
     if (!fits) break;
@@ -111,6 +167,9 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
   if (fits) {
     homes_.push_back(home);
     value.buffer = {Buffer::Space::Home, 0, home};
+    for (const Home::Piece& piece : home->pieces) {
+      if (home->border) fill_border(*home, piece);
+    }
   } else {
     value.buffer = {Buffer::Space::Dram,
                     memory_.dram.allocate(value.elements() * value.element_bytes(), value.name),
@@ -243,9 +302,8 @@ void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, in
     }
     for (std::size_t i = 0; i < home.pieces.size(); ++i) {
       const Home::Piece& piece = home.pieces[i];
-      const bool whole_rows = piece.columns() == home.columns;
+      const bool whole_rows = piece.columns() == home.columns && !home.border;
       // Rectangles of whole rows are one run of bytes.
-      const int64_t width = whole_rows ? 1 : piece.columns();
       const int64_t pitch = whole_rows ? 1 : home.columns;
       const int64_t r0 = whole_rows ? piece.r0 * home.columns : piece.r0;
       const int64_t r1 = whole_rows ? piece.r1 * home.columns : piece.r1;
@@ -262,7 +320,7 @@ void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, in
         const int64_t begin = std::max(from, r * pitch + piece.c0);
         const int64_t end = std::min(from + run, r * pitch + piece.c1);
         if (begin >= end) continue;
-        found[i].push_back({piece.address() + (r - r0) * width + begin - r * pitch - piece.c0,
+        found[i].push_back({piece.address() + home.offset(piece, r) + begin - r * pitch - piece.c0,
                             to + begin - from,
                             end - begin,
                             {},

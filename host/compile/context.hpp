@@ -15,8 +15,19 @@
 
 namespace systole::compile {
 
+/// Room around an image (or a tile's lines of it), in pixels: padding of the only operator that
+/// reads it, which then needs no copy. Above and below the lines of a tile it is for its neighbours'.
+struct Border {
+  int64_t line = 0;  // pixels of a line without the border; 0: none
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+  uint32_t fill = 0;  // of the padding
+
+  explicit operator bool() const { return line > 0; }
+  int64_t padded_line() const { return left + line + right; }
+};
+
 /// A tensor spread over the scratchpads: a matrix of bytes, row by pixel, column by channel; each
-/// tile holds a rectangle of it, dense.
+/// tile holds a rectangle of it, dense unless there is a border.
 struct Home {
   struct Piece {
     unsigned tile = 0;
@@ -30,8 +41,14 @@ struct Home {
   /// Written by the vector units of the tiles that hold it, so that those need no barrier to read.
   bool direct = false;
 
+  Border border;  // every piece is of whole lines then
+
   /// The tile's rectangle, or null.
   const Piece* of(unsigned tile) const;
+  /// Where a row of the matrix begins, from the piece's address on.
+  int64_t offset(const Piece& piece, int64_t row) const;
+  /// Of the piece, with its border.
+  int64_t bytes(const Piece& piece) const;
 };
 
 /// Bytes of global memory. The address of a part of a record is the offset in the input or output
@@ -51,6 +68,7 @@ struct Stored {
   Buffer buffer;
   View view;
   int epoch = -1;  // the barrier that makes it known to all tiles, see Context::epoch()
+  Border border = {};  // that is wanted, if the value gets a home
 
   int64_t elements() const { return element_count(shape); }
   int64_t element_bytes() const { return static_cast<int64_t>(element_size(type)); }
@@ -152,6 +170,8 @@ class Context {
   std::string node_name;  // of the operator being emitted, for errors
 
  private:
+  void fill_border(const Home& home, const Home::Piece& piece);
+  void free_unused();
   void arrive();
   void note_arrival();
   void await();

@@ -55,6 +55,12 @@ struct Exchange {
   void mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule);
 };
 
+/// Where pixels of a chunk's output go, in bytes.
+struct Rows {
+  uint32_t address = 0;
+  int64_t pixel = 0, line = 0;  // from one to the next
+};
+
 class MatrixEmitter {
  public:
   MatrixEmitter(Context& context, const MatrixOperator& op) : context_(context), op_(op) {}
@@ -62,6 +68,7 @@ class MatrixEmitter {
 
  private:
   void flatten();
+  void join_pixels();
   void plan(int64_t pixels);
   void split_weights();
   void choose_zero_blocks();
@@ -82,13 +89,13 @@ class MatrixEmitter {
                   int64_t oy1, int64_t ox0, int64_t ox1);
   void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0, int64_t b1,
                  uint32_t weights, int64_t pixel0, int64_t pixels, int64_t width, const Slab& slab,
-                 uint32_t out, int64_t out_channels);
+                 const Rows& out);
   void matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0, int64_t b1,
               uint32_t weights, int64_t weight_nstride, uint32_t act, int64_t row0, int64_t rows,
               int64_t width, const Slab& slab, int64_t acc, uint32_t bias);
   void subtract_zero_point(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc);
   void drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels, int64_t acc,
-             uint32_t multipliers, uint32_t out, int64_t out_channels);
+             uint32_t multipliers, int64_t pixel0, int64_t width, const Rows& out);
 
   /// What a tile holds while it works on the operator.
   struct Held {
@@ -120,6 +127,7 @@ class MatrixEmitter {
   void send_group(unsigned tile);
   uint32_t use_group(unsigned tile);
   const Home::Piece* output_piece(unsigned tile) const;
+  Rows rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const;
   /// Whether the predicate of slab.hpp holds for all that the tiles read.
   bool all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const;
 
@@ -127,6 +135,7 @@ class MatrixEmitter {
   MatrixOperator op_;
   bool signed_x_ = true;
   int64_t line_ = 1;      // output rows that go to one tile together
+  int64_t joined_ = 1;    // pixels of the output that are one of op_.out
   int64_t blocks_ = 0;    // of 16 output channels
   int64_t in_group_ = 0;  // input channels of a group
   int64_t out_group_ = 0;
@@ -158,12 +167,56 @@ class MatrixEmitter {
 void MatrixEmitter::flatten() {
   const bool pointwise = op_.kh == 1 && op_.kw == 1 && op_.sh == 1 && op_.sw == 1 && op_.top == 0 &&
                          op_.left == 0 && op_.in.h == op_.out.h && op_.in.w == op_.out.w;
-  if (!pointwise) return;
+  // Lines with a border between them stay lines.
+  if (!pointwise || op_.output->border) return;
   // Lines of the image stay together, as its other users have them.
   if (op_.out.n * op_.out.h >= context_.tiles()) line_ = op_.out.w;
   for (Image* image : {&op_.in, &op_.out}) {
     image->h *= image->n * image->w;
     image->n = image->w = 1;
+  }
+}
+
+/// Two neighbouring pixels of a line as one of twice as many channels: the window holds both of
+/// theirs, weights are zeros where a pixel does not look. Memory is the same.
+MatrixOperator of_pairs(const MatrixOperator& op) {
+  MatrixOperator pairs = op;
+  const int64_t channels = op.out.c;
+  pairs.out.w /= 2;
+  pairs.out.c *= 2;
+  pairs.kw += op.sw;
+  pairs.sw *= 2;
+  pairs.group = 1;
+  pairs.weight = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
+    const int64_t in_group = op.in.c / op.group;
+    const int64_t of = m % channels;
+    const int64_t tap = j - m / channels * op.sw;
+    const int64_t inner = c - of / (channels / op.group) * in_group;
+    const bool sees = tap >= 0 && tap < op.kw && inner >= 0 && inner < in_group;
+    return sees ? op.weight(of, inner, i, tap) : 0;
+  };
+  pairs.bias.insert(pairs.bias.end(), op.bias.begin(), op.bias.end());
+  pairs.multiplier.insert(pairs.multiplier.end(), op.multiplier.begin(), op.multiplier.end());
+  return pairs;
+}
+
+/// Columns of the array that few channels would leave idle take further pixels, where this needs
+/// fewer steps.
+void MatrixEmitter::join_pixels() {
+  while (2 * op_.out.c <= kColumns && op_.out.w % 2 == 0 && op_.dw == 1) {
+    const MatrixOperator single = op_;
+    const auto steps = [&] {
+      plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
+      return plan_.steps;
+    };
+    const int64_t alone = steps();
+    op_ = of_pairs(single);
+    if (steps() < 2 * alone) {
+      joined_ *= 2;
+      continue;
+    }
+    op_ = single;
+    return;
   }
 }
 
@@ -351,13 +404,14 @@ void MatrixEmitter::place_output() {
     if (shares_[t].empty()) continue;
     Home::Piece piece;
     piece.tile = t;
-    piece.r0 = shares_[t].g0 * op_.out.w;
-    piece.r1 = shares_[t].g1 * op_.out.w;
+    piece.r0 = shares_[t].g0 * op_.out.w * joined_;
+    piece.r1 = shares_[t].g1 * op_.out.w * joined_;
     piece.c0 = shares_[t].b0 * kColumns;
-    piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c);
+    piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c) / joined_;
     pieces.push_back(std::move(piece));
   }
-  context_.place(*op_.output, op_.out.n * op_.out.h * op_.out.w, op_.out.c, std::move(pieces));
+  context_.place(*op_.output, op_.out.n * op_.out.h * op_.out.w * joined_, op_.out.c / joined_,
+                 std::move(pieces));
 }
 
 /// Biases, multipliers, then weight blocks [block][part][step].
@@ -731,7 +785,8 @@ int64_t MatrixEmitter::memory_for(unsigned tile) const {
 }
 
 void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels,
-                          int64_t acc, uint32_t multipliers, uint32_t out, int64_t out_channels) {
+                          int64_t acc, uint32_t multipliers, int64_t pixel0, int64_t width,
+                          const Rows& out) {
   spec::VectorCommand c;
   c.a_type = spec::Vtype::Acc;
   c.d_type = vector_type(op_.out.stored->type);
@@ -741,13 +796,19 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   c.lanes_last =
       static_cast<uint8_t>(b1 == blocks_ ? op_.out.c - (blocks_ - 1) * kColumns : kColumns);
   c.a_base = static_cast<uint32_t>(acc);
-  c.d_base = out;
-  c.count0 = static_cast<uint16_t>(pixels);
-  c.count1 = c.count2 = 1;
+  c.d_base =
+      out.address + static_cast<uint32_t>(pixel0 / width * out.line + pixel0 % width * out.pixel);
+  // Lines that follow one another are one.
+  const bool lines = pixels > width && out.line != width * out.pixel;
+  c.count0 = static_cast<uint16_t>(lines ? width : pixels);
+  c.count1 = static_cast<uint16_t>(lines ? pixels / width : 1);
+  c.count2 = 1;
   c.count3 = static_cast<uint16_t>(b1 - b0);
   c.a_stride0 = 1;
+  c.a_stride1 = static_cast<int32_t>(lines ? width : 0);
   c.a_stride3 = static_cast<int32_t>(pixels);
-  c.d_stride0 = static_cast<int32_t>(out_channels * element_bytes());
+  c.d_stride0 = static_cast<int32_t>(out.pixel);
+  c.d_stride1 = static_cast<int32_t>(lines ? out.line : 0);
   c.d_stride3 = static_cast<int32_t>(kColumns * element_bytes());
   c.wcount0 = c.wcount1 = 1;
   c.s_vector = !uniform_;
@@ -768,7 +829,7 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
 /// Pixels [pixel0, pixel0 + pixels) of the chunk, blocks [b0, b1): sum and drain.
 void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0,
                               int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
-                              int64_t width, const Slab& slab, uint32_t out, int64_t out_channels) {
+                              int64_t width, const Slab& slab, const Rows& out) {
   const Held& held = held_[tile];
   const int64_t acc = context_.next_half(tile) * kHalf;
   const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
@@ -793,8 +854,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
     }
   }
   subtract_zero_point(tile, b0, b1, pixels, acc);
-  drain(tile, share, b0, b1, pixels, acc, held.multipliers,
-        out + static_cast<uint32_t>(pixel0 * out_channels * element_bytes()), out_channels);
+  drain(tile, share, b0, b1, pixels, acc, held.multipliers, pixel0, width, out);
 }
 
 void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n,
@@ -819,13 +879,10 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const Home::Piece* home = width == op_.out.w ? output_piece(tile) : nullptr;
     Block block;
     if (home == nullptr) block = context_.scratch(tile, pixels * channels * element_bytes());
-    const int64_t pitch = home == nullptr ? channels : home->columns();
-    const uint32_t out =
-        home == nullptr
-            ? block.address()
-            : home->address() +
-                  static_cast<uint32_t>(((n * op_.out.h + oy0) * op_.out.w - home->r0) * pitch +
-                                        channel0 - home->c0);
+    const Rows out = home == nullptr
+                         ? Rows{block.address(), channels * element_bytes(),
+                                width * channels * element_bytes()}
+                         : rows_at_home(*home, n * op_.out.h + oy0, channel0);
     for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
       b1 = std::min(b0 + group, p1);
       // Blocks of one command start at evenly spaced input channels.
@@ -861,9 +918,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
         const int64_t lines = width <= kHalf ? std::min(most, oy1 - oy0 - y) : 1;
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
           const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
-          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,
-                    out + static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes()),
-                    pitch);
+          Rows to = out;
+          to.address += static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes());
+          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab, to);
         }
         y += lines;
       }
@@ -873,7 +930,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const int64_t run = channels * element_bytes();
     const int64_t offset =
         ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0 * element_bytes();
-    context_.store(tile, op_.out.stored->buffer, offset, out, run,
+    context_.store(tile, op_.out.stored->buffer, offset, out.address, run,
                    {{width, pixel, run}, {oy1 - oy0, op_.out.w * pixel, width * run}});
   }
 }
@@ -903,6 +960,16 @@ const Home::Piece* MatrixEmitter::output_piece(unsigned tile) const {
   return buffer.space == Buffer::Space::Home ? buffer.home->of(tile) : nullptr;
 }
 
+/// From an output line on; homes are of bytes.
+Rows MatrixEmitter::rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const {
+  const Home& home = *op_.output->buffer.home;
+  const int64_t pixels = op_.out.w * joined_;
+  const int64_t pitch = (home.border ? home.border.padded_line() : pixels) * piece.columns();
+  return {piece.address() +
+              static_cast<uint32_t>(home.offset(piece, line * pixels) + channel - piece.c0),
+          piece.columns() * joined_, pitch};
+}
+
 bool MatrixEmitter::all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const {
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const Share& share = shares_[t];
@@ -920,6 +987,7 @@ void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
   flatten();
   pixel_ = op_.in.c;
+  join_pixels();
   plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
   if (op_.x_zero != nullptr) op_.x.zero_point = highest_of(op_.in.stored->type);
   split_weights();
@@ -945,6 +1013,11 @@ void MatrixEmitter::emit() {
   }
   place_output();
   prepare_exchange();
+  for (unsigned t = 0; t < context_.tiles() && in_place_; ++t) {
+    const Share& share = shares_[t];
+    if (share.empty()) continue;
+    load_neighbours(context_, t, op_.in, slab_shape(share, 0, share.g0, share.g1, 0));
+  }
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     if (!shares_[t].empty()) emit_tile(t, shares_[t]);
   }
