@@ -133,7 +133,9 @@ class Compiler {
   Image image(const Stored& value) const;
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
+  const Node* only_reader(const Node& node) const;
   Border border_of(const Node& node) const;
+  bool joins_pixels(const Node& node) const;
   void define(const Node& node, Stored value);
   void note_place(const Stored& value);
 
@@ -321,17 +323,22 @@ Stored Compiler::make_output(const Node& node, View view) {
   return unplaced(value.name, value.type, value.shape, std::move(view));
 }
 
-/// The padding of the convolution that alone reads the node's output.
-Border Compiler::border_of(const Node& node) const {
+/// The node that alone reads the node's output; null when there are others, or it is the model's.
+const Node* Compiler::only_reader(const Node& node) const {
   const Node* reader = nullptr;
   for (const Node& other : graph_.nodes) {
     if (std::count(other.inputs.begin(), other.inputs.end(), node.output) == 0) continue;
-    if (reader != nullptr) return {};
+    if (reader != nullptr) return nullptr;
     reader = &other;
   }
-  const bool is_output =
-      std::count(graph_.outputs.begin(), graph_.outputs.end(), node.output) > 0;
-  if (reader == nullptr || is_output) return {};
+  const bool is_output = std::count(graph_.outputs.begin(), graph_.outputs.end(), node.output) > 0;
+  return is_output ? nullptr : reader;
+}
+
+/// The padding of the convolution that alone reads the node's output.
+Border Compiler::border_of(const Node& node) const {
+  const Node* reader = only_reader(node);
+  if (reader == nullptr) return {};
   const auto* conv = std::get_if<graph::QConv>(&reader->op);
   const Shape& in = graph_.output_of(node).shape;
   if (conv == nullptr || reader->inputs.size() > 1 || in[0] != 1) return {};
@@ -353,6 +360,34 @@ Border Compiler::border_of(const Node& node) const {
   border.line = in[3];
   border.fill = byte_pattern(conv->x.zero_point);
   return border;
+}
+
+/// Longest line that is not cut into columns, in bytes.
+constexpr int64_t kMostOfPairs = 8192;
+
+/// Whether a convolution can read pixels in pairs.
+bool reads_pairs(const Node& node, const Shape& in) {
+  const auto* conv = std::get_if<graph::QConv>(&node.op);
+  if (conv == nullptr || conv->group != 1 || node.inputs.size() > 1) return false;
+  const graph::Window& w = conv->window;
+  const bool pointwise = w.kernel == std::array<int64_t, 2>{1, 1} &&
+                         w.stride == std::array<int64_t, 2>{1, 1} &&
+                         w.pads == std::array<int64_t, 4>{0, 0, 0, 0};
+  return pointwise && in[1] % kPairChannels == 0 && in[3] % 2 == 0 && in[1] * in[3] <= kMostOfPairs;
+}
+
+/// Whether a depthwise convolution makes two pixels of 8 channels at a time, not one of 16: their
+/// windows overlap.
+bool Compiler::joins_pixels(const Node& node) const {
+  const auto& conv = std::get<graph::QConv>(node.op);
+  const Shape& in = graph_.value(node.inputs[0]).shape;
+  const Shape& out = graph_.output_of(node).shape;
+  const bool depthwise = conv.group == in[1] && conv.group == out[1];
+  const bool overlap =
+      conv.window.stride[1] < conv.window.kernel[1] && conv.window.dilation[1] == 1;
+  const Node* reader = only_reader(node);
+  return depthwise && overlap && out[1] > kPairChannels && reader != nullptr &&
+         reads_pairs(*reader, out);
 }
 
 Stored Compiler::with_view(const Stored& from, const View& view) {
@@ -778,10 +813,13 @@ void Compiler::operator()(const Node& node, const graph::Concat& op) {
 void Compiler::operator()(const Node& node, const graph::QConv& op) {
   const graph::Value& value = graph_.output_of(node);
   const Stored& x = stored(node.inputs[0]);
-  const Stored in = with_view(x, View::channels_last(x.shape));
-  Stored to = make_output(node, View::channels_last(value.shape));
-  if (to.buffer.space == Buffer::Space::Unplaced) to.border = border_of(node);
   MatrixOperator matrix;
+  matrix.reads_pairs = reads_pairs(node, x.shape) && x.view == View::pixel_pairs(x.shape);
+  matrix.makes_pairs = joins_pixels(node);
+  const Stored in = matrix.reads_pairs ? x : with_view(x, View::channels_last(x.shape));
+  Stored to = make_output(node, matrix.makes_pairs ? View::pixel_pairs(value.shape)
+                                                   : View::channels_last(value.shape));
+  if (to.buffer.space == Buffer::Space::Unplaced) to.border = border_of(node);
   matrix.in = image(in);
   matrix.out = image(to);
   matrix.kh = op.window.kernel[0];
@@ -1216,6 +1254,7 @@ class Fit {
     budget_.program = 8 * 1024;
     budget_.resident = kLimits[limit_] * 1024;
     budget_.homes = kLimits[limit_] * 2 / 3 * 1024;
+    if (limit_ == 0 && getenv("SYS_R")) budget_.resident = atoi(getenv("SYS_R")) * 1024, budget_.homes = atoi(getenv("SYS_H")) * 1024;
     round_ = 0;
   }
 

@@ -80,6 +80,8 @@ class MatrixEmitter {
   std::pair<int64_t, int64_t> channels_of(const Share& share) const;
   SlabShape slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
   int64_t slab_bytes(int64_t rows) const;
+  /// Windows side by side that a slab holds.
+  int64_t slab_columns() const { return (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1; }
   int64_t slack() const;
   int64_t out_bytes(int64_t rows, int64_t columns, int64_t blocks) const;
   int64_t element_bytes() const { return op_.output->element_bytes(); }
@@ -178,31 +180,41 @@ void MatrixEmitter::flatten() {
 }
 
 /// Two neighbouring pixels of a line as one of twice as many channels: the window holds both of
-/// theirs, weights are zeros where a pixel does not look. Memory is the same.
-MatrixOperator of_pairs(const MatrixOperator& op) {
+/// theirs, weights are zeros where a pixel does not look. `together` channels of one pixel, then
+/// those of the other, then the next channels of both.
+MatrixOperator of_pairs(const MatrixOperator& op, int64_t together) {
   MatrixOperator pairs = op;
-  const int64_t channels = op.out.c;
   pairs.out.w /= 2;
   pairs.out.c *= 2;
   pairs.kw += op.sw;
   pairs.sw *= 2;
-  pairs.group = 1;
+  pairs.group = op.out.c / together;
+  const int64_t window = op.in.c / pairs.group;
+  const auto channel = [=](int64_t m) { return m / (2 * together) * together + m % together; };
   pairs.weight = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
     const int64_t in_group = op.in.c / op.group;
-    const int64_t of = m % channels;
-    const int64_t tap = j - m / channels * op.sw;
-    const int64_t inner = c - of / (channels / op.group) * in_group;
+    const int64_t of = channel(m);
+    const int64_t tap = j - m / together % 2 * op.sw;
+    const int64_t inner =
+        m / (2 * together) * window + c - of / (op.out.c / op.group) * in_group;
     const bool sees = tap >= 0 && tap < op.kw && inner >= 0 && inner < in_group;
     return sees ? op.weight(of, inner, i, tap) : 0;
   };
-  pairs.bias.insert(pairs.bias.end(), op.bias.begin(), op.bias.end());
-  pairs.multiplier.insert(pairs.multiplier.end(), op.multiplier.begin(), op.multiplier.end());
+  pairs.bias.clear();
+  pairs.multiplier.clear();
+  for (int64_t m = 0; m < pairs.out.c; ++m) {
+    const auto of = static_cast<std::size_t>(channel(m));
+    pairs.bias.push_back(op.bias[of]);
+    pairs.multiplier.push_back(op.multiplier[of]);
+  }
   return pairs;
 }
 
 /// Columns of the array that few channels would leave idle take further pixels, where this needs
 /// fewer steps.
 void MatrixEmitter::join_pixels() {
+  if (op_.makes_pairs) op_ = of_pairs(op_, kPairChannels);
+  if (op_.reads_pairs) return;
   while (2 * op_.out.c <= kColumns && op_.out.w % 2 == 0 && op_.dw == 1) {
     const MatrixOperator single = op_;
     const auto steps = [&] {
@@ -210,7 +222,7 @@ void MatrixEmitter::join_pixels() {
       return plan_.steps;
     };
     const int64_t alone = steps();
-    op_ = of_pairs(single);
+    op_ = of_pairs(single, single.out.c);
     if (steps() < 2 * alone) {
       joined_ *= 2;
       continue;
@@ -226,6 +238,7 @@ int64_t MatrixEmitter::first_channel(int64_t block) const {
 
 /// Input channels [first, second) that a share needs.
 std::pair<int64_t, int64_t> MatrixEmitter::channels_of(const Share& share) const {
+  if (op_.reads_pairs) return {0, op_.in.c};
   return {first_channel(share.b0), std::min(first_channel(share.b1 - 1) + window_, op_.in.c)};
 }
 
@@ -249,7 +262,7 @@ void MatrixEmitter::plan_shares() {
 /// `pixels`: of the output, that a tile makes.
 void MatrixEmitter::plan(int64_t pixels) {
   blocks_ = divide_up(op_.out.c, kColumns);
-  in_group_ = op_.in.c / op_.group;
+  in_group_ = op_.in.c / op_.group / (op_.reads_pairs ? 2 : 1);
   out_group_ = op_.out.c / op_.group;
   window_ = 0;
   for (int64_t b = 0; b < blocks_; ++b) {
@@ -259,12 +272,13 @@ void MatrixEmitter::plan(int64_t pixels) {
   column0_ = -op_.left;
   const int64_t needed = (op_.out.w - 1) * op_.sw + (op_.kw - 1) * op_.dw + 1;
   span_ = needed;
+  if (op_.reads_pairs) span_ = op_.in.w;
   // Whole rows are one run of memory.
   if (op_.left == 0 && needed < op_.in.w) span_ = op_.in.w;
   // Rows that don't fit are cut into columns.
   const int64_t lines = (op_.kh - 1) * op_.dh + 1;
   const int64_t limit = context_.working_bytes() * 2 / 5;
-  if (lines * span_ * pixel_ > limit) {
+  if (lines * span_ * pixel_ > limit && !op_.reads_pairs) {
     int64_t columns = op_.out.w;
     do {
       columns = divide_up(columns, 2);
@@ -277,6 +291,12 @@ void MatrixEmitter::plan(int64_t pixels) {
   shape.channels = window_;
   shape.row_stride = op_.dh * span_ * pixel_;
   shape.column_stride = op_.dw * pixel_;
+  if (op_.reads_pairs) {
+    // Of one pixel, 8 channels beside 8 of the other: as if they were taps.
+    shape.kw = window_ / kPairChannels;
+    shape.channels = kPairChannels;
+    shape.column_stride = 2 * kPairChannels;
+  }
   plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
 }
 
@@ -479,7 +499,7 @@ int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
 
 /// Bytes that steps may read behind the last line of a slab.
 int64_t MatrixEmitter::slack() const {
-  const int64_t width = std::min(op_.out.w, (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1);
+  const int64_t width = std::min(op_.out.w, slab_columns());
   const int64_t behind = (span_ * ((op_.kh - 1) * op_.dh + 1) - (width - 1) * op_.sw) * pixel_;
   return std::max<int64_t>(0, plan_.end() + pixel_ - behind) + 32;
 }
@@ -494,8 +514,7 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
   const int64_t blocks = share.b1 - share.b0;
   Tiling tiling;
   // Columns: those that one slab's width holds.
-  const int64_t kernel = (op_.kw - 1) * op_.dw + 1;
-  tiling.columns = std::min(op_.out.w, (span_ - kernel) / op_.sw + 1);
+  tiling.columns = std::min(op_.out.w, slab_columns() * (op_.reads_pairs ? 2 : 1));
   tiling.panel = blocks;
   tiling.steps = steps_;
   if (weights_held) {
@@ -604,6 +623,14 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.rcount2 = 1;
   c.rstride0 = static_cast<int32_t>(pixel);
   c.rstride1 = static_cast<int32_t>(line);
+  if (op_.reads_pairs) {
+    // Lines are dense, and begin with a pair; so do commands.
+    c.act = act + static_cast<uint32_t>(row0 / 2 * pixel_ + segment.offset);
+    c.rcount0 = 2;
+    c.rcount1 = static_cast<uint16_t>(rows / 2);
+    c.rstride0 = kPairChannels;
+    c.rstride1 = static_cast<int32_t>(pixel_);
+  }
   c.ncount = static_cast<uint16_t>(b1 - b0);
   c.kcount0 = static_cast<uint16_t>(segment.count[0]);
   c.kcount1 = static_cast<uint16_t>(segment.count[1]);
@@ -985,6 +1012,10 @@ bool MatrixEmitter::all_slabs(bool (*is)(unsigned, const Image&, const SlabShape
 
 void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
+  if (op_.reads_pairs) {
+    op_.in.w /= 2;
+    op_.in.c *= 2;
+  }
   flatten();
   pixel_ = op_.in.c;
   join_pixels();
@@ -1022,7 +1053,7 @@ void MatrixEmitter::emit() {
     if (!shares_[t].empty()) emit_tile(t, shares_[t]);
   }
   if (op_.output->buffer.home != nullptr) {
-    op_.output->buffer.home->direct = op_.out.w <= (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1;
+    op_.output->buffer.home->direct = op_.reads_pairs || op_.out.w <= slab_columns();
   }
   op_.output->epoch = context_.epoch();
 }
