@@ -358,7 +358,7 @@ Border Compiler::border_of(const Node& node) const {
   const bool padded = border.top + border.left + border.bottom + border.right > 0;
   if (!padded || (border.left > 0 && behind(1) < 0)) return {};
   border.line = in[3];
-  border.fill = byte_pattern(conv->x.zero_point);
+  border.fill = conv->x.zero_point;
   return border;
 }
 

@@ -118,26 +118,43 @@ int64_t Home::bytes(const Piece& piece) const {
   return lines * border.padded_line() * piece.columns();
 }
 
-/// The image's padding, as far as it lies around the piece.
-void Context::fill_border(const Home& home, const Home::Piece& piece) {
+/// The image's padding, as far as it lies around the piece. The vector unit writes it before the
+/// results that follow: the load unit would stop for memory that is still in use, and with it the
+/// loads behind.
+void Context::fill_border(const Home& home, const Home::Piece& piece, DataType type) {
   const Border& border = home.border;
   const int64_t pixel = piece.columns();
   const int64_t pitch = border.padded_line() * pixel;
   const int64_t lines = (piece.r1 - piece.r0) / border.line;
   const bool first = piece.r0 == 0, last = piece.r1 == home.rows;
-  const auto at = [&](int64_t line, int64_t column) {
-    return piece.address() + static_cast<uint32_t>(line * pitch + column * pixel);
+  const auto set = [&](int64_t line, int64_t column, int64_t run, int64_t count) {
+    if (run == 0 || count == 0) return;
+    spec::VectorCommand c;
+    c.a_type = c.d_type = vector_type(type);
+    c.op = spec::Vop::Mul;
+    set_codes(c, border.fill, {border.fill, border.fill});
+    c.tail_dim = 0;
+    constexpr int64_t kLanes = spec::VectorLanes;
+    const int64_t groups = divide_up(run, kLanes);
+    c.lanes = kLanes;
+    c.lanes_last = static_cast<uint8_t>(run - (groups - 1) * kLanes);
+    c.count0 = static_cast<uint16_t>(groups);
+    c.count1 = static_cast<uint16_t>(count);
+    c.count2 = c.count3 = 1;
+    c.wcount0 = c.wcount1 = 1;
+    c.a_base = c.d_base = piece.address() + static_cast<uint32_t>(line * pitch + column * pixel);
+    c.a_stride0 = c.d_stride0 = kLanes;
+    c.a_stride1 = c.d_stride1 = static_cast<int32_t>(count > 1 ? pitch : 0);
+    schedule.emit(piece.tile, spec::Unit::Vector, c);
   };
   // Lines of the image, its neighbours' included; what lies before, between and behind them.
   const int64_t begin = first ? border.top : 0;
   const int64_t end = border.top + lines + (last ? 0 : border.bottom);
-  fill(piece.tile, border.fill, at(0, 0), begin * pitch + border.left * pixel);
-  if (border.left + border.right > 0) {
-    fill(piece.tile, border.fill, at(begin, border.left + border.line),
-         (border.left + border.right) * pixel, end - begin - 1, pitch);
-  }
-  fill(piece.tile, border.fill, at(end - 1, border.left + border.line),
-       border.right * pixel + (last ? border.bottom : 0) * pitch);
+  const int64_t sides = (border.left + border.right) * pixel;
+  set(0, 0, begin * pitch + border.left * pixel, 1);
+  set(begin, border.left + border.line, sides, end - begin - 1);
+  set(end - 1, border.left + border.line,
+      border.right * pixel + (last ? border.bottom : 0) * pitch, 1);
 }
 
 void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
@@ -168,7 +185,7 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
     homes_.push_back(home);
     value.buffer = {Buffer::Space::Home, 0, home};
     for (const Home::Piece& piece : home->pieces) {
-      if (home->border) fill_border(*home, piece);
+      if (home->border) fill_border(*home, piece, value.type);
     }
   } else {
     value.buffer = {Buffer::Space::Dram,

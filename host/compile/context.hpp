@@ -20,7 +20,7 @@ namespace systole::compile {
 struct Border {
   int64_t line = 0;  // pixels of a line without the border; 0: none
   int64_t top = 0, bottom = 0, left = 0, right = 0;
-  uint32_t fill = 0;  // of the padding
+  int32_t fill = 0;  // of the padding
 
   explicit operator bool() const { return line > 0; }
   int64_t padded_line() const { return left + line + right; }
@@ -170,7 +170,7 @@ class Context {
   std::string node_name;  // of the operator being emitted, for errors
 
  private:
-  void fill_border(const Home& home, const Home::Piece& piece);
+  void fill_border(const Home& home, const Home::Piece& piece, DataType type);
   void free_unused();
   void arrive();
   void note_arrival();

@@ -28,7 +28,10 @@ Cover better(Cover a, Cover b) { return b.cost < a.cost ? b : a; }
 
 void append(Cover& cover, const KernelSegment& segment, int64_t rows) {
   cover.segments.push_back(segment);
-  cover.cost += segment.steps() * std::max<int64_t>(rows, 8) + kCommandCost;
+  // Runs of one step that share a bank of the scratchpad come one after the other.
+  const bool meet = segment.mode != spec::RowMode::Run32 &&
+                    std::abs(segment.run_stride) < static_cast<int64_t>(spec::BankBytes);
+  cover.cost += segment.steps() * std::max<int64_t>(meet ? 2 * rows : rows, 8) + kCommandCost;
 }
 
 Cover plain(const Grid& grid, int64_t rows) {
