@@ -998,7 +998,8 @@ void Compiler::emit_nodes() {
   copy_outputs();
 }
 
-/// Input by input; the team meets behind each, so that all stages go on together.
+/// Input by input; the team meets behind each, so that all stages go on together. The first stage
+/// needs nothing of the others: it goes on with the next input, until it has something to hand on.
 void Compiler::emit_stage() {
   for (unsigned input = 0; input < inputs(); ++input) {
     take_handed(input);
@@ -1008,12 +1009,19 @@ void Compiler::emit_stage() {
       } else {
         layer_ = i - part_.begin;
       }
+      if (is_handed_on(graph_.nodes[i].output)) context_.await_team();
       emit(graph_.nodes[i], input);
       release(i, input);
     }
     if (part_.is_last && input + 1 == inputs()) copy_outputs();
     context_.schedule.set_layer(-1);
-    context_.meet_team();
+    if (input + 1 == inputs()) {
+      context_.end_stage();
+    } else if (part_.begin == 0) {
+      context_.arrive_at_team();
+    } else {
+      context_.meet_team();
+    }
   }
 }
 

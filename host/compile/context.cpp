@@ -64,6 +64,21 @@ void Context::meet_team() {
   released_.clear();
 }
 
+void Context::arrive_at_team() {
+  await_team();
+  note_arrival();
+  schedule.arrive_at_team();
+}
+
+void Context::await_team() {
+  if (awaited_ < arrivals_) await();
+}
+
+void Context::end_stage() {
+  await_team();
+  schedule.settle_stores();
+}
+
 void Context::arrive() {
   schedule.arrive();
   note_arrival();
@@ -72,6 +87,7 @@ void Context::arrive() {
 void Context::note_arrival() {
   ++arrivals_;
   arrived_behind_ = operators_ - 1;
+  free_unused();
   // What nobody uses any more is free behind this barrier.
   for (auto& home : homes_) {
     if (home.use_count() == 1) released_.push_back(std::move(home));

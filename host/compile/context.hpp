@@ -116,6 +116,12 @@ class Context {
   void barrier();
   /// A barrier of the whole team.
   void meet_team();
+  /// Its two halves: what is emitted between them needs nothing of the other tiles, and they nothing
+  /// of it.
+  void arrive_at_team();
+  void await_team();
+  /// The body ends here, which is where the team meets.
+  void end_stage();
   /// The number of the barrier behind what is emitted now; values of it can be read by all tiles
   /// when that one is passed.
   int epoch() const { return arrivals_; }

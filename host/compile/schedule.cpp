@@ -240,6 +240,20 @@ void Schedule::meet_team() {
   await();
 }
 
+void Schedule::settle_stores() {
+  for (Tile& tile : tiles_) {
+    const std::size_t stores = tile.units[kStore].size();
+    if (tile.known[kVector][kStore] >= stores) continue;
+    Command last;
+    last.words = spec::NopCommand{}.encode();
+    last.layer = layer_;
+    last.input = input_;
+    depend(tile, kVector, last, kStore, stores);
+    last.known = tile.known[kVector];
+    tile.units[kVector].push_back(std::move(last));
+  }
+}
+
 void Schedule::finish() {
   for (const Tile& tile : tiles_) {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
