@@ -1262,7 +1262,6 @@ class Fit {
     budget_.program = 8 * 1024;
     budget_.resident = kLimits[limit_] * 1024;
     budget_.homes = kLimits[limit_] * 2 / 3 * 1024;
-    if (limit_ == 0 && getenv("SYS_R")) budget_.resident = atoi(getenv("SYS_R")) * 1024, budget_.homes = atoi(getenv("SYS_H")) * 1024;
     round_ = 0;
   }
 
@@ -1453,17 +1452,24 @@ void check(const CompileOptions& options, const ChipConfig& config, unsigned til
   }
 }
 
+/// Estimates for the nodes.
+std::vector<uint64_t> cycles_of(const CompiledModel& model, const Graph& graph) {
+  std::vector<uint64_t> cycles;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    cycles.push_back(model.layers[i].predicted_cycles);
+  return cycles;
+}
+
+constexpr int kCuts = 3;  // into stages, each with what was learned from the one before
+
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
                                       const CompileOptions& options) {
   std::string failure;
-  std::vector<uint64_t> cycles(graph.nodes.size(), 1);
   const auto alone =
       attempt(graph, config, options, 1, {1, 1, 1}, {0, graph.nodes.size()}, 0, 0, failure);
   if (!alone) return {};
-  for (std::size_t i = 0; i < cycles.size(); ++i)
-    cycles[i] = alone->model.layers[i].predicted_cycles;
-  return cycles;
+  return cycles_of(alone->model, graph);
 }
 
 }  // namespace
@@ -1488,6 +1494,14 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
     }
     auto some =
         plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
+    // A stage has memory that the network on one tile has not: its nodes take less time.
+    for (int round = 0; round < kCuts && division.stages > 1 && !some.empty(); ++round) {
+      const auto again = cut_stages(graph, cycles_of(some.back().model, graph), division.stages);
+      if (again == stages) break;
+      stages = again;
+      auto more = plans(graph, config, options, tiles, division, stages, 0, failure);
+      std::move(more.begin(), more.end(), std::back_inserter(some));
+    }
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));
