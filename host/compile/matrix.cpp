@@ -22,6 +22,8 @@ constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
 constexpr int64_t kSlabParts = 2;               // of a large slab, loaded one by one
 
+constexpr int64_t kLonePieces = 4;  // of one that a lone tile, which has no other, waits for
+
 using Share = MatrixShare;
 
 /// How a tile walks its share.
@@ -80,6 +82,8 @@ class MatrixEmitter {
   std::pair<int64_t, int64_t> channels_of(const Share& share) const;
   SlabShape slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
   int64_t slab_bytes(int64_t rows) const;
+  /// Loads of a slab: the first rows are used while others come.
+  int64_t slab_parts() const;
   /// Windows side by side that a slab holds.
   int64_t slab_columns() const { return (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1; }
   int64_t slack() const;
@@ -491,6 +495,12 @@ SlabShape MatrixEmitter::slab_shape(const Share& share, int64_t n, int64_t oy0, 
   return shape;
 }
 
+int64_t MatrixEmitter::slab_parts() const {
+  if (exchange_.on) return kSlabParts;
+  const bool handed = op_.in.stored->buffer.space == Buffer::Space::Dram;
+  return context_.tiles() == 1 && handed ? kLonePieces : 1;
+}
+
 int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
   if (in_place_) return 0;
   const int64_t lines = (rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1;
@@ -894,7 +904,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const Slab slab = in_place_
                         ? slab_in_place(tile, op_.in, shape)
                         : load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point),
-                                    slack(), exchange_.on ? kSlabParts : 1);
+                                    slack(), slab_parts());
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
