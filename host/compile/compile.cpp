@@ -40,6 +40,7 @@ struct Needs {
   uint32_t program = 0;
   uint32_t resident = 0;
   uint32_t homes = 0;
+  bool more_homes = false;  // some value found no room among them
   Address records = 0;
 };
 
@@ -1056,6 +1057,7 @@ Needs Compiler::needs() const {
   needs.program = static_cast<uint32_t>(round_up(context_.schedule.image_bytes(), 128));
   needs.resident = context_.resident_used();
   needs.homes = context_.homes_used();
+  needs.more_homes = context_.lacks_homes();
   needs.records = static_cast<Address>(
       round_up(static_cast<int64_t>(memory_.dram.end()), spec::WindowGranuleBytes));
   return needs;
@@ -1152,6 +1154,7 @@ class Attempt {
       most.program = std::max(most.program, needs.program);
       most.resident = std::max(most.resident, needs.resident);
       most.homes = std::max(most.homes, needs.homes);
+      most.more_homes = most.more_homes || needs.more_homes;
       most.records = std::max(most.records, needs.records);
     }
     return most;
@@ -1226,7 +1229,8 @@ constexpr unsigned kMaxStages = 4;  // a team meets in two rounds
 /// constants.
 class Fit {
  public:
-  explicit Fit(const Budget& start) : start_(start) { reset(); }
+  /// `alone`: a stage, whose weights one tile holds. Its values may leave more room for them.
+  Fit(const Budget& start, bool alone) : start_(start), limit_(alone ? 0 : kAlone) { reset(); }
 
   const Budget& budget() const { return budget_; }
   /// Less for constants; false when there is no less.
@@ -1237,6 +1241,10 @@ class Fit {
   }
   /// Whether the needs are met; if not, the next budget meets them, or may.
   bool meets(const Needs& needs, bool records_in_dram) {
+    if (limit_ < kAlone && needs.more_homes) {
+      shrink();
+      return false;
+    }
     const bool fits = needs.program <= budget_.program &&
                       (!records_in_dram || needs.records <= budget_.record_base);
     const bool exact = needs.resident == budget_.resident && needs.homes == budget_.homes;
@@ -1255,18 +1263,23 @@ class Fit {
   bool tired() const { return round_ >= 10; }
 
  private:
-  static constexpr std::array<uint32_t, 6> kLimits = {144, 96, 64, 32, 12, 0};  // KiB
+  struct Limit {
+    uint32_t resident, homes;  // KiB
+  };
+  static constexpr std::size_t kAlone = 2;  // of them for stages only
+  static constexpr std::array<Limit, 8> kLimits = {
+      {{192, 16}, {168, 32}, {144, 96}, {96, 64}, {64, 42}, {32, 21}, {12, 8}, {0, 0}}};
 
   void reset() {
     budget_ = start_;
     budget_.program = 8 * 1024;
-    budget_.resident = kLimits[limit_] * 1024;
-    budget_.homes = kLimits[limit_] * 2 / 3 * 1024;
+    budget_.resident = kLimits[limit_].resident * 1024;
+    budget_.homes = kLimits[limit_].homes * 1024;
     round_ = 0;
   }
 
   Budget start_, budget_;
-  std::size_t limit_ = 0;
+  std::size_t limit_;
   int round_ = 0;
   bool too_long_ = false;
 };
@@ -1280,7 +1293,7 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
   start.weight_price = price;
   start.page_commands = page_commands;
   if (options.records_in_dram) start.record_base = spec::DramBase;
-  std::vector<Fit> fits(division.stages, Fit(start));
+  std::vector<Fit> fits(division.stages, Fit(start, division.stages > 1));
   for (;;) {
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
@@ -1359,6 +1372,12 @@ std::vector<std::size_t> cut_stages(const Graph& graph, const std::vector<uint64
 
 namespace {
 
+/// By estimate.
+void sort(std::vector<Candidate>& plans) {
+  std::stable_sort(plans.begin(), plans.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+}
+
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
 /// every tile, divisions by channels a part of them. None when nothing fits.
 std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
@@ -1373,8 +1392,7 @@ std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
     if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
   }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  sort(all);
   return all;
 }
 
@@ -1386,8 +1404,7 @@ constexpr std::size_t kRunPlans = 3;
 /// The plan with the least cycles from input to input. As far as work allows, the cycle model
 /// decides; plans come to it in the order of their estimates.
 CompiledModel best_in_stream(std::vector<Candidate> all, const std::string& dram) {
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  sort(all);
   CompiledModel* best = nullptr;
   uint64_t work = 0;
   for (Candidate& one : all) {
@@ -1460,7 +1477,7 @@ std::vector<uint64_t> cycles_of(const CompiledModel& model, const Graph& graph) 
   return cycles;
 }
 
-constexpr int kCuts = 3;  // into stages, each with what was learned from the one before
+constexpr int kMoreCuts = 3;  // into stages, each with what was learned from the one before
 
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
@@ -1495,13 +1512,15 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
     auto some =
         plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
     // A stage has memory that the network on one tile has not: its nodes take less time.
-    for (int round = 0; round < kCuts && division.stages > 1 && !some.empty(); ++round) {
+    for (int round = 0; round < kMoreCuts && division.stages > 1 && !some.empty(); ++round) {
       const auto again = cut_stages(graph, cycles_of(some.back().model, graph), division.stages);
       if (again == stages) break;
       stages = again;
       auto more = plans(graph, config, options, tiles, division, stages, 0, failure);
+      if (more.empty()) break;
       std::move(more.begin(), more.end(), std::back_inserter(some));
     }
+    sort(some);
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));

@@ -204,6 +204,7 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
       if (home->border) fill_border(*home, piece, value.type);
     }
   } else {
+    lacks_homes_ = lacks_homes_ || value.element_bytes() == 1;
     value.buffer = {Buffer::Space::Dram,
                     memory_.dram.allocate(value.elements() * value.element_bytes(), value.name),
                     nullptr};

@@ -153,6 +153,8 @@ class Context {
   /// What every tile has left for that.
   int64_t resident_room() const;
   uint32_t homes_used() const;
+  /// Whether a value had to go to DRAM for want of memory for homes.
+  bool lacks_homes() const { return lacks_homes_; }
 
   /// The half of the accumulators that a tile's next sums go to.
   unsigned next_half(unsigned tile) { return halves_[tile]++ % 2; }
@@ -198,6 +200,7 @@ class Context {
   std::vector<std::shared_ptr<Home>> released_;  // until the barrier behind their last use
   uint32_t homes_begin_ = 0;
   uint32_t homes_used_ = 0;
+  bool lacks_homes_ = false;
   std::vector<uint32_t> resident_next_;
   std::map<std::pair<unsigned, Address>, uint32_t> resident_;  // by tile, source
   uint32_t resident_begin_ = 0;
