@@ -20,6 +20,7 @@ REACH = {
     "sim_vs_native_gemm": ("at most", 20),
     "gemm256_tile_utilization": ("at least", 0.97),
     "gemm_chip_bound_fraction": ("at least", 0.85),
+    "gemm1024_utilization": ("at least", 0.95),
     "noc_cycles_per_hop": ("at most", 1),
     "noc_stream_flits_per_cycle": ("at least", 0.99),
     "edit_to_unit_verdict_s": ("at most", 15),

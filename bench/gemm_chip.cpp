@@ -104,6 +104,7 @@ int run(const std::string& config_name, int pairs) {
   bench::print_figure("unaccounted_cycles", static_cast<double>(chip->unaccounted_cycles()),
                       "cycles");
   bench::print_figure("gemm_chip_cycles", static_cast<double>(cycles), "cycles");
+  bench::print_figure("gemm1024_utilization", compute / static_cast<double>(cycles), "fraction");
   bench::print_figure("gemm_chip_bound_fraction",
                       std::max(compute, memory) / static_cast<double>(cycles), "fraction");
   return 0;

@@ -215,12 +215,15 @@ void ChipTb::hang(const char* what, uint64_t since) {
               fmt::format("cycle {}", cycle_), "", "\n" + failure_->text);
 }
 
+/// One that is due as a call of the host ends is taken as the next one begins, in the same cycle.
+void ChipTb::take_due_checkpoint() {
+  if (cycle_ < next_checkpoint_ || stop_) return;
+  next_checkpoint_ = checkpoint_after(cycle_);
+  on_checkpoint();
+}
+
 void ChipTb::check_deadline() {
-  // One that is due as a call of the host ends is taken a cycle later, in the next call.
-  if (cycle_ >= next_checkpoint_ && !stop_) {
-    next_checkpoint_ = checkpoint_after(cycle_);
-    on_checkpoint();
-  }
+  take_due_checkpoint();
   if (cycle_ >= next_sample_) {
     next_sample_ = sample_after(cycle_);
     sampler_();
@@ -249,6 +252,7 @@ void ChipTb::sample(uint64_t cycles, std::function<void()> sampler) {
 unsigned ChipTb::run_slice() {
   unsigned done = 0;
   try {
+    take_due_checkpoint();
     while (done < cycles_per_wait_ && !stop_) step(done++);
   } catch (const RtlAssertion& assertion) {
     failure_ = {ChipFailure::Kind::Assertion, cycle_, assertion.what()};

@@ -105,6 +105,7 @@ class ChipTb : public sc_core::sc_module {
   void dump_waves(int64_t time);
   uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
+  void take_due_checkpoint();
   uint64_t command_deadline() const;
   [[noreturn]] void hang(const char* what, uint64_t since);
   uint64_t checkpoint_after(uint64_t cycle) const;

@@ -110,10 +110,10 @@ void ChipView::find_links(const ChipConfig& config, const VerilatedContext& cont
             node_scope(x, y) + (network == Network::Request ? "u_noc.u_req" : "u_noc.u_rsp");
         for (unsigned port = 0; port < std::size(leads_somewhere); ++port) {
           if (!leads_somewhere[port]) continue;
-          const std::string scope = router + fmt::format(".gen_out[{}]", port);
+          const std::string scope = router + ".gen_count";
           links_.push_back({{{x, y}, network, static_cast<Port>(port)},
-                            variable<uint32_t>(context, scope, "flits_q"),
-                            variable<uint32_t>(context, scope, "stalls_q")});
+                            variable<uint32_t>(context, scope, "flits_q") + port,
+                            variable<uint32_t>(context, scope, "stalls_q") + port});
         }
       }
     }

@@ -8,6 +8,9 @@ the numbers of their temporaries and labels, and in the instance's name in the m
 the object that they work on is an argument. Tiles with functions of their own do not fit the
 instruction caches, and take long to compile. So: of functions that are equal but for that, the first
 stays and the others' callers call it; the messages take the instance's name from the object.
+
+What is not shared, though there is a lot of it, is told: a signal of the module has been replaced by one of
+its parent (sim/public.vlt), or something in it is sampled ($past).
 """
 import collections
 import pathlib
@@ -17,7 +20,8 @@ import sys
 FUNCTION = re.compile(r"^(?:VL_INLINE_OPT |VL_ATTR_COLD )?void (\w+)\((\w+)\* vlSelf\) \{\n.*?^\}\n",
                       re.M | re.S)
 # A temporary of a function that was inlined: its number is another one in every instance.
-TEMPORARY = re.compile(r"\b(__V(?:func|task)_\w+?__)(\d+)((?:__\w+)?)\b")
+# An index of a generate loop in its name is not that number.
+TEMPORARY = re.compile(r"\b(__V(?:func|task)_\w+?__)(?<!__BRA__)(\d+)((?:__\w+)?)\b")
 LABEL = re.compile(r"\b(__Vlabel)(\d+)()\b")
 MEMBER = re.compile(r"^ +[\w<>, :]+(?:/\*[\d:]+\*/)? (__V(?:func|task)_\w+);\n", re.M)
 
@@ -42,6 +46,22 @@ def with_name_of_object(body, scope):
     """The messages' instance name, taken from the object."""
     dotted = scope.replace("__BRA__", "[").replace("__KET__", "]").replace("__DOT__", ".")
     return re.sub(rf"%N{re.escape(dotted)}\.((?:[^;])*?)vlSymsp->name\(\)", r"%N\1vlSelf->name()", body)
+
+
+def report_copies(found, renamed, limit=0.01):
+    """Warns of modules of whose code more than a hundredth is there once an instance; set-up, which runs once, aside."""
+    all_of, copies = collections.Counter(), collections.defaultdict(list)
+    for scope, path, match in found:
+        if "__Slow" in path.name:
+            continue
+        all_of[match[2]] += len(match[0])
+        if match[1] not in renamed and scope != min(s for s, _, m in found if m[2] == match[2]):
+            copies[match[2]].append((len(match[0]), match[1]))
+    for module, functions in copies.items():
+        share = sum(size for size, _ in functions) / all_of[module]
+        if share > limit:
+            print(f"share_functions.py: {share:.0%} of the code of {module} is there once an instance, first of all "
+                  f"{max(functions)[1]}", file=sys.stderr)
 
 
 def main():
@@ -93,6 +113,7 @@ def main():
         if text != headers[path]:
             path.write_text(text)
     print(f"{len(renamed)} of {len(found)} functions shared")
+    report_copies(found, renamed)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 CROSSCHECK_PYTHON := .venv-crosscheck/bin/python
 # How many random graphs, and on what: model (the functional model), chip, or a command of your own.
-GRAPHS ?= 200
+GRAPHS ?= 300
 DEVICE ?= model
 
 .PHONY: crosscheck crosscheck-venv digits onnx-node
@@ -15,9 +15,10 @@ crosscheck-venv: .venv-crosscheck/ready ## Make the environment with ONNX Runtim
 	.venv-crosscheck/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-crosscheck: .venv-crosscheck/ready ## Compare with ONNX Runtime on random graphs: GRAPHS=200 DEVICE=model SEED=1
+crosscheck: .venv-crosscheck/ready $(SYSTOLE) ## Compare with ONNX Runtime on networks and random graphs: GRAPHS=300 DEVICE=model SEED=1
 	$(CROSSCHECK_PYTHON) tools/random_graphs.py --count $(GRAPHS) --seed $(or $(SEED),1) \
 	  --out $(BUILD)/crosscheck
+	SYSTOLE_DATA=$(SYSTOLE_DATA) $(CROSSCHECK_PYTHON) tools/model_cases.py --out $(BUILD)/crosscheck
 	$(CROSSCHECK_PYTHON) tools/crosscheck.py $(BUILD)/crosscheck --device $(DEVICE) --config $(CONFIG)
 
 # On the chip, unless DEVICE says otherwise.

@@ -1,11 +1,12 @@
-// A number that tells two byte strings apart: 64-bit FNV-1a
-// (Fowler, Noll, Vo; http://www.isthe.com/chongo/tech/comp/fnv). Not for secrets.
+// A number that tells two byte strings apart, after FNV-1a (Fowler, Noll, Vo;
+// http://www.isthe.com/chongo/tech/comp/fnv), eight bytes at a time. Not for secrets.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace systole {
@@ -14,7 +15,12 @@ class Digest {
  public:
   Digest& add(const void* data, std::size_t bytes) {
     const auto* at = static_cast<const uint8_t*>(data);
-    for (std::size_t i = 0; i < bytes; ++i) value_ = (value_ ^ at[i]) * 0x100000001b3;
+    for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t), at += sizeof(uint64_t)) {
+      uint64_t word;
+      std::memcpy(&word, at, sizeof word);
+      mix(word);
+    }
+    for (std::size_t i = 0; i < bytes; ++i) mix(at[i]);
     return *this;
   }
   /// The length too, so that ("ab", "c") and ("a", "bc") differ.
@@ -26,6 +32,11 @@ class Digest {
   std::string text() const { return fmt::format("{:016x}", value_); }
 
  private:
+  void mix(uint64_t word) {
+    value_ = (value_ ^ word) * 0x100000001b3;
+    value_ ^= value_ >> 32;  // so that high bits count for all that follow
+  }
+
   uint64_t value_ = 0xcbf29ce484222325;
 };
 

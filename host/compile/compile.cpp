@@ -159,6 +159,20 @@ class Compiler {
   std::vector<TensorPlace> places_;
 };
 
+/// The elements of a tensor of bytes, which are read often.
+class Codes {
+ public:
+  explicit Codes(const Tensor& tensor)
+      : bytes_(tensor.bytes().data()), is_signed_(tensor.type() == DataType::S8) {}
+  int32_t operator[](int64_t at) const {
+    return is_signed_ ? static_cast<int8_t>(bytes_[at]) : int32_t{bytes_[at]};
+  }
+
+ private:
+  const uint8_t* bytes_;
+  bool is_signed_;
+};
+
 /// A value whose memory its emitter chooses.
 Stored unplaced(const std::string& name, DataType type, const Shape& shape, View view) {
   Stored stored{name, type, shape, {}, std::move(view), -1};
@@ -837,9 +851,8 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   const int64_t cg = op.weights.shape()[1];
-  matrix.weight = [&](int64_t m, int64_t c, int64_t i, int64_t j) {
-    const int64_t at = ((m * cg + c) * matrix.kh + i) * matrix.kw + j;
-    return static_cast<int32_t>(op.weights.integer(at)) -
+  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t i, int64_t j) {
+    return codes[((m * cg + c) * matrix.kh + i) * matrix.kw + j] -
            op.w_zero_point[static_cast<std::size_t>(m)];
   };
   matrix.bias = op.bias;
@@ -879,10 +892,9 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
-  matrix.weight = [&](int64_t m, int64_t c, int64_t, int64_t) {
+  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t, int64_t) {
     const int64_t k = logical[static_cast<std::size_t>(c)];
-    return static_cast<int32_t>(op.weights.integer(k * columns + m)) -
-           op.w_zero_point[static_cast<std::size_t>(m)];
+    return codes[k * columns + m] - op.w_zero_point[static_cast<std::size_t>(m)];
   };
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
@@ -1120,6 +1132,7 @@ std::vector<std::vector<Place>> grouped(const ChipConfig& config, unsigned tiles
 struct Candidate {
   CompiledModel model;
   uint64_t spacing = 0;  // cycles from input to input, as a first estimate
+  double price = 0;      // of weights (Budget)
 };
 
 /// One attempt for all groups and stages. `cuts`: the first node of each stage, then the number of
@@ -1372,6 +1385,10 @@ std::vector<std::size_t> cut_stages(const Graph& graph, const std::vector<uint64
 
 namespace {
 
+const std::vector<double> kPrices = {0.0, 0.01, 0.04, 0.2};
+/// Those that served one input in flight best are tried with more.
+constexpr std::size_t kGoodPrices = 2;
+
 /// By estimate.
 void sort(std::vector<Candidate>& plans) {
   std::stable_sort(plans.begin(), plans.end(),
@@ -1379,16 +1396,17 @@ void sort(std::vector<Candidate>& plans) {
 }
 
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
-/// every tile, divisions by channels a part of them. None when nothing fits.
+/// every tile, divisions by channels a part of them. The best first; none when nothing fits.
 std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
                              const CompileOptions& options, unsigned tiles, Division division,
                              const std::vector<std::size_t>& cuts, unsigned page_commands,
-                             std::string& failure) {
+                             const std::vector<double>& prices, std::string& failure) {
   std::vector<Candidate> all;
   std::set<std::string> digests;
-  for (const double price : {0.0, 0.01, 0.04, 0.2}) {
+  for (const double price : prices) {
     auto one =
         attempt(graph, config, options, tiles, division, cuts, price, page_commands, failure);
+    if (one) one->price = price;
     if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
   }
@@ -1477,7 +1495,25 @@ std::vector<uint64_t> cycles_of(const CompiledModel& model, const Graph& graph) 
   return cycles;
 }
 
-constexpr int kMoreCuts = 3;  // into stages, each with what was learned from the one before
+constexpr int kMoreCuts = 3;
+
+/// A stage has memory that the network on one tile has not: its nodes take less time. So the plan
+/// tells where to cut again.
+void add_cuts(const Graph& graph, const ChipConfig& config, const CompileOptions& options,
+              unsigned tiles, Division division, std::vector<std::size_t> cuts,
+              std::vector<Candidate>& all) {
+  std::string failure;
+  for (int round = 0; round < kMoreCuts && !all.empty(); ++round) {
+    auto again = cut_stages(graph, cycles_of(all.back().model, graph), division.stages);
+    if (again == cuts) break;
+    cuts = std::move(again);
+    auto more = plans(graph, config, options, tiles, division, cuts, 0, kPrices, failure);
+    if (more.empty()) break;
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+  }
+  sort(all);
+}
+
 
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
@@ -1498,7 +1534,8 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
-  std::optional<std::vector<uint64_t>> cycles;  // of the nodes, where stages are cut
+  std::optional<std::vector<uint64_t>> cycles;          // of the nodes, where stages are cut
+  std::map<unsigned, std::vector<double>> good_prices;  // by groups, of one input in flight
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;
     if (division.stages > 1) {
@@ -1509,25 +1546,21 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
         continue;
       }
     }
-    auto some =
-        plans(graph, config, options, tiles, division, stages, options.page_commands, failure);
-    // A stage has memory that the network on one tile has not: its nodes take less time.
-    for (int round = 0; round < kMoreCuts && division.stages > 1 && !some.empty(); ++round) {
-      const auto again = cut_stages(graph, cycles_of(some.back().model, graph), division.stages);
-      if (again == stages) break;
-      stages = again;
-      auto more = plans(graph, config, options, tiles, division, stages, 0, failure);
-      if (more.empty()) break;
-      std::move(more.begin(), more.end(), std::back_inserter(some));
+    auto& good = good_prices[division.groups];
+    auto some = plans(graph, config, options, tiles, division, stages, options.page_commands,
+                      division.in_flight > 1 && !good.empty() ? good : kPrices, failure);
+    if (good.empty()) {
+      for (std::size_t i = 0; i < std::min(some.size(), kGoodPrices); ++i)
+        good.push_back(some[i].price);
     }
-    sort(some);
+    if (division.stages > 1) add_cuts(graph, config, options, tiles, division, stages, some);
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));
   }
   // Pages only where nothing else fits.
   if (all.empty() && options.page_commands == 0 && !options.division)
-    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, failure);
+    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, kPrices, failure);
   if (all.empty())
     throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
   if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);

@@ -25,7 +25,7 @@ constexpr timing::Cycle kMaxCycles = timing::Cycle{1} << 40;
 /// Steps of a long stream that are run; two, when they have cost so much, or one.
 constexpr unsigned kStream = 4;
 constexpr uint64_t kEnoughWork = 1'000'000;
-constexpr uint64_t kTooMuchWork = 5'000'000;
+constexpr uint64_t kTooMuchWork = 2'000'000;
 constexpr timing::Cycle kSlice = 2000;
 
 /// Steps of the inputs: an iteration works on several at once.

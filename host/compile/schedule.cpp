@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "host/command/error.hpp"
+#include "host/compile/memory.hpp"
 
 namespace systole::compile {
 namespace {
@@ -63,6 +64,9 @@ void Schedule::emit_prologue(unsigned tile, const spec::LoadCommand& command) {
   tiles_[tile].prologue_layers.push_back(layer_);
 }
 
+/// Commands of a unit that no scratchpad holds. A plan for too little memory may have millions.
+constexpr std::size_t kHopeless = 4 * spec::ScratchpadBytes / spec::CommandBytes;
+
 void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& words) {
   Tile& tile = tiles_[index];
   const auto unit = static_cast<unsigned>(which);
@@ -108,6 +112,8 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   }
   command.known = tile.known[unit];
   tile.units[unit].push_back(std::move(command));
+  if (page_limit_[unit] == 0 && tile.units[unit].size() > kHopeless)
+    throw Error(kNoRoom, "program");
 }
 
 /// `command`, the next of `unit`, waits until `count` commands of unit `on` have retired.

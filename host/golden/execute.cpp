@@ -220,18 +220,26 @@ WeightBlock read_weights(const Scratchpad& scratchpad, const MatmulCommand& c, i
   return block;
 }
 
+/// All columns at once: left to itself the compiler takes the depth for its vectors, and gathers.
+/// Unsigned: sums wrap.
+using Columns = uint32_t __attribute__((vector_size(4 * kLanes)));
+
+Columns columns_of(const std::array<int32_t, kLanes>& words) {
+  Columns columns;
+  std::memcpy(&columns, words.data(), sizeof columns);
+  return columns;
+}
+
 /// Row of accumulators += x . W, wrapping.
 void accumulate(std::array<int32_t, kLanes>& row, const uint8_t* base, const MatmulCommand& c,
                 unsigned len, const WeightBlock& weights) {
   const unsigned run = run_length(c);
-  std::array<uint32_t, kLanes> sum;
-  for (unsigned n = 0; n < kLanes; ++n) sum[n] = static_cast<uint32_t>(row[n]);
+  Columns sum = columns_of(row);
   for (unsigned l = 0; l < len; ++l) {
     const uint8_t* byte = base + static_cast<int64_t>(l / run) * c.run_stride + l % run;
-    const int32_t x = extend(*byte, c.act_signed);
-    for (unsigned n = 0; n < kLanes; ++n) sum[n] += static_cast<uint32_t>(x * weights[l][n]);
+    sum += static_cast<uint32_t>(extend(*byte, c.act_signed)) * columns_of(weights[l]);
   }
-  for (unsigned n = 0; n < kLanes; ++n) row[n] = static_cast<int32_t>(sum[n]);
+  std::memcpy(row.data(), &sum, sizeof sum);
 }
 
 Fault matmul(Machine& machine, Node node, const MatmulCommand& c, WriteSet* written) {

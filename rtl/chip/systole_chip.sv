@@ -190,10 +190,12 @@ module systole_chip
       end
 
       // A tile shows the counters of its routers; those of the other nodes, a simulation reads.
+      logic stat_read;
       logic [4:0] stat_word;
       logic [31:0] stat;
       if (x == 0) begin : gen_no_stat
         logic unused;
+        assign stat_read = 1'b0;
         assign stat_word = '0;
         assign unused = ^stat;
       end
@@ -235,6 +237,7 @@ module systole_chip
         .rsp_south_o(gen_link[South].rsp_out),
         .rsp_west_o(gen_link[West].rsp_out),
         .rsp_local_o(local_rsp_out),
+        .stat_read_i(stat_read),
         .stat_word_i(stat_word),
         .stat_o(stat)
       );
@@ -416,7 +419,7 @@ module systole_chip
         );
 
         // Cycles in which the tile's clock stands still: with those that the tile counts, all since reset. The
-        // tile sees a copy that changes with its own clock, which is late only while that begins to run.
+        // tile sees what it was when it asked.
         logic [31:0] clock_off_q, clock_off_seen_q;
 
         if (Observable) begin : gen_count
@@ -425,10 +428,8 @@ module systole_chip
             else if (!enable) clock_off_q <= clock_off_q + 32'd1;
           end
 
-          always_ff @(posedge clk) begin
-            if (!rst_n) clock_off_seen_q <= '0;
-            else clock_off_seen_q <= clock_off_q;
-          end
+          // Valid after a read: unreset.
+          always_ff @(posedge clk) if (stat_read) clock_off_seen_q <= clock_off_q;
         end else begin : gen_no_count
           logic unused;
           assign unused = ^clock_off_q;
@@ -457,8 +458,9 @@ module systole_chip
           .rsp_valid_o(rsp_in_valid[Local]),
           .rsp_ready_i(rsp_in_ready[Local]),
           .rsp_o(local_rsp_in),
-          .clock_off_i(clock_off_seen_q),
+          .noc_read_o(stat_read),
           .noc_word_o(stat_word),
+          .clock_off_i(clock_off_seen_q),
           .noc_count_i(stat),
           .begin_o(trace_begin_o[Tile]),
           .begin_pc_o(trace_begin_pc_o[Tile*NumUnits+:NumUnits]),

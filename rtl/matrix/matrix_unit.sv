@@ -269,7 +269,13 @@ module matrix_unit
     else stopping_q <= stop && busy_o;
   end
 
+  logic row3_valid_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) row3_valid_q <= 1'b0;
+    else row3_valid_q <= row2_valid_q;
+  end
+
   `ASSERT(StateOfWork_A, (state_o == UnitStateNoWork) == !busy_o)
-  `ASSERT(PsumMeetsRow_A, !$past(rst_ni) || psum_valid == $past(row2_valid_q))
+  `ASSERT(PsumMeetsRow_A, psum_valid == row3_valid_q)
   `ASSERT(DoneOrFault_A, !(done_o && fault_valid_o))
 endmodule

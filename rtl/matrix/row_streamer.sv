@@ -258,6 +258,10 @@ module row_streamer
   logic unused_fields;
   assign unused_fields = ^next_q;
 
-  `ASSERT(RequestHeld_A, !($past(rst_ni) && $past(act_req_o & ~act_gnt_i)
-          != '0) || (act_req_o & $past(act_req_o & ~act_gnt_i)) == $past(act_req_o & ~act_gnt_i))
+  logic [3:0] refused_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) refused_q <= '0;
+    else refused_q <= act_req_o & ~act_gnt_i;
+  end
+  `ASSERT(RequestHeld_A, (refused_q & ~act_req_o) == '0)
 endmodule

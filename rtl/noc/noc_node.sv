@@ -1,8 +1,8 @@
 // The two routers of a node: requests and responses travel in networks of their own, so that a request
 // that waits can never hold up the response that it waits for.
 //
-// Contract and latency: those of noc_router, for each network.
-// Clock: each router's clock runs only while the router holds a flit or is offered one; clk_i is free-running.
+// Contract and latency: those of noc_router, for each network; a read of a counter is of the one named by its word.
+// Clock: each router's clock runs only while the router holds a flit, is offered one or is read; clk_i is free-running.
 
 module noc_node
   import systole_pkg::*;
@@ -50,24 +50,29 @@ module noc_node
     output flit_t  rsp_local_o,
 
     // counters of the routers
+    input  logic        stat_read_i,
     input  logic [ 4:0] stat_word_i,  // {network (1: responses), port, stalls}
-    output logic [31:0] stat_o        // in the same cycle
+    output logic [31:0] stat_o        // from the cycle after the read on: as it was in that of the read
 );
 
   logic req_clk, req_busy;
   logic rsp_clk, rsp_busy;
+  logic req_read, rsp_read;
   logic [31:0] req_stat, rsp_stat;
+
+  assign req_read = stat_read_i && !stat_word_i[4];
+  assign rsp_read = stat_read_i && stat_word_i[4];
 
   clock_gate u_req_gate (
     .clk_i,
-    .en_i     (req_busy || req_valid_i != '0 || !rst_ni),
+    .en_i     (req_busy || req_valid_i != '0 || req_read || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (req_clk)
   );
 
   clock_gate u_rsp_gate (
     .clk_i,
-    .en_i     (rsp_busy || rsp_valid_i != '0 || !rst_ni),
+    .en_i     (rsp_busy || rsp_valid_i != '0 || rsp_read || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (rsp_clk)
   );
@@ -96,6 +101,7 @@ module noc_node
     .west_o(req_west_o),
     .local_o(req_local_o),
     .busy_o       (req_busy),
+    .stat_read_i  (req_read),
     .stat_word_i  (stat_word_i[3:0]),
     .stat_o       (req_stat)
   );
@@ -124,10 +130,19 @@ module noc_node
     .west_o(rsp_west_o),
     .local_o(rsp_local_o),
     .busy_o       (rsp_busy),
+    .stat_read_i  (rsp_read),
     .stat_word_i  (stat_word_i[3:0]),
     .stat_o       (rsp_stat)
   );
 
-  assign stat_o = stat_word_i[4] ? rsp_stat : req_stat;
+  if (Observable) begin : gen_stat
+    logic responses_q;  // valid after a read: unreset
+    always_ff @(posedge clk_i) if (stat_read_i) responses_q <= stat_word_i[4];
+    assign stat_o = responses_q ? rsp_stat : req_stat;
+  end else begin : gen_no_stat
+    logic unused;
+    assign unused = ^{req_stat, rsp_stat};
+    assign stat_o = '0;
+  end
 
 endmodule

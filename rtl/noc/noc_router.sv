@@ -5,7 +5,7 @@
 // packet. A packet goes where its head flit's dst says, which lies in the mesh. Neither valid_o nor ready_o
 // depends on an input of this cycle. Flits out are 0 while their valid_o is low.
 // Latency: one cycle from an input to the next router's input. Rate: one flit a cycle and output.
-// Clock: may be stopped in cycles in which neither busy_o nor any valid_i is high.
+// Clock: may be stopped in cycles in which neither busy_o nor any valid_i nor stat_read_i is high.
 
 `include "assert.svh"
 
@@ -43,8 +43,9 @@ module noc_router
     output logic busy_o,  // holds a flit
 
     // counters of the output ports, from reset on: flits sent, and cycles in which one was offered and not taken
+    input  logic        stat_read_i,
     input  logic [ 3:0] stat_word_i,  // {port, stalls}
-    output logic [31:0] stat_o        // in the same cycle
+    output logic [31:0] stat_o        // from the cycle after the read on: as it was in that of the read
 );
 
   // Flits are wide: they move only under a condition, from register to register through one multiplexer.
@@ -156,23 +157,6 @@ module noc_router
       end
     end
 
-    logic [31:0] flits_q, stalls_q;
-
-    if (Observable) begin : gen_count
-      always_ff @(posedge clk_i) begin
-        if (!rst_ni) begin
-          flits_q  <= '0;
-          stalls_q <= '0;
-        end else if (grant != '0) begin
-          if (ready_i[o]) flits_q <= flits_q + 32'd1;
-          else stalls_q <= stalls_q + 32'd1;
-        end
-      end
-    end else begin : gen_no_count
-      assign flits_q  = '0;
-      assign stalls_q = '0;
-    end
-
     always_comb begin
       leaving = '0;
       if (Feeders[0] && grant[0]) leaving = gen_in[0].head_q;
@@ -202,15 +186,31 @@ module noc_router
                ({NumPorts{ready_i[4]}} & gen_out[4].grant);
 
   // ---------------------------------------------------------------------------------------- counters
-  always_comb begin
-    unique case (stat_word_i[3:1])
-      3'(North): stat_o = stat_word_i[0] ? gen_out[0].stalls_q : gen_out[0].flits_q;
-      3'(East): stat_o = stat_word_i[0] ? gen_out[1].stalls_q : gen_out[1].flits_q;
-      3'(South): stat_o = stat_word_i[0] ? gen_out[2].stalls_q : gen_out[2].flits_q;
-      3'(West): stat_o = stat_word_i[0] ? gen_out[3].stalls_q : gen_out[3].flits_q;
-      3'(Local): stat_o = stat_word_i[0] ? gen_out[4].stalls_q : gen_out[4].flits_q;
-      default: stat_o = '0;
-    endcase
+  // Seen and changed by one process alone, which reads before it counts: blocking assignments, as in unit_counters.
+  // `stat_o` is valid after a read: unreset.
+  if (Observable) begin : gen_count
+    logic [31:0] flits_q[NumPorts];
+    logic [31:0] stalls_q[NumPorts];
+
+    always_ff @(posedge clk_i) begin
+      if (stat_read_i) begin
+        if (stat_word_i[3:1] >= 3'(NumPorts)) stat_o <= '0;
+        else stat_o <= stat_word_i[0] ? stalls_q[stat_word_i[3:1]] : flits_q[stat_word_i[3:1]];
+      end
+      for (int unsigned o = 0; o < NumPorts; o++) begin
+        if (!rst_ni) begin
+          flits_q[o]  = '0;
+          stalls_q[o] = '0;
+        end else if (valid_o[o]) begin
+          if (ready_i[o]) flits_q[o] = flits_q[o] + 32'd1;
+          else stalls_q[o] = stalls_q[o] + 32'd1;
+        end
+      end
+    end
+  end else begin : gen_no_count
+    logic unused;
+    assign unused = ^{stat_read_i, stat_word_i};
+    assign stat_o = '0;
   end
 
   // -------------------------------------------------------------------------------------- assertions

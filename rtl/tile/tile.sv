@@ -38,9 +38,10 @@ module tile
     input  logic  rsp_ready_i,
     output flit_t rsp_o,
 
-    // counters outside of this clock: cycles without it, and those of the node's routers
-    input  logic [31:0] clock_off_i,
+    // counters outside of this clock: cycles without it, and those of the node's routers; tile_regs says when
+    output logic        noc_read_o,
     output logic [ 4:0] noc_word_o,
+    input  logic [31:0] clock_off_i,
     input  logic [31:0] noc_count_i,
 
     // trace, for the simulation
@@ -574,8 +575,9 @@ module tile
     .count_word_o(count_word),
     .count_i(gen_sequencer[0].count | gen_sequencer[1].count | gen_sequencer[2].count |
         gen_sequencer[3].count),
-    .clock_off_i,
+    .noc_read_o,
     .noc_word_o,
+    .clock_off_i,
     .noc_count_i,
     .fault_o(fault),
     .busy_o(regs_busy)
@@ -585,11 +587,13 @@ module tile
   logic told;  // the trace tells of something
 
   if (Observable) begin : gen_trace
-    logic [NumUnits-1:0] begin_q, retire_q;
+    logic [NumUnits-1:0] begins, begin_q, retire_q;
     pc_t begin_pc_q[NumUnits];
     pc_t retire_pc_q[NumUnits];
     logic post_taken_q, post_with_data_q, launch_q, fault_q;
     node_t post_src_q;
+
+    assign begins = cmd_valid & cmd_ready;
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
@@ -599,7 +603,7 @@ module tile
         launch_q <= 1'b0;
         fault_q <= 1'b0;
       end else begin
-        begin_q <= cmd_valid & cmd_ready;
+        begin_q <= begins;
         retire_q <= retire;
         post_taken_q <= sem_post && !sem_overflow;
         launch_q <= launch;
@@ -609,10 +613,12 @@ module tile
 
     // Valid with the flags: unreset.
     always_ff @(posedge clk_i) begin
-      for (int unsigned u = 0; u < NumUnits; u++) begin_pc_q[u] <= cmd_pc[u];
-      for (int unsigned u = 0; u < NumUnits; u++) retire_pc_q[u] <= retire_pc[u];
-      post_src_q <= sem_src;
-      post_with_data_q <= sem_with_data;
+      if (begins != '0) begin_pc_q <= cmd_pc;
+      if (retire != '0) retire_pc_q <= retire_pc;
+      if (sem_post) begin
+        post_src_q <= sem_src;
+        post_with_data_q <= sem_with_data;
+      end
     end
 
     assign begin_o = begin_q;

@@ -74,11 +74,12 @@ module tile_regs
     // counters of the units, which unit_counters holds
     output logic                             count_read_o,
     output logic        [               6:0] count_word_o,
-    input  logic        [              31:0] count_i,         // in the same cycle
+    input  logic        [              31:0] count_i,         // in the cycle after
     // what is counted outside of this tile's clock: the clock itself, and the node's routers
-    input  logic        [              31:0] clock_off_i,
+    output logic                             noc_read_o,
     output logic        [               4:0] noc_word_o,      // {network, port, stalls}
-    input  logic        [              31:0] noc_count_i,     // in the same cycle
+    input  logic        [              31:0] clock_off_i,     // in the cycle after noc_read_o
+    input  logic        [              31:0] noc_count_i,     // in the cycle after noc_read_o
 
     output logic fault_o,
     output logic busy_o
@@ -343,8 +344,13 @@ module tile_regs
     assign refusals_q = '0;
   end
 
-  assign count_read_o = reg_req_i && !reg_we_i;
+  // Counters that are not in here answer a read in the next cycle, from registers of their own: nothing is chosen
+  // among them, in a simulation, while nobody reads.
+  logic read;
+  assign read = reg_req_i && !reg_we_i;
+  assign count_read_o = read && reg_word_i[9:7] == WordCount[9:7];
   assign count_word_o = reg_word_i[6:0];
+  assign noc_read_o = read && (reg_word_i[9:5] == WordNoc[9:5] || reg_word_i == WordClockOff);
   assign noc_word_o = reg_word_i[4:0];
 
   // ------------------------------------------------------------------------------------ read
@@ -355,7 +361,7 @@ module tile_regs
     logic [9:0] word;
     word  = reg_word_i;
     rdata = '0;
-    if (reg_req_i && !reg_we_i) begin
+    if (read) begin
       unique case (1'b1)
         word == WordId: rdata = {Version, 15'd0, Observable, here_i};
         word == WordStatus: rdata = {25'd0, fault_q, done_q, running_q, unit_busy_i | seq_busy_i};
@@ -376,9 +382,6 @@ module tile_regs
           sem_count_i[{word[1:0], 2'd1}],
           sem_count_i[{word[1:0], 2'd0}]
         };
-        word[9:7] == WordCount[9:7]: rdata = count_i;
-        word[9:5] == WordNoc[9:5]: rdata = noc_count_i;
-        word == WordClockOff: rdata = clock_off_i;
         word == WordCycles: rdata = cycles_q;
         word == WordReqOut: rdata = req_out_q;
         word == WordRspOut: rdata = rsp_out_q;
@@ -392,12 +395,26 @@ module tile_regs
     end
   end
 
+  typedef enum logic [1:0] {
+    FromHere,
+    FromUnits,
+    FromRouters,
+    FromClock
+  } source_e;
+  source_e source_q;
+
   // Valid in the cycle after a read: unreset.
   always_ff @(posedge access_clk) begin
-    if (reg_req_i && !reg_we_i) rdata_q <= rdata;
+    if (read) begin
+      rdata_q  <= rdata;
+      source_q <= FromHere;
+      if (count_read_o) source_q <= FromUnits;
+      if (noc_read_o) source_q <= reg_word_i == WordClockOff ? FromClock : FromRouters;
+    end
   end
 
-  assign reg_rdata_o = rdata_q;
+  assign reg_rdata_o = source_q == FromHere ? rdata_q : source_q == FromUnits ? count_i :
+      source_q == FromRouters ? noc_count_i : clock_off_i;
 
   `ASSERT(OneEnd_A, !(running_q && (done_q || fault_q)))
   `ASSERT_WHEN(LaunchAtRest_A, launch_o, ended_i == '1)

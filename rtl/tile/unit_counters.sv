@@ -5,8 +5,10 @@
 //     cleared, so two readings differ by what happened between.
 //   - A cycle in WaitSemaphore also adds one to the lowest semaphore that the unit's next command misses; where
 //     it misses none, since a lower unit takes the same one in this cycle, to the lowest of its mask.
-//   - `count_o` is the counter of `word_i` in the cycle of `read_i`: {0, unit, state} or {1, unit, semaphore}; 0 in
-//     every other cycle and for the words of other units.
+//   - In the cycle after `read_i`, and until the next one, `count_o` is what the counter of `word_i` was in the cycle
+//     of `read_i`: {0, unit, state} or {1, unit, semaphore}; 0 for the words of other units.
+// The counters are seen and changed by one process alone, and read only when asked: what it costs a simulation that
+// there are counters is one increment a cycle, two in a wait.
 module unit_counters
   import systole_spec_pkg::*;
 #(
@@ -31,17 +33,6 @@ module unit_counters
     $error("unit_counters: a unit has 16 words of each kind");
   end
 
-  logic [31:0] count_q[Words];
-  logic [31:0] wait_q[Words];
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      for (int unsigned i = 0; i < Words; i++) count_q[i] <= '0;
-    end else begin
-      count_q[state_i] <= count_q[state_i] + 32'd1;
-    end
-  end
-
   // Without a loop: a simulation works it out in every cycle of every unit that waits.
   function automatic logic [3:0] lowest(logic [15:0] set);
     logic [15:0] one;
@@ -56,19 +47,25 @@ module unit_counters
     return lowest((mask & ~nonzero) != '0 ? mask & ~nonzero : mask);
   endfunction
 
+  logic [31:0] count_q[Words];
+  logic [31:0] wait_q[Words];
+
+  // Read before they are counted on, by blocking assignments. `count_o` is valid after a read: unreset.
   always_ff @(posedge clk_i) begin
     logic [3:0] sem;
-    if (!rst_ni) begin
-      for (int unsigned i = 0; i < Words; i++) wait_q[i] <= '0;
-    end else if (state_i == UnitStateWaitSemaphore) begin
-      sem = waited_for(take_mask_i, sem_nonzero_i);
-      wait_q[sem] <= wait_q[sem] + 32'd1;
+    if (read_i) begin
+      if (word_i[5:4] != Unit) count_o <= '0;
+      else count_o <= word_i[6] ? wait_q[word_i[3:0]] : count_q[word_i[3:0]];
     end
-  end
-
-  always_comb begin
-    count_o = '0;
-    if (read_i && word_i[5:4] == Unit)
-      count_o = word_i[6] ? wait_q[word_i[3:0]] : count_q[word_i[3:0]];
+    if (!rst_ni) begin
+      for (int unsigned i = 0; i < Words; i++) count_q[i] = '0;
+      for (int unsigned i = 0; i < Words; i++) wait_q[i] = '0;
+    end else begin
+      count_q[state_i] = count_q[state_i] + 32'd1;
+      if (state_i == UnitStateWaitSemaphore) begin
+        sem = waited_for(take_mask_i, sem_nonzero_i);
+        wait_q[sem] = wait_q[sem] + 32'd1;
+      end
+    end
   end
 endmodule

@@ -539,7 +539,7 @@ TEST_CASE("systole: a checkpoint goes on to the outputs of the whole run", "[app
                     resumed = kScratch + "resumed.npy";
   fs::remove_all(folder);
   const std::vector<std::string> words = {"run", kModel, "-i", kImages, "--config", "tiny"};
-  REQUIRE(run_systole(joined(words, {"-o", whole, "--checkpoint-every", "50000",
+  REQUIRE(run_systole(joined(words, {"-o", whole, "--checkpoint-every", "20000",
                                      "--checkpoint-folder", folder}))
               .status == 0);
   std::vector<std::string> files;

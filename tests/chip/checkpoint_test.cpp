@@ -111,7 +111,7 @@ TEST_CASE("checkpoint: a resumed run ends as the one that never stopped, whereve
 
 TEST_CASE("checkpoint: the checkpoints of a resumed run are those of the whole one, byte for byte",
           "[checkpoint]") {
-  constexpr uint64_t kEvery = 2000;
+  constexpr uint64_t kEvery = 800;
   fs::remove_all(kFolder);
   const Run whole = run_with(options_with(kEvery, kFolder + "whole", ""));
   const std::string first = file_of(kFolder + "whole", kEvery);
@@ -126,8 +126,8 @@ TEST_CASE("checkpoint: the checkpoints of a resumed run are those of the whole o
 
 TEST_CASE("checkpoint: a step of another length resumes to the same cycles", "[checkpoint]") {
   fs::remove_all(kFolder);
-  const Run whole = run_with(options_with(3000, kFolder + "whole", ""));
-  SimulationOptions options = options_with(0, "", file_of(kFolder + "whole", 3000));
+  const Run whole = run_with(options_with(1000, kFolder + "whole", ""));
+  SimulationOptions options = options_with(0, "", file_of(kFolder + "whole", 1000));
   options.cycles_per_wait = 1;
   check_same(run_with(options), whole);
 }
@@ -145,8 +145,8 @@ TEST_CASE("checkpoint: only the last few are kept, in memory and in the folder",
 
 TEST_CASE("checkpoint: what cannot be resumed is refused with what differs", "[checkpoint]") {
   fs::remove_all(kFolder);
-  run_with(options_with(3000, kFolder + "whole", ""));
-  const std::string file = file_of(kFolder + "whole", 3000);
+  run_with(options_with(1000, kFolder + "whole", ""));
+  const std::string file = file_of(kFolder + "whole", 1000);
   const SimulationOptions options = options_with(0, "", file);
   CHECK_THROWS_WITH(make_chip(options, "tiny-xrand"), Contains("the chip's build differs"));
 

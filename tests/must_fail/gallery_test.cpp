@@ -242,8 +242,9 @@ std::string run_command() {
 
 std::string command_of(const Fault& fault) {
   std::ostringstream command;
-  command << run_command() << " --plusarg +fault=" << fault.name << " --plusarg +fault_at=" << fault.at
-          << " --explain-folder " << folder_of(fault) << fault.options;
+  command << run_command() << " --plusarg +fault=" << fault.name
+          << " --plusarg +fault_at=" << fault.at << " --explain-folder " << folder_of(fault)
+          << fault.options;
   if (fault.firmware) command << " --firmware " << fault.firmware;
   return command.str();
 }

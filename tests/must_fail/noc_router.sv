@@ -33,6 +33,7 @@ module noc_router
     output flit_t         west_o,
     output flit_t         local_o,
     output logic          busy_o,
+    input  logic          stat_read_i,
     input  logic   [ 3:0] stat_word_i,
     output logic   [31:0] stat_o
 );
@@ -177,9 +178,10 @@ module noc_router
     flit_t head_q;
     assign head_q = u_right.gen_in[i].head_q;
   end
-  for (genvar o = 0; o < NumPorts; o++) begin : gen_out
-    logic [31:0] flits_q, stalls_q;
-    assign flits_q = u_right.gen_out[o].flits_q;
-    assign stalls_q = u_right.gen_out[o].stalls_q;
+  if (Observable) begin : gen_count
+    logic [31:0] flits_q[NumPorts];
+    logic [31:0] stalls_q[NumPorts];
+    assign flits_q  = u_right.gen_count.flits_q;
+    assign stalls_q = u_right.gen_count.stalls_q;
   end
 endmodule

@@ -27,6 +27,7 @@ module noc_mesh_tb
     output flit_t                rsp_flit_o [NumNodes],
 
     // counters, by node
+    input  logic        stat_read_i,
     input  logic [ 4:0] stat_word_i,
     output logic [31:0] stat_o [NumNodes]
 );
@@ -75,6 +76,7 @@ module noc_mesh_tb
         .rsp_south_o(gen_link[South].rsp_out),
         .rsp_west_o(gen_link[West].rsp_out),
         .rsp_local_o(rsp_flit_o[Node]),
+        .stat_read_i,
         .stat_word_i,
         .stat_o(stat_o[Node])
       );

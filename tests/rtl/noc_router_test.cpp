@@ -16,6 +16,7 @@ const char* const kPortName[] = {"north", "east", "south", "west", "local"};
 /// The router of the middle node of 3 x 3.
 struct RouterDut : Dut<Vnoc_router> {
   std::array<FlitBits*, NumPorts> in, out;
+  uint32_t counted_in_reads[2][NumPorts] = {};  // flits, stalls
 
   RouterDut() {
     Vnoc_router& m = **this;
@@ -23,6 +24,7 @@ struct RouterDut : Dut<Vnoc_router> {
     out = {&m.north_o, &m.east_o, &m.south_o, &m.west_o, &m.local_o};
     m.valid_i = 0;
     m.ready_i = 0x1f;
+    m.stat_read_i = 0;
     reset();
   }
 
@@ -33,10 +35,18 @@ struct RouterDut : Dut<Vnoc_router> {
   void withdraw(int port) { (*this)->valid_i &= ~(1 << port); }
   bool offered(int port) const { return const_cast<RouterDut&>(*this)->valid_o >> port & 1; }
   bool taken(int port) const { return const_cast<RouterDut&>(*this)->ready_o >> port & 1; }
+  /// A counter as it would be had there been no reads: each takes a cycle, in which flits go on.
   uint32_t count(int port, bool stalls) {
+    const uint32_t in_reads = counted_in_reads[stalls][port];
+    (*this)->stat_read_i = 1;
     (*this)->stat_word_i = port << 1 | stalls;
     settle();
-    return (*this)->stat_o;
+    for (int out = 0; out < NumPorts; ++out)
+      if (offered(out)) ++counted_in_reads[((*this)->ready_i >> out & 1) == 0][out];
+    tick();
+    (*this)->stat_read_i = 0;
+    settle();
+    return (*this)->stat_o - in_reads;
   }
   uint32_t flits(int port) { return count(port, false); }
   uint32_t stalls(int port) { return count(port, true); }
@@ -205,6 +215,26 @@ TEST_CASE("noc_router holds an offer while it waits, whoever else comes", "[noc_
     CHECK(dut.stalls(port) == (port == Local ? 4 : 0));
     CHECK(dut.flits(port) == 0);
   }
+}
+
+TEST_CASE("noc_router shows a counter as it was in the cycle of the read, until the next read",
+          "[noc_router]") {
+  RouterDut dut;
+  dut.set_ready(Local, false);
+  dut.offer(West, one_flit(node_at(1, 1), 7));
+  dut.tick();
+  dut.withdraw(West);
+  dut.ticks(3);
+  dut->stat_word_i = Local << 1 | 1;
+  dut->stat_read_i = 1;
+  dut.tick();
+  CHECK(dut->stat_o == 3);
+  dut.tick();
+  CHECK(dut->stat_o == 4);
+  dut->stat_read_i = 0;
+  dut->stat_word_i = Local << 1;
+  dut.ticks(3);
+  CHECK(dut->stat_o == 4);
 }
 
 TEST_CASE("noc_router's valid and ready do not depend on inputs of the same cycle",

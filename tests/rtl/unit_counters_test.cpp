@@ -28,14 +28,28 @@ class Dut : public systole::test::Dut<Vunit_counters> {
     (*this)->take_mask_i = mask;
   }
 
-  uint32_t read(unsigned word, bool read = true) {
-    (*this)->read_i = read;
+  /// A read takes a cycle, which is one of NoWork.
+  uint32_t read(unsigned word) {
+    const auto state = (*this)->state_i;
+    (*this)->state_i = uint8_t(UnitState::NoWork);
+    (*this)->read_i = 1;
     (*this)->word_i = word;
+    tick();
+    ++reads_;
+    (*this)->state_i = state;
+    (*this)->read_i = 0;
     settle();
     return (*this)->count_o;
   }
-  uint32_t state_count(unsigned state) { return read(16 * kUnit + state); }
+  /// Without the cycles of the reads before.
+  uint32_t state_count(unsigned state) {
+    const uint32_t reads = state == unsigned(UnitState::NoWork) ? reads_ : 0;
+    return read(16 * kUnit + state) - reads;
+  }
   uint32_t wait_count(unsigned sem) { return read(64 + 16 * kUnit + sem); }
+
+ private:
+  uint32_t reads_ = 0;
 };
 
 }  // namespace
@@ -53,15 +67,36 @@ TEST_CASE("unit_counters counts each state, and no other", "[unit_counters]") {
   }
 }
 
-TEST_CASE("unit_counters answers for its own unit, when asked", "[unit_counters]") {
+TEST_CASE("unit_counters answers for its own unit", "[unit_counters]") {
   Dut dut;
   dut.set(UnitState::WaitSemaphore, 1);
   dut.ticks(3);
   for (unsigned word = 0; word < 2 * 64; ++word) {
+    if (word == 16 * kUnit + unsigned(UnitState::NoWork)) continue;  // counts the reads
     const bool mine =
         word == 16 * kUnit + unsigned(UnitState::WaitSemaphore) || word == 64 + 16 * kUnit;
     REQUIRE(dut.read(word) == (mine ? 3 : 0));
-    REQUIRE(dut.read(word, false) == 0);
+  }
+}
+
+TEST_CASE("unit_counters shows what was counted before the cycle of the read, until the next read",
+          "[unit_counters]") {
+  Dut dut;
+  dut.set(UnitState::WaitSemaphore, 1);
+  dut.ticks(5);
+  for (const unsigned word : {16 * kUnit + unsigned(UnitState::WaitSemaphore), 64 + 16 * kUnit}) {
+    const uint32_t before = dut.read(word);
+    dut->read_i = 1;
+    dut->word_i = word;
+    dut.tick();
+    CHECK(dut->count_o == before);
+    dut.tick();
+    CHECK(dut->count_o == before + 1);
+    dut->read_i = 0;
+    dut->word_i = word + 1;
+    dut.ticks(3);
+    CHECK(dut->count_o == before + 1);
+    CHECK(dut.read(word) == before + 5);
   }
 }
 
