@@ -1254,7 +1254,7 @@ class Fit {
   }
   /// Whether the needs are met; if not, the next budget meets them, or may.
   bool meets(const Needs& needs, bool records_in_dram) {
-    if (limit_ < kAlone && needs.more_homes) {
+    if (limit_ < kAlone && (needs.more_homes || needs.program > kMaxProgram)) {
       shrink();
       return false;
     }
@@ -1279,9 +1279,9 @@ class Fit {
   struct Limit {
     uint32_t resident, homes;  // KiB
   };
-  static constexpr std::size_t kAlone = 2;  // of them for stages only
-  static constexpr std::array<Limit, 8> kLimits = {
-      {{192, 16}, {168, 32}, {144, 96}, {96, 64}, {64, 42}, {32, 21}, {12, 8}, {0, 0}}};
+  static constexpr std::size_t kAlone = 1;  // of them for stages only
+  static constexpr std::array<Limit, 7> kLimits = {
+      {{176, 24}, {144, 96}, {96, 64}, {64, 42}, {32, 21}, {12, 8}, {0, 0}}};
 
   void reset() {
     budget_ = start_;
