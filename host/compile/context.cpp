@@ -141,8 +141,7 @@ void Context::fill_border(const Home& home, const Home::Piece& piece, DataType t
   const Border& border = home.border;
   const int64_t pixel = piece.columns();
   const int64_t pitch = border.padded_line() * pixel;
-  const int64_t lines = (piece.r1 - piece.r0) / border.line;
-  const bool first = piece.r0 == 0, last = piece.r1 == home.rows;
+  const int64_t lines = border.top + (piece.r1 - piece.r0) / border.line + border.bottom;
   const auto set = [&](int64_t line, int64_t column, int64_t run, int64_t count) {
     if (run == 0 || count == 0) return;
     spec::VectorCommand c;
@@ -163,14 +162,14 @@ void Context::fill_border(const Home& home, const Home::Piece& piece, DataType t
     c.a_stride1 = c.d_stride1 = static_cast<int32_t>(count > 1 ? pitch : 0);
     schedule.emit(piece.tile, spec::Unit::Vector, c);
   };
-  // Lines of the image, its neighbours' included; what lies before, between and behind them.
-  const int64_t begin = first ? border.top : 0;
-  const int64_t end = border.top + lines + (last ? 0 : border.bottom);
-  const int64_t sides = (border.left + border.right) * pixel;
+  // Lines of the image, neighbours' included; what lies before, between and behind them.
+  const int64_t begin = std::max<int64_t>(border.top - piece.r0 / border.line, 0);
+  const int64_t behind =
+      std::max<int64_t>(border.bottom - (home.rows - piece.r1) / border.line, 0);
+  const int64_t end = lines - behind;
   set(0, 0, begin * pitch + border.left * pixel, 1);
-  set(begin, border.left + border.line, sides, end - begin - 1);
-  set(end - 1, border.left + border.line,
-      border.right * pixel + (last ? border.bottom : 0) * pitch, 1);
+  set(begin, border.left + border.line, (border.left + border.right) * pixel, end - begin - 1);
+  set(end - 1, border.left + border.line, border.right * pixel + behind * pitch, 1);
 }
 
 void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
