@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <tuple>
 
 #include "host/command/error.hpp"
@@ -193,24 +194,31 @@ MatrixOperator of_pairs(const MatrixOperator& op, int64_t together) {
   pairs.kw += op.sw;
   pairs.sw *= 2;
   pairs.group = op.out.c / together;
+  pairs.bias.resize(static_cast<std::size_t>(pairs.out.c));
+  pairs.multiplier.resize(static_cast<std::size_t>(pairs.out.c));
+  const int64_t in_group = op.in.c / op.group, out_group = op.out.c / op.group;
   const int64_t window = op.in.c / pairs.group;
-  const auto channel = [=](int64_t m) { return m / (2 * together) * together + m % together; };
-  pairs.weight = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
-    const int64_t in_group = op.in.c / op.group;
-    const int64_t of = channel(m);
-    const int64_t tap = j - m / together % 2 * op.sw;
-    const int64_t inner =
-        m / (2 * together) * window + c - of / (op.out.c / op.group) * in_group;
-    const bool sees = tap >= 0 && tap < op.kw && inner >= 0 && inner < in_group;
-    return sees ? op.weight(of, inner, i, tap) : 0;
+  const int64_t kh = op.kh, kw = pairs.kw;
+  std::vector<int32_t> weights(static_cast<std::size_t>(pairs.out.c * window * kh * kw));
+  const auto at = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
+    return static_cast<std::size_t>(((m * window + c) * kh + i) * kw + j);
   };
-  pairs.bias.clear();
-  pairs.multiplier.clear();
-  for (int64_t m = 0; m < pairs.out.c; ++m) {
-    const auto of = static_cast<std::size_t>(channel(m));
-    pairs.bias.push_back(op.bias[of]);
-    pairs.multiplier.push_back(op.multiplier[of]);
+  for (int64_t of = 0; of < op.out.c; ++of) {
+    const int64_t channel0 = of / out_group * in_group - of / together * window;
+    for (int64_t pixel = 0; pixel < 2; ++pixel) {
+      const int64_t m = (of / together * 2 + pixel) * together + of % together;
+      pairs.bias[static_cast<std::size_t>(m)] = op.bias[static_cast<std::size_t>(of)];
+      pairs.multiplier[static_cast<std::size_t>(m)] = op.multiplier[static_cast<std::size_t>(of)];
+      for (int64_t c = 0; c < in_group; ++c) {
+        for (int64_t i = 0; i < kh; ++i) {
+          for (int64_t j = 0; j < op.kw; ++j)
+            weights[at(m, channel0 + c, i, j + pixel * op.sw)] = op.weight(of, c, i, j);
+        }
+      }
+    }
   }
+  pairs.weight = [at, all = std::make_shared<const std::vector<int32_t>>(std::move(weights))](
+                     int64_t m, int64_t c, int64_t i, int64_t j) { return (*all)[at(m, c, i, j)]; };
   return pairs;
 }
 
