@@ -85,7 +85,7 @@ class Compiler {
   void bind_inputs();
   void bind_outputs();
   Buffer output_buffer(std::size_t output) const;
-  void copy_outputs();
+  void copy_outputs(unsigned first, unsigned last);
   void copy(const Stored& from, Stored& to);
   std::vector<Layer> predicted_layers() const;
   unsigned inputs() const { return static_cast<unsigned>(part_.inputs.size()); }
@@ -417,12 +417,15 @@ Image Compiler::image(const Stored& value) const {
   return {&value, s[0], s[2], s[3], s[1]};
 }
 
-void Compiler::copy_outputs() {
+/// Of inputs [first, last). A copy is a layer, the same one for all inputs.
+void Compiler::copy_outputs(unsigned first, unsigned last) {
+  std::size_t layer = part_.end - part_.begin;
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (output_written_[0][i]) continue;  // of one input as of the others
     context_.node_name = "output " + outputs_[i].name;
-    begin_layer({outputs_[i].name, "Copy", 0, 0});
-    for (unsigned input = 0; input < inputs(); ++input) {
+    if (first == 0) begin_layer({outputs_[i].name, "Copy", 0, 0});
+    layer_ = layer++;
+    for (unsigned input = first; input < last; ++input) {
       begin_input(input);
       const Stored& from = stored(graph_.outputs[i]);
       Stored to{from.name, from.type, from.shape, output_buffer(i), View::row_major(from.shape),
@@ -1008,7 +1011,7 @@ void Compiler::emit_nodes() {
     for (unsigned input = 0; input < inputs(); ++input) emit(graph_.nodes[i], input);
     for (unsigned input = 0; input < inputs(); ++input) release(i, input);
   }
-  copy_outputs();
+  copy_outputs(0, inputs());
 }
 
 /// Input by input; the team meets behind each, so that all stages go on together. The first stage
@@ -1026,7 +1029,8 @@ void Compiler::emit_stage() {
       emit(graph_.nodes[i], input);
       release(i, input);
     }
-    if (part_.is_last && input + 1 == inputs()) copy_outputs();
+    // Now: what the stage before handed on is written over with the next input.
+    if (part_.is_last) copy_outputs(input, input + 1);
     context_.schedule.set_layer(-1);
     if (input + 1 == inputs()) {
       context_.end_stage();
@@ -1242,7 +1246,7 @@ constexpr unsigned kMaxStages = 4;  // a team meets in two rounds
 /// constants.
 class Fit {
  public:
-  /// `alone`: a stage, whose weights one tile holds. Its values may leave more room for them.
+  /// `alone`: a short stage, whose weights one tile holds. Its values may leave more room for them.
   Fit(const Budget& start, bool alone) : start_(start), limit_(alone ? 0 : kAlone) { reset(); }
 
   const Budget& budget() const { return budget_; }
@@ -1306,7 +1310,8 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
   start.weight_price = price;
   start.page_commands = page_commands;
   if (options.records_in_dram) start.record_base = spec::DramBase;
-  std::vector<Fit> fits(division.stages, Fit(start, division.stages > 1));
+  // Half of a network that needs so much room for weights rarely leaves any for itself.
+  std::vector<Fit> fits(division.stages, Fit(start, division.stages > 2));
   for (;;) {
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
