@@ -361,8 +361,8 @@ Border Compiler::border_of(const Node& node) const {
   const Shape& out = graph_.output_of(*reader).shape;
   // What the windows see of a dimension behind its end.
   const auto behind = [&](std::size_t d) {
-    const int64_t seen = (out[d + 2] - 1) * window.stride[d] +
-                         (window.kernel[d] - 1) * window.dilation[d] + 1;
+    const int64_t seen =
+        (out[d + 2] - 1) * window.stride[d] + (window.kernel[d] - 1) * window.dilation[d] + 1;
     return seen - window.pads[d] - in[d + 2];
   };
   Border border;
@@ -835,8 +835,8 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   matrix.reads_pairs = reads_pairs(node, x.shape) && x.view == View::pixel_pairs(x.shape);
   matrix.makes_pairs = joins_pixels(node);
   const Stored in = matrix.reads_pairs ? x : with_view(x, View::channels_last(x.shape));
-  Stored to = make_output(node, matrix.makes_pairs ? View::pixel_pairs(value.shape)
-                                                   : View::channels_last(value.shape));
+  Stored to = make_output(
+      node, matrix.makes_pairs ? View::pixel_pairs(value.shape) : View::channels_last(value.shape));
   if (to.buffer.space == Buffer::Space::Unplaced) to.border = border_of(node);
   matrix.in = image(in);
   matrix.out = image(to);
@@ -1518,7 +1518,6 @@ void add_cuts(const Graph& graph, const ChipConfig& config, const CompileOptions
   }
   sort(all);
 }
-
 
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,

@@ -164,8 +164,7 @@ void Context::fill_border(const Home& home, const Home::Piece& piece, DataType t
   };
   // Lines of the image, neighbours' included; what lies before, between and behind them.
   const int64_t begin = std::max<int64_t>(border.top - piece.r0 / border.line, 0);
-  const int64_t behind =
-      std::max<int64_t>(border.bottom - (home.rows - piece.r1) / border.line, 0);
+  const int64_t behind = std::max<int64_t>(border.bottom - (home.rows - piece.r1) / border.line, 0);
   const int64_t end = lines - behind;
   set(0, 0, begin * pitch + border.left * pixel, 1);
   set(begin, border.left + border.line, (border.left + border.right) * pixel, end - begin - 1);

@@ -16,7 +16,8 @@
 namespace systole::compile {
 
 /// Room around an image (or a tile's lines of it), in pixels: padding of the only operator that
-/// reads it, which then needs no copy. Above and below the lines of a tile it is for its neighbours'.
+/// reads it, which then needs no copy. Above and below the lines of a tile it is for its
+/// neighbours'.
 struct Border {
   int64_t line = 0;  // pixels of a line without the border; 0: none
   int64_t top = 0, bottom = 0, left = 0, right = 0;
@@ -67,7 +68,7 @@ struct Stored {
   Shape shape;
   Buffer buffer;
   View view;
-  int epoch = -1;  // the barrier that makes it known to all tiles, see Context::epoch()
+  int epoch = -1;      // the barrier that makes it known to all tiles, see Context::epoch()
   Border border = {};  // that is wanted, if the value gets a home
 
   int64_t elements() const { return element_count(shape); }
@@ -116,8 +117,8 @@ class Context {
   void barrier();
   /// A barrier of the whole team.
   void meet_team();
-  /// Its two halves: what is emitted between them needs nothing of the other tiles, and they nothing
-  /// of it.
+  /// Its two halves: what is emitted between them needs nothing of the other tiles, and they
+  /// nothing of it.
   void arrive_at_team();
   void await_team();
   /// The body ends here, which is where the team meets.

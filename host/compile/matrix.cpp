@@ -909,10 +909,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
-  const Slab slab = in_place_
-                        ? slab_in_place(tile, op_.in, shape)
-                        : load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point),
-                                    slack(), slab_parts());
+  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
+                              : load_slab(context_, tile, op_.in, shape,
+                                          byte_pattern(op_.x.zero_point), slack(), slab_parts());
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
@@ -924,10 +923,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const Home::Piece* home = width == op_.out.w ? output_piece(tile) : nullptr;
     Block block;
     if (home == nullptr) block = context_.scratch(tile, pixels * channels * element_bytes());
-    const Rows out = home == nullptr
-                         ? Rows{block.address(), channels * element_bytes(),
-                                width * channels * element_bytes()}
-                         : rows_at_home(*home, n * op_.out.h + oy0, channel0);
+    const Rows out = home == nullptr ? Rows{block.address(), channels * element_bytes(),
+                                            width * channels * element_bytes()}
+                                     : rows_at_home(*home, n * op_.out.h + oy0, channel0);
     for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
       b1 = std::min(b0 + group, p1);
       // Blocks of one command start at evenly spaced input channels.

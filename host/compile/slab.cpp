@@ -136,8 +136,8 @@ void load_neighbours(Context& context, unsigned tile, const Image& image, const 
   const int64_t pitch = home.border.padded_line() * channels;
   const auto load = [&](int64_t first, int64_t last) {
     if (first >= last) return;
-    const auto to = static_cast<int64_t>(piece.address()) + (first - own.first + home.border.top) * pitch +
-                    home.border.left * channels;
+    const auto to = static_cast<int64_t>(piece.address()) +
+                    (first - own.first + home.border.top) * pitch + home.border.left * channels;
     context.load(tile, image.stored->buffer, first * image.w * image.c + piece.c0,
                  static_cast<uint32_t>(to), channels,
                  {{image.w, image.c, channels}, {last - first, image.w * image.c, pitch}});

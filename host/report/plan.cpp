@@ -114,7 +114,8 @@ std::vector<TensorPlace::Piece> by_memory(const TensorPlace& place) {
   if (!is_in_scratchpads(place)) return place.pieces;
   std::map<Address, TensorPlace::Piece> tiles;
   for (const TensorPlace::Piece& piece : place.pieces) {
-    TensorPlace::Piece& all = tiles.emplace(piece.address >> spec::TileColShift, piece).first->second;
+    TensorPlace::Piece& all =
+        tiles.emplace(piece.address >> spec::TileColShift, piece).first->second;
     all.r0 = std::min(all.r0, piece.r0);
     all.r1 = std::max(all.r1, piece.r1);
   }

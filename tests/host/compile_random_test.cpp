@@ -682,8 +682,8 @@ Work work_of(graph::Graph graph, int layer) {
       const auto opcode = spec::CommandHeader::decode(commands[i]).opcode;
       if (opcode == spec::Opcode::Matmul) {
         const auto c = spec::MatmulCommand::decode(commands[i]);
-        work.rows += int64_t{c.rcount0} * c.rcount1 * c.rcount2 * c.ncount * c.kcount0 *
-                     c.kcount1 * c.kcount2;
+        work.rows += int64_t{c.rcount0} * c.rcount1 * c.rcount2 * c.ncount * c.kcount0 * c.kcount1 *
+                     c.kcount2;
       }
       if (opcode == spec::Opcode::Load)
         work.moves += spec::LoadCommand::decode(commands[i]).addr >= spec::TileBase ? 1 : 0;
