@@ -40,6 +40,7 @@ struct Needs {
   uint32_t program = 0;
   uint32_t resident = 0;
   uint32_t homes = 0;
+  bool more_homes = false;  // some value found no room among them
   Address records = 0;
 };
 
@@ -84,7 +85,7 @@ class Compiler {
   void bind_inputs();
   void bind_outputs();
   Buffer output_buffer(std::size_t output) const;
-  void copy_outputs();
+  void copy_outputs(unsigned first, unsigned last);
   void copy(const Stored& from, Stored& to);
   std::vector<Layer> predicted_layers() const;
   unsigned inputs() const { return static_cast<unsigned>(part_.inputs.size()); }
@@ -133,6 +134,9 @@ class Compiler {
   Image image(const Stored& value) const;
   /// Memory for a node's output: the host's record when it is a model output in that layout.
   Stored make_output(const Node& node, View view);
+  const Node* only_reader(const Node& node) const;
+  Border border_of(const Node& node) const;
+  bool joins_pixels(const Node& node) const;
   void define(const Node& node, Stored value);
   void note_place(const Stored& value);
 
@@ -250,8 +254,13 @@ void Compiler::note_place(const Stored& value) {
   if (buffer.space == Buffer::Space::Home) {
     place.columns = buffer.home->columns;
     for (const Home::Piece& piece : buffer.home->pieces) {
-      const Address base = scratchpad_base(context_.schedule.place(piece.tile));
-      place.pieces.push_back({base + piece.address(), piece.r0, piece.r1, piece.c0, piece.c1});
+      const Address base = scratchpad_base(context_.schedule.place(piece.tile)) + piece.address();
+      const Border& border = buffer.home->border;
+      const int64_t rows = border ? border.line : piece.r1 - piece.r0;
+      for (int64_t r = piece.r0; r < piece.r1; r += rows) {
+        place.pieces.push_back({base + static_cast<Address>(buffer.home->offset(piece, r)), r,
+                                r + rows, piece.c0, piece.c1});
+      }
     }
   } else {
     if (buffer.space == Buffer::Space::Output) place.space = TensorPlace::Space::Output;
@@ -329,6 +338,73 @@ Stored Compiler::make_output(const Node& node, View view) {
   return unplaced(value.name, value.type, value.shape, std::move(view));
 }
 
+/// The node that alone reads the node's output; null when there are others, or it is the model's.
+const Node* Compiler::only_reader(const Node& node) const {
+  const Node* reader = nullptr;
+  for (const Node& other : graph_.nodes) {
+    if (std::count(other.inputs.begin(), other.inputs.end(), node.output) == 0) continue;
+    if (reader != nullptr) return nullptr;
+    reader = &other;
+  }
+  const bool is_output = std::count(graph_.outputs.begin(), graph_.outputs.end(), node.output) > 0;
+  return is_output ? nullptr : reader;
+}
+
+/// The padding of the convolution that alone reads the node's output.
+Border Compiler::border_of(const Node& node) const {
+  const Node* reader = only_reader(node);
+  if (reader == nullptr) return {};
+  const auto* conv = std::get_if<graph::QConv>(&reader->op);
+  const Shape& in = graph_.output_of(node).shape;
+  if (conv == nullptr || reader->inputs.size() > 1 || in[0] != 1) return {};
+  const graph::Window& window = conv->window;
+  const Shape& out = graph_.output_of(*reader).shape;
+  // What the windows see of a dimension behind its end.
+  const auto behind = [&](std::size_t d) {
+    const int64_t seen =
+        (out[d + 2] - 1) * window.stride[d] + (window.kernel[d] - 1) * window.dilation[d] + 1;
+    return seen - window.pads[d] - in[d + 2];
+  };
+  Border border;
+  border.top = window.pads[0];
+  border.left = window.pads[1];
+  border.bottom = std::max<int64_t>(behind(0), 0);
+  border.right = std::max<int64_t>(behind(1), 0);
+  const bool padded = border.top + border.left + border.bottom + border.right > 0;
+  if (!padded || (border.left > 0 && behind(1) < 0)) return {};
+  border.line = in[3];
+  border.fill = conv->x.zero_point;
+  return border;
+}
+
+/// Longest line that is not cut into columns, in bytes.
+constexpr int64_t kMostOfPairs = 8192;
+
+/// Whether a convolution can read pixels in pairs.
+bool reads_pairs(const Node& node, const Shape& in) {
+  const auto* conv = std::get_if<graph::QConv>(&node.op);
+  if (conv == nullptr || conv->group != 1 || node.inputs.size() > 1) return false;
+  const graph::Window& w = conv->window;
+  const bool pointwise = w.kernel == std::array<int64_t, 2>{1, 1} &&
+                         w.stride == std::array<int64_t, 2>{1, 1} &&
+                         w.pads == std::array<int64_t, 4>{0, 0, 0, 0};
+  return pointwise && in[1] % kPairChannels == 0 && in[3] % 2 == 0 && in[1] * in[3] <= kMostOfPairs;
+}
+
+/// Whether a depthwise convolution makes two pixels of 8 channels at a time, not one of 16: their
+/// windows overlap.
+bool Compiler::joins_pixels(const Node& node) const {
+  const auto& conv = std::get<graph::QConv>(node.op);
+  const Shape& in = graph_.value(node.inputs[0]).shape;
+  const Shape& out = graph_.output_of(node).shape;
+  const bool depthwise = conv.group == in[1] && conv.group == out[1];
+  const bool overlap =
+      conv.window.stride[1] < conv.window.kernel[1] && conv.window.dilation[1] == 1;
+  const Node* reader = only_reader(node);
+  return depthwise && overlap && out[1] > kPairChannels && reader != nullptr &&
+         reads_pairs(*reader, out);
+}
+
 Stored Compiler::with_view(const Stored& from, const View& view) {
   if (from.view == view) return from;
   Stored to = unplaced(from.name, from.type, from.shape, view);
@@ -341,12 +417,15 @@ Image Compiler::image(const Stored& value) const {
   return {&value, s[0], s[2], s[3], s[1]};
 }
 
-void Compiler::copy_outputs() {
+/// Of inputs [first, last). A copy is a layer, the same one for all inputs.
+void Compiler::copy_outputs(unsigned first, unsigned last) {
+  std::size_t layer = part_.end - part_.begin;
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (output_written_[0][i]) continue;  // of one input as of the others
     context_.node_name = "output " + outputs_[i].name;
-    begin_layer({outputs_[i].name, "Copy", 0, 0});
-    for (unsigned input = 0; input < inputs(); ++input) {
+    if (first == 0) begin_layer({outputs_[i].name, "Copy", 0, 0});
+    layer_ = layer++;
+    for (unsigned input = first; input < last; ++input) {
       begin_input(input);
       const Stored& from = stored(graph_.outputs[i]);
       Stored to{from.name, from.type, from.shape, output_buffer(i), View::row_major(from.shape),
@@ -752,9 +831,13 @@ void Compiler::operator()(const Node& node, const graph::Concat& op) {
 void Compiler::operator()(const Node& node, const graph::QConv& op) {
   const graph::Value& value = graph_.output_of(node);
   const Stored& x = stored(node.inputs[0]);
-  const Stored in = with_view(x, View::channels_last(x.shape));
-  Stored to = make_output(node, View::channels_last(value.shape));
   MatrixOperator matrix;
+  matrix.reads_pairs = reads_pairs(node, x.shape) && x.view == View::pixel_pairs(x.shape);
+  matrix.makes_pairs = joins_pixels(node);
+  const Stored in = matrix.reads_pairs ? x : with_view(x, View::channels_last(x.shape));
+  Stored to = make_output(
+      node, matrix.makes_pairs ? View::pixel_pairs(value.shape) : View::channels_last(value.shape));
+  if (to.buffer.space == Buffer::Space::Unplaced) to.border = border_of(node);
   matrix.in = image(in);
   matrix.out = image(to);
   matrix.kh = op.window.kernel[0];
@@ -928,10 +1011,11 @@ void Compiler::emit_nodes() {
     for (unsigned input = 0; input < inputs(); ++input) emit(graph_.nodes[i], input);
     for (unsigned input = 0; input < inputs(); ++input) release(i, input);
   }
-  copy_outputs();
+  copy_outputs(0, inputs());
 }
 
-/// Input by input; the team meets behind each, so that all stages go on together.
+/// Input by input; the team meets behind each, so that all stages go on together. The first stage
+/// needs nothing of the others: it goes on with the next input, until it has something to hand on.
 void Compiler::emit_stage() {
   for (unsigned input = 0; input < inputs(); ++input) {
     take_handed(input);
@@ -941,12 +1025,20 @@ void Compiler::emit_stage() {
       } else {
         layer_ = i - part_.begin;
       }
+      if (is_handed_on(graph_.nodes[i].output)) context_.await_team();
       emit(graph_.nodes[i], input);
       release(i, input);
     }
-    if (part_.is_last && input + 1 == inputs()) copy_outputs();
+    // Now: what the stage before handed on is written over with the next input.
+    if (part_.is_last) copy_outputs(input, input + 1);
     context_.schedule.set_layer(-1);
-    context_.meet_team();
+    if (input + 1 == inputs()) {
+      context_.end_stage();
+    } else if (part_.begin == 0) {
+      context_.arrive_at_team();
+    } else {
+      context_.meet_team();
+    }
   }
 }
 
@@ -981,6 +1073,7 @@ Needs Compiler::needs() const {
   needs.program = static_cast<uint32_t>(round_up(context_.schedule.image_bytes(), 128));
   needs.resident = context_.resident_used();
   needs.homes = context_.homes_used();
+  needs.more_homes = context_.lacks_homes();
   needs.records = static_cast<Address>(
       round_up(static_cast<int64_t>(memory_.dram.end()), spec::WindowGranuleBytes));
   return needs;
@@ -1079,6 +1172,7 @@ class Attempt {
       most.program = std::max(most.program, needs.program);
       most.resident = std::max(most.resident, needs.resident);
       most.homes = std::max(most.homes, needs.homes);
+      most.more_homes = most.more_homes || needs.more_homes;
       most.records = std::max(most.records, needs.records);
     }
     return most;
@@ -1153,7 +1247,8 @@ constexpr unsigned kMaxStages = 4;  // a team meets in two rounds
 /// constants.
 class Fit {
  public:
-  explicit Fit(const Budget& start) : start_(start) { reset(); }
+  /// `alone`: a short stage, whose weights one tile holds. Its values may leave more room for them.
+  Fit(const Budget& start, bool alone) : start_(start), limit_(alone ? 0 : kAlone) { reset(); }
 
   const Budget& budget() const { return budget_; }
   /// Less for constants; false when there is no less.
@@ -1164,6 +1259,10 @@ class Fit {
   }
   /// Whether the needs are met; if not, the next budget meets them, or may.
   bool meets(const Needs& needs, bool records_in_dram) {
+    if (limit_ < kAlone && (needs.more_homes || needs.program > kMaxProgram)) {
+      shrink();
+      return false;
+    }
     const bool fits = needs.program <= budget_.program &&
                       (!records_in_dram || needs.records <= budget_.record_base);
     const bool exact = needs.resident == budget_.resident && needs.homes == budget_.homes;
@@ -1182,18 +1281,23 @@ class Fit {
   bool tired() const { return round_ >= 10; }
 
  private:
-  static constexpr std::array<uint32_t, 6> kLimits = {144, 96, 64, 32, 12, 0};  // KiB
+  struct Limit {
+    uint32_t resident, homes;  // KiB
+  };
+  static constexpr std::size_t kAlone = 1;  // of them for stages only
+  static constexpr std::array<Limit, 7> kLimits = {
+      {{176, 24}, {144, 96}, {96, 64}, {64, 42}, {32, 21}, {12, 8}, {0, 0}}};
 
   void reset() {
     budget_ = start_;
     budget_.program = 8 * 1024;
-    budget_.resident = kLimits[limit_] * 1024;
-    budget_.homes = kLimits[limit_] * 2 / 3 * 1024;
+    budget_.resident = kLimits[limit_].resident * 1024;
+    budget_.homes = kLimits[limit_].homes * 1024;
     round_ = 0;
   }
 
   Budget start_, budget_;
-  std::size_t limit_ = 0;
+  std::size_t limit_;
   int round_ = 0;
   bool too_long_ = false;
 };
@@ -1207,8 +1311,9 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
   start.weight_price = price;
   start.page_commands = page_commands;
   if (options.records_in_dram) start.record_base = spec::DramBase;
-  std::vector<Fit> fits(division.stages, Fit(start));
   const unsigned channels = options.use_channels == 0 ? config.channels() : options.use_channels;
+  // Half of a network that needs so much room for weights rarely leaves any for itself.
+  std::vector<Fit> fits(division.stages, Fit(start, division.stages > 2));
   for (;;) {
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
@@ -1291,6 +1396,12 @@ const std::vector<double> kPrices = {0.0, 0.01, 0.04, 0.2};
 /// Those that served one input in flight best are tried with more.
 constexpr std::size_t kGoodPrices = 2;
 
+/// By estimate.
+void sort(std::vector<Candidate>& plans) {
+  std::stable_sort(plans.begin(), plans.end(),
+                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+}
+
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
 /// every tile, divisions by channels a part of them. The best first; none when nothing fits.
 std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
@@ -1306,8 +1417,7 @@ std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
     if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
   }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  sort(all);
   return all;
 }
 
@@ -1319,8 +1429,7 @@ constexpr std::size_t kRunPlans = 3;
 /// The plan with the least cycles from input to input. As far as work allows, the cycle model
 /// decides; plans come to it in the order of their estimates.
 CompiledModel best_in_stream(std::vector<Candidate> all, const std::string& dram) {
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.spacing < b.spacing; });
+  sort(all);
   CompiledModel* best = nullptr;
   uint64_t work = 0;
   for (Candidate& one : all) {
@@ -1390,17 +1499,41 @@ void check(const CompileOptions& options, const ChipConfig& config, unsigned til
   }
 }
 
+/// Estimates for the nodes.
+std::vector<uint64_t> cycles_of(const CompiledModel& model, const Graph& graph) {
+  std::vector<uint64_t> cycles;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    cycles.push_back(model.layers[i].predicted_cycles);
+  return cycles;
+}
+
+constexpr int kMoreCuts = 3;
+
+/// A stage has memory that the network on one tile has not: its nodes take less time. So the plan
+/// tells where to cut again.
+void add_cuts(const Graph& graph, const ChipConfig& config, const CompileOptions& options,
+              unsigned tiles, Division division, std::vector<std::size_t> cuts,
+              std::vector<Candidate>& all) {
+  std::string failure;
+  for (int round = 0; round < kMoreCuts && !all.empty(); ++round) {
+    auto again = cut_stages(graph, cycles_of(all.back().model, graph), division.stages);
+    if (again == cuts) break;
+    cuts = std::move(again);
+    auto more = plans(graph, config, options, tiles, division, cuts, 0, kPrices, failure);
+    if (more.empty()) break;
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+  }
+  sort(all);
+}
+
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
                                       const CompileOptions& options) {
   std::string failure;
-  std::vector<uint64_t> cycles(graph.nodes.size(), 1);
   const auto alone =
       attempt(graph, config, options, 1, {1, 1, 1}, {0, graph.nodes.size()}, 0, 0, failure);
   if (!alone) return {};
-  for (std::size_t i = 0; i < cycles.size(); ++i)
-    cycles[i] = alone->model.layers[i].predicted_cycles;
-  return cycles;
+  return cycles_of(alone->model, graph);
 }
 
 }  // namespace
@@ -1431,6 +1564,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
       for (std::size_t i = 0; i < std::min(some.size(), kGoodPrices); ++i)
         good.push_back(some[i].price);
     }
+    if (division.stages > 1) add_cuts(graph, config, options, tiles, division, stages, some);
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));

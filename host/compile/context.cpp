@@ -8,6 +8,12 @@
 
 namespace systole::compile {
 
+namespace {
+
+constexpr int64_t kReadBehind = 64;  // bytes of other things that windows may touch
+
+}  // namespace
+
 Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
                  unsigned in_flight, Budget budget)
     : schedule(places, std::move(team), budget.page_commands),
@@ -58,6 +64,21 @@ void Context::meet_team() {
   released_.clear();
 }
 
+void Context::arrive_at_team() {
+  await_team();
+  note_arrival();
+  schedule.arrive_at_team();
+}
+
+void Context::await_team() {
+  if (awaited_ < arrivals_) await();
+}
+
+void Context::end_stage() {
+  await_team();
+  schedule.settle_stores();
+}
+
 void Context::arrive() {
   schedule.arrive();
   note_arrival();
@@ -66,11 +87,20 @@ void Context::arrive() {
 void Context::note_arrival() {
   ++arrivals_;
   arrived_behind_ = operators_ - 1;
+  free_unused();
   // What nobody uses any more is free behind this barrier.
   for (auto& home : homes_) {
     if (home.use_count() == 1) released_.push_back(std::move(home));
   }
   homes_.erase(std::remove(homes_.begin(), homes_.end(), nullptr), homes_.end());
+}
+
+/// What a lone tile uses no more is free at once: its schedule knows who still reads it.
+void Context::free_unused() {
+  if (tiles() > 1) return;
+  homes_.erase(std::remove_if(homes_.begin(), homes_.end(),
+                              [](const auto& home) { return home.use_count() == 1; }),
+               homes_.end());
 }
 
 void Context::await() {
@@ -91,16 +121,73 @@ const Home::Piece* Home::of(unsigned tile) const {
   return nullptr;
 }
 
+int64_t Home::offset(const Piece& piece, int64_t row) const {
+  if (!border) return (row - piece.r0) * piece.columns();
+  const int64_t line = (row - piece.r0) / border.line + border.top;
+  const int64_t pixel = (row - piece.r0) % border.line + border.left;
+  return (line * border.padded_line() + pixel) * piece.columns();
+}
+
+int64_t Home::bytes(const Piece& piece) const {
+  if (!border) return (piece.r1 - piece.r0) * piece.columns();
+  const int64_t lines = border.top + (piece.r1 - piece.r0) / border.line + border.bottom;
+  return lines * border.padded_line() * piece.columns();
+}
+
+/// The image's padding, as far as it lies around the piece. The vector unit writes it before the
+/// results that follow: the load unit would stop for memory that is still in use, and with it the
+/// loads behind.
+void Context::fill_border(const Home& home, const Home::Piece& piece, DataType type) {
+  const Border& border = home.border;
+  const int64_t pixel = piece.columns();
+  const int64_t pitch = border.padded_line() * pixel;
+  const int64_t lines = border.top + (piece.r1 - piece.r0) / border.line + border.bottom;
+  const auto set = [&](int64_t line, int64_t column, int64_t run, int64_t count) {
+    if (run == 0 || count == 0) return;
+    spec::VectorCommand c;
+    c.a_type = c.d_type = vector_type(type);
+    c.op = spec::Vop::Mul;
+    set_codes(c, border.fill, {border.fill, border.fill});
+    c.tail_dim = 0;
+    constexpr int64_t kLanes = spec::VectorLanes;
+    const int64_t groups = divide_up(run, kLanes);
+    c.lanes = kLanes;
+    c.lanes_last = static_cast<uint8_t>(run - (groups - 1) * kLanes);
+    c.count0 = static_cast<uint16_t>(groups);
+    c.count1 = static_cast<uint16_t>(count);
+    c.count2 = c.count3 = 1;
+    c.wcount0 = c.wcount1 = 1;
+    c.a_base = c.d_base = piece.address() + static_cast<uint32_t>(line * pitch + column * pixel);
+    c.a_stride0 = c.d_stride0 = kLanes;
+    c.a_stride1 = c.d_stride1 = static_cast<int32_t>(count > 1 ? pitch : 0);
+    schedule.emit(piece.tile, spec::Unit::Vector, c);
+  };
+  // Lines of the image, neighbours' included; what lies before, between and behind them.
+  const int64_t begin = std::max<int64_t>(border.top - piece.r0 / border.line, 0);
+  const int64_t behind = std::max<int64_t>(border.bottom - (home.rows - piece.r1) / border.line, 0);
+  const int64_t end = lines - behind;
+  set(0, 0, begin * pitch + border.left * pixel, 1);
+  set(begin, border.left + border.line, (border.left + border.right) * pixel, end - begin - 1);
+  set(end - 1, border.left + border.line, border.right * pixel + behind * pitch, 1);
+}
+
 void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Home::Piece> pieces) {
   if (value.buffer.space != Buffer::Space::Unplaced) return;
   value.epoch = epoch();
+  free_unused();
   const auto home = std::make_shared<Home>();
   home->rows = rows;
   home->columns = columns;
+  home->border = value.border;
+  for (const Home::Piece& piece : pieces) {
+    const int64_t line = value.border ? value.border.line : 1;
+    if (piece.r0 % line != 0 || piece.r1 % line != 0) home->border = {};
+  }
   bool fits = value.element_bytes() == 1;
   for (Home::Piece& piece : pieces) {
-    const int64_t bytes = (piece.r1 - piece.r0) * piece.columns();
-    if (bytes == 0) continue;
+    if (piece.r0 == piece.r1 || piece.c0 == piece.c1) continue;
+    // Behind a border, what the last steps of a window read.
+    const int64_t bytes = home->bytes(piece) + (home->border ? kReadBehind : 0);
     Scratchpad& memory = home_memory_[piece.tile];
     fits = fits && round_up(bytes, 64) <= memory.largest();
     if (!fits) break;
@@ -111,7 +198,11 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
   if (fits) {
     homes_.push_back(home);
     value.buffer = {Buffer::Space::Home, 0, home};
+    for (const Home::Piece& piece : home->pieces) {
+      if (home->border) fill_border(*home, piece, value.type);
+    }
   } else {
+    lacks_homes_ = lacks_homes_ || value.element_bytes() == 1;
     value.buffer = {Buffer::Space::Dram,
                     memory_.dram.allocate(value.elements() * value.element_bytes(), value.name),
                     nullptr};
@@ -243,9 +334,8 @@ void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, in
     }
     for (std::size_t i = 0; i < home.pieces.size(); ++i) {
       const Home::Piece& piece = home.pieces[i];
-      const bool whole_rows = piece.columns() == home.columns;
+      const bool whole_rows = piece.columns() == home.columns && !home.border;
       // Rectangles of whole rows are one run of bytes.
-      const int64_t width = whole_rows ? 1 : piece.columns();
       const int64_t pitch = whole_rows ? 1 : home.columns;
       const int64_t r0 = whole_rows ? piece.r0 * home.columns : piece.r0;
       const int64_t r1 = whole_rows ? piece.r1 * home.columns : piece.r1;
@@ -262,7 +352,7 @@ void Context::transfer_home(unsigned tile, spec::Unit unit, const Home& home, in
         const int64_t begin = std::max(from, r * pitch + piece.c0);
         const int64_t end = std::min(from + run, r * pitch + piece.c1);
         if (begin >= end) continue;
-        found[i].push_back({piece.address() + (r - r0) * width + begin - r * pitch - piece.c0,
+        found[i].push_back({piece.address() + home.offset(piece, r) + begin - r * pitch - piece.c0,
                             to + begin - from,
                             end - begin,
                             {},

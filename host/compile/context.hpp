@@ -15,8 +15,20 @@
 
 namespace systole::compile {
 
+/// Room around an image (or a tile's lines of it), in pixels: padding of the only operator that
+/// reads it, which then needs no copy. Above and below the lines of a tile it is for its
+/// neighbours'.
+struct Border {
+  int64_t line = 0;  // pixels of a line without the border; 0: none
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+  int32_t fill = 0;  // of the padding
+
+  explicit operator bool() const { return line > 0; }
+  int64_t padded_line() const { return left + line + right; }
+};
+
 /// A tensor spread over the scratchpads: a matrix of bytes, row by pixel, column by channel; each
-/// tile holds a rectangle of it, dense.
+/// tile holds a rectangle of it, dense unless there is a border.
 struct Home {
   struct Piece {
     unsigned tile = 0;
@@ -30,8 +42,14 @@ struct Home {
   /// Written by the vector units of the tiles that hold it, so that those need no barrier to read.
   bool direct = false;
 
+  Border border;  // every piece is of whole lines then
+
   /// The tile's rectangle, or null.
   const Piece* of(unsigned tile) const;
+  /// Where a row of the matrix begins, from the piece's address on.
+  int64_t offset(const Piece& piece, int64_t row) const;
+  /// Of the piece, with its border.
+  int64_t bytes(const Piece& piece) const;
 };
 
 /// Bytes of global memory. The address of a part of a record is the offset in the input or output
@@ -50,7 +68,8 @@ struct Stored {
   Shape shape;
   Buffer buffer;
   View view;
-  int epoch = -1;  // the barrier that makes it known to all tiles, see Context::epoch()
+  int epoch = -1;      // the barrier that makes it known to all tiles, see Context::epoch()
+  Border border = {};  // that is wanted, if the value gets a home
 
   int64_t elements() const { return element_count(shape); }
   int64_t element_bytes() const { return static_cast<int64_t>(element_size(type)); }
@@ -98,6 +117,12 @@ class Context {
   void barrier();
   /// A barrier of the whole team.
   void meet_team();
+  /// Its two halves: what is emitted between them needs nothing of the other tiles, and they
+  /// nothing of it.
+  void arrive_at_team();
+  void await_team();
+  /// The body ends here, which is where the team meets.
+  void end_stage();
   /// The number of the barrier behind what is emitted now; values of it can be read by all tiles
   /// when that one is passed.
   int epoch() const { return arrivals_; }
@@ -129,6 +154,8 @@ class Context {
   /// What every tile has left for that.
   int64_t resident_room() const;
   uint32_t homes_used() const;
+  /// Whether a value had to go to DRAM for want of memory for homes.
+  bool lacks_homes() const { return lacks_homes_; }
 
   /// The half of the accumulators that a tile's next sums go to.
   unsigned next_half(unsigned tile) { return halves_[tile]++ % 2; }
@@ -152,6 +179,8 @@ class Context {
   std::string node_name;  // of the operator being emitted, for errors
 
  private:
+  void fill_border(const Home& home, const Home::Piece& piece, DataType type);
+  void free_unused();
   void arrive();
   void note_arrival();
   void await();
@@ -172,6 +201,7 @@ class Context {
   std::vector<std::shared_ptr<Home>> released_;  // until the barrier behind their last use
   uint32_t homes_begin_ = 0;
   uint32_t homes_used_ = 0;
+  bool lacks_homes_ = false;
   std::vector<uint32_t> resident_next_;
   std::map<std::pair<unsigned, Address>, uint32_t> resident_;  // by tile, source
   uint32_t resident_begin_ = 0;

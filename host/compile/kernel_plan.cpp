@@ -28,7 +28,10 @@ Cover better(Cover a, Cover b) { return b.cost < a.cost ? b : a; }
 
 void append(Cover& cover, const KernelSegment& segment, int64_t rows) {
   cover.segments.push_back(segment);
-  cover.cost += segment.steps() * std::max<int64_t>(rows, 8) + kCommandCost;
+  // Runs of one step that share a bank of the scratchpad come one after the other.
+  const bool meet = segment.len_last > segment.run_bytes() &&
+                    std::abs(segment.run_stride) < static_cast<int64_t>(spec::BankBytes);
+  cover.cost += segment.steps() * std::max<int64_t>(meet ? 2 * rows : rows, 8) + kCommandCost;
 }
 
 Cover plain(const Grid& grid, int64_t rows) {
@@ -36,6 +39,12 @@ Cover plain(const Grid& grid, int64_t rows) {
   s.count[0] = (grid.length + kDepth - 1) / kDepth;
   s.stride[0] = kDepth;
   s.len_last = grid.length - (s.count[0] - 1) * kDepth;
+  if (grid.length <= 16) {
+    // A narrow window keeps fewer banks of the scratchpad from the others.
+    s.mode = grid.length <= 8 ? spec::RowMode::Run8x4 : spec::RowMode::Run16x2;
+    s.run_stride = s.run_bytes();
+    s.len = s.len_last;
+  }
   s.count[1] = grid.inner;
   s.stride[1] = grid.inner_stride;
   s.count[2] = grid.outer;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <tuple>
 
 #include "host/command/error.hpp"
@@ -21,6 +22,8 @@ constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
 constexpr int64_t kSlabParts = 2;               // of a large slab, loaded one by one
+
+constexpr int64_t kLonePieces = 4;  // of one that a lone tile, which has no other, waits for
 
 using Share = MatrixShare;
 
@@ -55,6 +58,12 @@ struct Exchange {
   void mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule);
 };
 
+/// Where pixels of a chunk's output go, in bytes.
+struct Rows {
+  uint32_t address = 0;
+  int64_t pixel = 0, line = 0;  // from one to the next
+};
+
 class MatrixEmitter {
  public:
   MatrixEmitter(Context& context, const MatrixOperator& op) : context_(context), op_(op) {}
@@ -62,6 +71,7 @@ class MatrixEmitter {
 
  private:
   void flatten();
+  void join_pixels();
   void plan(int64_t pixels);
   void split_weights();
   void choose_zero_blocks();
@@ -73,6 +83,10 @@ class MatrixEmitter {
   std::pair<int64_t, int64_t> channels_of(const Share& share) const;
   SlabShape slab_shape(const Share& share, int64_t n, int64_t oy0, int64_t oy1, int64_t ox0) const;
   int64_t slab_bytes(int64_t rows) const;
+  /// Loads of a slab: the first rows are used while others come.
+  int64_t slab_parts() const;
+  /// Windows side by side that a slab holds.
+  int64_t slab_columns() const { return (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1; }
   int64_t slack() const;
   int64_t out_bytes(int64_t rows, int64_t columns, int64_t blocks) const;
   int64_t element_bytes() const { return op_.output->element_bytes(); }
@@ -82,13 +96,13 @@ class MatrixEmitter {
                   int64_t oy1, int64_t ox0, int64_t ox1);
   void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0, int64_t b1,
                  uint32_t weights, int64_t pixel0, int64_t pixels, int64_t width, const Slab& slab,
-                 uint32_t out, int64_t out_channels);
+                 const Rows& out);
   void matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0, int64_t b1,
               uint32_t weights, int64_t weight_nstride, uint32_t act, int64_t row0, int64_t rows,
               int64_t width, const Slab& slab, int64_t acc, uint32_t bias);
   void subtract_zero_point(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc);
   void drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels, int64_t acc,
-             uint32_t multipliers, uint32_t out, int64_t out_channels);
+             uint32_t multipliers, int64_t pixel0, int64_t width, const Rows& out);
 
   /// What a tile holds while it works on the operator.
   struct Held {
@@ -120,6 +134,7 @@ class MatrixEmitter {
   void send_group(unsigned tile);
   uint32_t use_group(unsigned tile);
   const Home::Piece* output_piece(unsigned tile) const;
+  Rows rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const;
   /// Whether the predicate of slab.hpp holds for all that the tiles read.
   bool all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const;
 
@@ -127,6 +142,7 @@ class MatrixEmitter {
   MatrixOperator op_;
   bool signed_x_ = true;
   int64_t line_ = 1;      // output rows that go to one tile together
+  int64_t joined_ = 1;    // pixels of the output that are one of op_.out
   int64_t blocks_ = 0;    // of 16 output channels
   int64_t in_group_ = 0;  // input channels of a group
   int64_t out_group_ = 0;
@@ -158,12 +174,73 @@ class MatrixEmitter {
 void MatrixEmitter::flatten() {
   const bool pointwise = op_.kh == 1 && op_.kw == 1 && op_.sh == 1 && op_.sw == 1 && op_.top == 0 &&
                          op_.left == 0 && op_.in.h == op_.out.h && op_.in.w == op_.out.w;
-  if (!pointwise) return;
+  // Lines with a border between them stay lines.
+  if (!pointwise || op_.output->border) return;
   // Lines of the image stay together, as its other users have them.
   if (op_.out.n * op_.out.h >= context_.tiles()) line_ = op_.out.w;
   for (Image* image : {&op_.in, &op_.out}) {
     image->h *= image->n * image->w;
     image->n = image->w = 1;
+  }
+}
+
+/// Two neighbouring pixels of a line as one of twice as many channels: the window holds both of
+/// theirs, weights are zeros where a pixel does not look. `together` channels of one pixel, then
+/// those of the other, then the next channels of both.
+MatrixOperator of_pairs(const MatrixOperator& op, int64_t together) {
+  MatrixOperator pairs = op;
+  pairs.out.w /= 2;
+  pairs.out.c *= 2;
+  pairs.kw += op.sw;
+  pairs.sw *= 2;
+  pairs.group = op.out.c / together;
+  pairs.bias.resize(static_cast<std::size_t>(pairs.out.c));
+  pairs.multiplier.resize(static_cast<std::size_t>(pairs.out.c));
+  const int64_t in_group = op.in.c / op.group, out_group = op.out.c / op.group;
+  const int64_t window = op.in.c / pairs.group;
+  const int64_t kh = op.kh, kw = pairs.kw;
+  std::vector<int32_t> weights(static_cast<std::size_t>(pairs.out.c * window * kh * kw));
+  const auto at = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
+    return static_cast<std::size_t>(((m * window + c) * kh + i) * kw + j);
+  };
+  for (int64_t of = 0; of < op.out.c; ++of) {
+    const int64_t channel0 = of / out_group * in_group - of / together * window;
+    for (int64_t pixel = 0; pixel < 2; ++pixel) {
+      const int64_t m = (of / together * 2 + pixel) * together + of % together;
+      pairs.bias[static_cast<std::size_t>(m)] = op.bias[static_cast<std::size_t>(of)];
+      pairs.multiplier[static_cast<std::size_t>(m)] = op.multiplier[static_cast<std::size_t>(of)];
+      for (int64_t c = 0; c < in_group; ++c) {
+        for (int64_t i = 0; i < kh; ++i) {
+          for (int64_t j = 0; j < op.kw; ++j)
+            weights[at(m, channel0 + c, i, j + pixel * op.sw)] = op.weight(of, c, i, j);
+        }
+      }
+    }
+  }
+  pairs.weight = [at, all = std::make_shared<const std::vector<int32_t>>(std::move(weights))](
+                     int64_t m, int64_t c, int64_t i, int64_t j) { return (*all)[at(m, c, i, j)]; };
+  return pairs;
+}
+
+/// Columns of the array that few channels would leave idle take further pixels, where this needs
+/// fewer steps.
+void MatrixEmitter::join_pixels() {
+  if (op_.makes_pairs) op_ = of_pairs(op_, kPairChannels);
+  if (op_.reads_pairs) return;
+  while (2 * op_.out.c <= kColumns && op_.out.w % 2 == 0 && op_.dw == 1) {
+    const MatrixOperator single = op_;
+    const auto steps = [&] {
+      plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
+      return plan_.steps;
+    };
+    const int64_t alone = steps();
+    op_ = of_pairs(single, single.out.c);
+    if (steps() < 2 * alone) {
+      joined_ *= 2;
+      continue;
+    }
+    op_ = single;
+    return;
   }
 }
 
@@ -173,6 +250,7 @@ int64_t MatrixEmitter::first_channel(int64_t block) const {
 
 /// Input channels [first, second) that a share needs.
 std::pair<int64_t, int64_t> MatrixEmitter::channels_of(const Share& share) const {
+  if (op_.reads_pairs) return {0, op_.in.c};
   return {first_channel(share.b0), std::min(first_channel(share.b1 - 1) + window_, op_.in.c)};
 }
 
@@ -196,7 +274,7 @@ void MatrixEmitter::plan_shares() {
 /// `pixels`: of the output, that a tile makes.
 void MatrixEmitter::plan(int64_t pixels) {
   blocks_ = divide_up(op_.out.c, kColumns);
-  in_group_ = op_.in.c / op_.group;
+  in_group_ = op_.in.c / op_.group / (op_.reads_pairs ? 2 : 1);
   out_group_ = op_.out.c / op_.group;
   window_ = 0;
   for (int64_t b = 0; b < blocks_; ++b) {
@@ -206,12 +284,13 @@ void MatrixEmitter::plan(int64_t pixels) {
   column0_ = -op_.left;
   const int64_t needed = (op_.out.w - 1) * op_.sw + (op_.kw - 1) * op_.dw + 1;
   span_ = needed;
+  if (op_.reads_pairs) span_ = op_.in.w;
   // Whole rows are one run of memory.
   if (op_.left == 0 && needed < op_.in.w) span_ = op_.in.w;
   // Rows that don't fit are cut into columns.
   const int64_t lines = (op_.kh - 1) * op_.dh + 1;
   const int64_t limit = context_.working_bytes() * 2 / 5;
-  if (lines * span_ * pixel_ > limit) {
+  if (lines * span_ * pixel_ > limit && !op_.reads_pairs) {
     int64_t columns = op_.out.w;
     do {
       columns = divide_up(columns, 2);
@@ -224,6 +303,12 @@ void MatrixEmitter::plan(int64_t pixels) {
   shape.channels = window_;
   shape.row_stride = op_.dh * span_ * pixel_;
   shape.column_stride = op_.dw * pixel_;
+  if (op_.reads_pairs) {
+    // Of one pixel, 8 channels beside 8 of the other: as if they were taps.
+    shape.kw = window_ / kPairChannels;
+    shape.channels = kPairChannels;
+    shape.column_stride = 2 * kPairChannels;
+  }
   plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
 }
 
@@ -351,13 +436,14 @@ void MatrixEmitter::place_output() {
     if (shares_[t].empty()) continue;
     Home::Piece piece;
     piece.tile = t;
-    piece.r0 = shares_[t].g0 * op_.out.w;
-    piece.r1 = shares_[t].g1 * op_.out.w;
+    piece.r0 = shares_[t].g0 * op_.out.w * joined_;
+    piece.r1 = shares_[t].g1 * op_.out.w * joined_;
     piece.c0 = shares_[t].b0 * kColumns;
-    piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c);
+    piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c) / joined_;
     pieces.push_back(std::move(piece));
   }
-  context_.place(*op_.output, op_.out.n * op_.out.h * op_.out.w, op_.out.c, std::move(pieces));
+  context_.place(*op_.output, op_.out.n * op_.out.h * op_.out.w * joined_, op_.out.c / joined_,
+                 std::move(pieces));
 }
 
 /// Biases, multipliers, then weight blocks [block][part][step].
@@ -417,6 +503,12 @@ SlabShape MatrixEmitter::slab_shape(const Share& share, int64_t n, int64_t oy0, 
   return shape;
 }
 
+int64_t MatrixEmitter::slab_parts() const {
+  if (exchange_.on) return kSlabParts;
+  const bool handed = op_.in.stored->buffer.space == Buffer::Space::Dram;
+  return context_.tiles() == 1 && handed ? kLonePieces : 1;
+}
+
 int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
   if (in_place_) return 0;
   const int64_t lines = (rows - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1;
@@ -425,7 +517,7 @@ int64_t MatrixEmitter::slab_bytes(int64_t rows) const {
 
 /// Bytes that steps may read behind the last line of a slab.
 int64_t MatrixEmitter::slack() const {
-  const int64_t width = std::min(op_.out.w, (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1);
+  const int64_t width = std::min(op_.out.w, slab_columns());
   const int64_t behind = (span_ * ((op_.kh - 1) * op_.dh + 1) - (width - 1) * op_.sw) * pixel_;
   return std::max<int64_t>(0, plan_.end() + pixel_ - behind) + 32;
 }
@@ -440,8 +532,7 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
   const int64_t blocks = share.b1 - share.b0;
   Tiling tiling;
   // Columns: those that one slab's width holds.
-  const int64_t kernel = (op_.kw - 1) * op_.dw + 1;
-  tiling.columns = std::min(op_.out.w, (span_ - kernel) / op_.sw + 1);
+  tiling.columns = std::min(op_.out.w, slab_columns() * (op_.reads_pairs ? 2 : 1));
   tiling.panel = blocks;
   tiling.steps = steps_;
   if (weights_held) {
@@ -550,6 +641,14 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.rcount2 = 1;
   c.rstride0 = static_cast<int32_t>(pixel);
   c.rstride1 = static_cast<int32_t>(line);
+  if (op_.reads_pairs) {
+    // Lines are dense, and begin with a pair; so do commands.
+    c.act = act + static_cast<uint32_t>(row0 / 2 * pixel_ + segment.offset);
+    c.rcount0 = 2;
+    c.rcount1 = static_cast<uint16_t>(rows / 2);
+    c.rstride0 = kPairChannels;
+    c.rstride1 = static_cast<int32_t>(pixel_);
+  }
   c.ncount = static_cast<uint16_t>(b1 - b0);
   c.kcount0 = static_cast<uint16_t>(segment.count[0]);
   c.kcount1 = static_cast<uint16_t>(segment.count[1]);
@@ -731,7 +830,8 @@ int64_t MatrixEmitter::memory_for(unsigned tile) const {
 }
 
 void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t b1, int64_t pixels,
-                          int64_t acc, uint32_t multipliers, uint32_t out, int64_t out_channels) {
+                          int64_t acc, uint32_t multipliers, int64_t pixel0, int64_t width,
+                          const Rows& out) {
   spec::VectorCommand c;
   c.a_type = spec::Vtype::Acc;
   c.d_type = vector_type(op_.out.stored->type);
@@ -741,13 +841,19 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   c.lanes_last =
       static_cast<uint8_t>(b1 == blocks_ ? op_.out.c - (blocks_ - 1) * kColumns : kColumns);
   c.a_base = static_cast<uint32_t>(acc);
-  c.d_base = out;
-  c.count0 = static_cast<uint16_t>(pixels);
-  c.count1 = c.count2 = 1;
+  c.d_base =
+      out.address + static_cast<uint32_t>(pixel0 / width * out.line + pixel0 % width * out.pixel);
+  // Lines that follow one another are one.
+  const bool lines = pixels > width && out.line != width * out.pixel;
+  c.count0 = static_cast<uint16_t>(lines ? width : pixels);
+  c.count1 = static_cast<uint16_t>(lines ? pixels / width : 1);
+  c.count2 = 1;
   c.count3 = static_cast<uint16_t>(b1 - b0);
   c.a_stride0 = 1;
+  c.a_stride1 = static_cast<int32_t>(lines ? width : 0);
   c.a_stride3 = static_cast<int32_t>(pixels);
-  c.d_stride0 = static_cast<int32_t>(out_channels * element_bytes());
+  c.d_stride0 = static_cast<int32_t>(out.pixel);
+  c.d_stride1 = static_cast<int32_t>(lines ? out.line : 0);
   c.d_stride3 = static_cast<int32_t>(kColumns * element_bytes());
   c.wcount0 = c.wcount1 = 1;
   c.s_vector = !uniform_;
@@ -768,7 +874,7 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
 /// Pixels [pixel0, pixel0 + pixels) of the chunk, blocks [b0, b1): sum and drain.
 void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0,
                               int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
-                              int64_t width, const Slab& slab, uint32_t out, int64_t out_channels) {
+                              int64_t width, const Slab& slab, const Rows& out) {
   const Held& held = held_[tile];
   const int64_t acc = context_.next_half(tile) * kHalf;
   const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
@@ -793,8 +899,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
     }
   }
   subtract_zero_point(tile, b0, b1, pixels, acc);
-  drain(tile, share, b0, b1, pixels, acc, held.multipliers,
-        out + static_cast<uint32_t>(pixel0 * out_channels * element_bytes()), out_channels);
+  drain(tile, share, b0, b1, pixels, acc, held.multipliers, pixel0, width, out);
 }
 
 void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n,
@@ -804,10 +909,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t pixels = (oy1 - oy0) * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
-  const Slab slab = in_place_
-                        ? slab_in_place(tile, op_.in, shape)
-                        : load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point),
-                                    slack(), exchange_.on ? kSlabParts : 1);
+  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
+                              : load_slab(context_, tile, op_.in, shape,
+                                          byte_pattern(op_.x.zero_point), slack(), slab_parts());
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
   const int64_t group = command_blocks(tiling, oy1 - oy0, width);
@@ -819,13 +923,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const Home::Piece* home = width == op_.out.w ? output_piece(tile) : nullptr;
     Block block;
     if (home == nullptr) block = context_.scratch(tile, pixels * channels * element_bytes());
-    const int64_t pitch = home == nullptr ? channels : home->columns();
-    const uint32_t out =
-        home == nullptr
-            ? block.address()
-            : home->address() +
-                  static_cast<uint32_t>(((n * op_.out.h + oy0) * op_.out.w - home->r0) * pitch +
-                                        channel0 - home->c0);
+    const Rows out = home == nullptr ? Rows{block.address(), channels * element_bytes(),
+                                            width * channels * element_bytes()}
+                                     : rows_at_home(*home, n * op_.out.h + oy0, channel0);
     for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
       b1 = std::min(b0 + group, p1);
       // Blocks of one command start at evenly spaced input channels.
@@ -861,9 +961,9 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
         const int64_t lines = width <= kHalf ? std::min(most, oy1 - oy0 - y) : 1;
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
           const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
-          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab,
-                    out + static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes()),
-                    pitch);
+          Rows to = out;
+          to.address += static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes());
+          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab, to);
         }
         y += lines;
       }
@@ -873,7 +973,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const int64_t run = channels * element_bytes();
     const int64_t offset =
         ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0 * element_bytes();
-    context_.store(tile, op_.out.stored->buffer, offset, out, run,
+    context_.store(tile, op_.out.stored->buffer, offset, out.address, run,
                    {{width, pixel, run}, {oy1 - oy0, op_.out.w * pixel, width * run}});
   }
 }
@@ -903,6 +1003,16 @@ const Home::Piece* MatrixEmitter::output_piece(unsigned tile) const {
   return buffer.space == Buffer::Space::Home ? buffer.home->of(tile) : nullptr;
 }
 
+/// From an output line on; homes are of bytes.
+Rows MatrixEmitter::rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const {
+  const Home& home = *op_.output->buffer.home;
+  const int64_t pixels = op_.out.w * joined_;
+  const int64_t pitch = (home.border ? home.border.padded_line() : pixels) * piece.columns();
+  return {piece.address() +
+              static_cast<uint32_t>(home.offset(piece, line * pixels) + channel - piece.c0),
+          piece.columns() * joined_, pitch};
+}
+
 bool MatrixEmitter::all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const {
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const Share& share = shares_[t];
@@ -918,8 +1028,13 @@ bool MatrixEmitter::all_slabs(bool (*is)(unsigned, const Image&, const SlabShape
 
 void MatrixEmitter::emit() {
   signed_x_ = op_.in.stored->type == DataType::S8;
+  if (op_.reads_pairs) {
+    op_.in.w /= 2;
+    op_.in.c *= 2;
+  }
   flatten();
   pixel_ = op_.in.c;
+  join_pixels();
   plan(op_.out.n * op_.out.h * op_.out.w / context_.tiles());
   if (op_.x_zero != nullptr) op_.x.zero_point = highest_of(op_.in.stored->type);
   split_weights();
@@ -945,11 +1060,16 @@ void MatrixEmitter::emit() {
   }
   place_output();
   prepare_exchange();
+  for (unsigned t = 0; t < context_.tiles() && in_place_; ++t) {
+    const Share& share = shares_[t];
+    if (share.empty()) continue;
+    load_neighbours(context_, t, op_.in, slab_shape(share, 0, share.g0, share.g1, 0));
+  }
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     if (!shares_[t].empty()) emit_tile(t, shares_[t]);
   }
   if (op_.output->buffer.home != nullptr) {
-    op_.output->buffer.home->direct = op_.out.w <= (span_ - (op_.kw - 1) * op_.dw - 1) / op_.sw + 1;
+    op_.output->buffer.home->direct = op_.reads_pairs || op_.out.w <= slab_columns();
   }
   op_.output->epoch = context_.epoch();
 }

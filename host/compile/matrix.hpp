@@ -21,6 +21,8 @@ struct MatrixOperator {
   int64_t kh = 1, kw = 1, sh = 1, sw = 1, dh = 1, dw = 1;
   int64_t top = 0, left = 0;  // padding; that of the other sides follows from out
   int64_t group = 1;
+  bool reads_pairs = false;  // `in` lies in View::pixel_pairs(), for a kernel of 1x1
+  bool makes_pairs = false;  // `out` is to lie so; depthwise
   graph::QuantParams x, y;
   const Stored* x_zero = nullptr;  // x's zero point where it is computed at run time: no padding
   graph::Clamp clamp;

@@ -246,6 +246,20 @@ void Schedule::meet_team() {
   await();
 }
 
+void Schedule::settle_stores() {
+  for (Tile& tile : tiles_) {
+    const std::size_t stores = tile.units[kStore].size();
+    if (tile.known[kVector][kStore] >= stores) continue;
+    Command last;
+    last.words = spec::NopCommand{}.encode();
+    last.layer = layer_;
+    last.input = input_;
+    depend(tile, kVector, last, kStore, stores);
+    last.known = tile.known[kVector];
+    tile.units[kVector].push_back(std::move(last));
+  }
+}
+
 void Schedule::finish() {
   for (const Tile& tile : tiles_) {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
@@ -386,13 +400,23 @@ std::size_t Schedule::early_loads(const Tile& tile) const {
     if (!is_input_load(load.words) || load.wait != 0 || (load.post & posted) != 0) break;
     posted |= load.post;
   }
-  for (std::size_t i = 0; i < early; ++i) {
+  const auto disturbed = [&](const Command& load) {
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       const auto& others = tile.units[u];
       for (std::size_t j = std::max(tile.known[kLoad][u], u == kLoad ? early : 0);
            j < others.size(); ++j) {
-        if (conflict(loads[i].access, others[j].access)) return 0;
+        if (conflict(load.access, others[j].access)) return true;
       }
+    }
+    return false;
+  };
+  // Fewer loads are disturbed by more of the others.
+  for (std::size_t i = 0; i < early;) {
+    if (disturbed(loads[i])) {
+      early = i;
+      i = 0;
+    } else {
+      ++i;
     }
   }
   return early;

@@ -76,6 +76,10 @@ class Schedule {
   void await();
   /// The same for all tiles of the team, whose schedules must say so as often.
   void meet_team();
+  /// The first half of it.
+  void arrive_at_team() { arrive(true); }
+  /// The end of the body, which is a barrier of the team, comes behind all stores.
+  void settle_stores();
 
   /// Ends the programs. Emits nothing after it.
   void finish();

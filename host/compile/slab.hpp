@@ -34,8 +34,11 @@ Slab load_slab(Context& context, unsigned tile, const Image& image, const SlabSh
 
 /// Whether all that load_slab() loads lies in the tile's own piece of the image.
 bool is_held(unsigned tile, const Image& image, const SlabShape& shape);
-/// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out.
+/// Whether the tile's own piece of the image holds the slab, as load_slab() would lay it out, or
+/// would with load_neighbours().
 bool lies_in_place(unsigned tile, const Image& image, const SlabShape& shape);
+/// Loads the lines of a slab in place that other tiles hold.
+void load_neighbours(Context& context, unsigned tile, const Image& image, const SlabShape& shape);
 /// That slab. No memory of its own.
 Slab slab_in_place(unsigned tile, const Image& image, const SlabShape& shape);
 

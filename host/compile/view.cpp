@@ -41,6 +41,12 @@ View View::channels_last(const Shape& shape) {
   return row_major({shape[0], shape[2], shape[3], shape[1]}).transposed({0, 3, 1, 2});
 }
 
+View View::pixel_pairs(const Shape& s) {
+  constexpr int64_t together = kPairChannels;
+  const View view = row_major({s[0], s[2], s[3] / 2, s[1] / together, 2, together});
+  return *view.transposed({0, 3, 5, 1, 2, 4}).reshaped(s);
+}
+
 View View::broadcast(const Shape& from, const Shape& to) const {
   View view;
   const std::size_t added = to.size() - from.size();

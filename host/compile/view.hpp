@@ -19,12 +19,18 @@ struct Axis {
   bool operator==(const Axis& o) const { return extent == o.extent && stride == o.stride; }
 };
 
+/// Channels of a pixel that lie together in View::pixel_pairs().
+constexpr int64_t kPairChannels = 8;
+
 class View {
  public:
   /// C order.
   static View row_major(const Shape& shape);
   /// [N, C, H, W] with C innermost in memory; row major for other ranks.
   static View channels_last(const Shape& shape);
+  /// [N, C, H, W], C a multiple of 8 and W even: 8 channels of two neighbouring pixels lie
+  /// together, then the next 8 channels of both.
+  static View pixel_pairs(const Shape& shape);
   /// `shape` broadcast (numpy) to `to`: repeated dimensions have stride 0.
   View broadcast(const Shape& from, const Shape& to) const;
 

@@ -104,10 +104,30 @@ class Commands {
 
 // ---------------------------------------------------------------------------------- where it lies
 
+bool is_in_scratchpads(const TensorPlace& place) {
+  return place.space == TensorPlace::Space::Global && !place.pieces.empty() &&
+         place.pieces[0].address >= spec::TileBase;
+}
+
+/// What each memory holds: a tile may have its lines apart, with padding between.
+std::vector<TensorPlace::Piece> by_memory(const TensorPlace& place) {
+  if (!is_in_scratchpads(place)) return place.pieces;
+  std::map<Address, TensorPlace::Piece> tiles;
+  for (const TensorPlace::Piece& piece : place.pieces) {
+    TensorPlace::Piece& all =
+        tiles.emplace(piece.address >> spec::TileColShift, piece).first->second;
+    all.r0 = std::min(all.r0, piece.r0);
+    all.r1 = std::max(all.r1, piece.r1);
+  }
+  std::vector<TensorPlace::Piece> pieces;
+  for (const auto& [tile, piece] : tiles) pieces.push_back(piece);
+  return pieces;
+}
+
 /// How the pieces of a value in scratchpads divide it.
 std::string division_of(const TensorPlace& place) {
   std::set<std::pair<int64_t, int64_t>> rows, columns;
-  for (const TensorPlace::Piece& piece : place.pieces) {
+  for (const TensorPlace::Piece& piece : by_memory(place)) {
     rows.emplace(piece.r0, piece.r1);
     columns.emplace(piece.c0, piece.c1);
   }
@@ -116,14 +136,9 @@ std::string division_of(const TensorPlace& place) {
   return columns.size() > 1 ? "channels" : "";
 }
 
-bool is_in_scratchpads(const TensorPlace& place) {
-  return place.space == TensorPlace::Space::Global && !place.pieces.empty() &&
-         place.pieces[0].address >= spec::TileBase;
-}
-
 std::string output_of(const TensorPlace& place) {
   int64_t bytes = 0, largest = 0;
-  for (const TensorPlace::Piece& piece : place.pieces) {
+  for (const TensorPlace::Piece& piece : by_memory(place)) {
     const int64_t size = (piece.r1 - piece.r0) * (piece.c1 - piece.c0);
     bytes += size;
     largest = std::max(largest, size);

@@ -199,10 +199,26 @@ class RandomGraph {
       default:
         break;
     }
+    return conv(x, op, m, t);
+  }
+  /// The window and the groups of `op`, m channels.
+  graph::ValueId conv(graph::ValueId x, graph::QConv op, int64_t m, DataType t) {
+    const Shape s = shape(x);
     op.x = params(type(x));
     const Shape w = {m, s[1] / op.group, op.window.kernel[0], op.window.kernel[1]};
     weights(op, m, w, t, static_cast<float>(w[1] * w[2] * w[3]));
     return add(op, {x}, t, {s[0], m, out_size(op.window, 0, s[2]), out_size(op.window, 1, s[3])});
+  }
+  /// As many pixels as there were, or half or a third of them.
+  graph::ValueId padded_conv(graph::ValueId x, int64_t group, int64_t m, int64_t kernel,
+                             int64_t stride) {
+    graph::QConv op;
+    op.group = group;
+    op.window.kernel = {kernel, kernel};
+    op.window.stride = {stride, stride};
+    const int64_t before = uniform(rng_, (kernel - 1) / 2, kernel / 2);
+    op.window.pads = {before, before, kernel - 1 - before, kernel - 1 - before};
+    return conv(x, op, m, byte_type());
   }
   graph::ValueId gemm(graph::ValueId x, int64_t columns) { return gemm(x, columns, byte_type()); }
   graph::ValueId gemm(graph::ValueId x, int64_t columns, DataType t) {
@@ -610,6 +626,94 @@ TEST_CASE("convolutions are bit-exact", "[compile]") {
   repeat(60, 3, [](RandomGraph& g, Rng& rng) {
     g.output(g.conv(g.input(g.byte_type(), random_image(rng))));
   });
+}
+
+TEST_CASE("depthwise and 1x1 layers in turn are bit-exact, however divided", "[compile]") {
+  repeat(60, 24, [](RandomGraph& g, Rng& rng) {
+    const int64_t width = uniform(rng, 1, 8) * (one_in(rng, 4) ? 1 : 2);
+    const int64_t unit = one_in(rng, 4) ? uniform(rng, 1, 12) : 8;
+    auto x = g.input(g.byte_type(), {one_in(rng, 4) ? 2 : 1, unit * uniform(rng, 1, 5),
+                                     uniform(rng, 1, 16), width});
+    for (int64_t blocks = uniform(rng, 1, 3); blocks > 0; --blocks) {
+      const int64_t channels = g.shape(x)[1];
+      x = g.padded_conv(x, channels, channels, uniform(rng, 2, 4), one_in(rng, 3) ? 2 : 1);
+      x = g.padded_conv(x, 1, unit * uniform(rng, 1, 5), one_in(rng, 4) ? 3 : 1, 1);
+    }
+    if (one_in(rng, 2)) x = g.padded_conv(x, 1, uniform(rng, 1, 20), uniform(rng, 1, 3), 1);
+    g.output(x);
+  });
+}
+
+TEST_CASE("convolutions with few outputs are bit-exact", "[compile]") {
+  repeat(40, 25, [](RandomGraph& g, Rng& rng) {
+    auto x = g.input(g.byte_type(), {one_in(rng, 4) ? 2 : 1, uniform(rng, 1, 9),
+                                     uniform(rng, 1, 12), 2 * uniform(rng, 1, 10)});
+    for (int64_t layers = uniform(rng, 1, 3); layers > 0; --layers) {
+      const int64_t channels = g.shape(x)[1];
+      const bool depthwise = channels <= 8 && one_in(rng, 3);
+      x = g.padded_conv(x, depthwise ? channels : 1, depthwise ? channels : uniform(rng, 1, 8),
+                        uniform(rng, 1, 5), uniform(rng, 1, 2));
+    }
+    g.output(x);
+  });
+}
+
+/// Rows that the matrix unit of a lone tile streams for a layer, and its loads from scratchpads.
+struct Work {
+  int64_t rows = 0, moves = 0;
+};
+
+Work work_of(graph::Graph graph, int layer) {
+  // Weights of one part.
+  for (graph::Node& node : graph.nodes) {
+    auto& zeros = std::get<graph::QConv>(node.op).w_zero_point;
+    std::fill(zeros.begin(), zeros.end(), 0);
+  }
+  compile::CompileOptions options;
+  options.use_tiles = 1;
+  const compile::CompiledModel model = compile::compile(graph, chip_config("tiny"), options);
+  const compile::TileProgram& tile = model.tiles.at(0);
+  Work work;
+  for (const spec::Unit unit : {spec::Unit::Matrix, spec::Unit::Load}) {
+    const auto commands = compile::commands_of(tile, unit);
+    const auto& layers = tile.layer_of_command[static_cast<std::size_t>(unit)];
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      if (layers.at(i) != layer) continue;
+      const auto opcode = spec::CommandHeader::decode(commands[i]).opcode;
+      if (opcode == spec::Opcode::Matmul) {
+        const auto c = spec::MatmulCommand::decode(commands[i]);
+        work.rows += int64_t{c.rcount0} * c.rcount1 * c.rcount2 * c.ncount * c.kcount0 * c.kcount1 *
+                     c.kcount2;
+      }
+      if (opcode == spec::Opcode::Load)
+        work.moves += spec::LoadCommand::decode(commands[i]).addr >= spec::TileBase ? 1 : 0;
+    }
+  }
+  return work;
+}
+
+TEST_CASE("two pixels of eight channels take three steps in a depthwise layer", "[compile]") {
+  Rng rng = test::make_rng(26);
+  RandomGraph g(rng);
+  auto x = g.padded_conv(g.input(DataType::S8, {1, 32, 6, 8}), 32, 32, 3, 1);
+  g.output(g.padded_conv(x, 1, 16, 1, 1));
+  CHECK(work_of(g.graph, 0).rows == 6 * 8 * 32 / 16 * 3);
+  CHECK(work_of(g.graph, 1).rows == 6 * 8);
+}
+
+TEST_CASE("columns that few channels leave idle take another pixel", "[compile]") {
+  Rng rng = test::make_rng(27);
+  RandomGraph g(rng);
+  g.output(g.padded_conv(g.input(DataType::S8, {1, 3, 6, 8}), 1, 8, 3, 1));
+  CHECK(work_of(g.graph, 0).rows == 6 * 8 / 2 * 2);
+}
+
+TEST_CASE("a tile that holds an image with its padding moves nothing", "[compile]") {
+  Rng rng = test::make_rng(28);
+  RandomGraph g(rng);
+  auto x = g.padded_conv(g.input(DataType::S8, {1, 16, 6, 7}), 1, 16, 3, 1);
+  g.output(g.padded_conv(x, 1, 16, 3, 2));
+  CHECK(work_of(g.graph, 1).moves == 0);
 }
 
 TEST_CASE("multiplications by constant matrices are bit-exact", "[compile]") {
