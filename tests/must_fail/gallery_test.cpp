@@ -51,7 +51,7 @@ struct Fault {
 // (tests/must_fail/fault.sv).
 const std::vector<Fault> kGallery = {
     {"product",
-     600,
+     450,
      Seen::Value,
      R"(wrong value: tile \(1, 1\) Matrix unit, cycle \d+)",
      {R"(layer +'\w+' \(Conv\))", R"(tensor +\w+ \[1, \d+, 8, 8\], element \[0, \d+, \d+, \d+\])",
@@ -64,7 +64,7 @@ const std::vector<Fault> kGallery = {
      {R"(layer +'\w+' \(Conv\))", R"( \d\d+ of the \d+ elements)", R"(element written \d+)",
       R"(scratchpad is as the model's)"}},
     {"accumulator",
-     600,
+     700,
      Seen::Value,
      R"(wrong value: tile \(1, 1\) Matrix unit, cycle \d+)",
      {R"( 16 of the \d+ elements)", R"(accumulator row \d+ column 0\b)",
@@ -127,7 +127,7 @@ const std::vector<Fault> kGallery = {
      {R"(0x[0-9a-f]+ \(Read of .*\) reached the memory before 0x[0-9a-f]+ \(Read of )",
       R"(wrong value: tile \(1, \d\) Load unit)", R"(read from +0x[0-9a-f]+: DRAM 0)"}},
     {"wake",
-     6,
+     5,
      Seen::Value,
      R"(wrong value: tile \(1, 1\) Vector unit, cycle \d+)",
      {R"(element not written since \d+, before the command began)"}},
