@@ -1,11 +1,11 @@
 // Real models: compiled, executed by the functional model, compared with the graph reference.
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "host/command/error.hpp"
 #include "host/import/model.hpp"
 #include "host/import/npy.hpp"
 #include "tests/host/compile_run.hpp"
+#include "tests/support/data_folder.hpp"
 
 using namespace systole;
 
@@ -45,16 +45,12 @@ TEST_CASE("the digits perceptron is bit-exact", "[compile]") { check_digits("mlp
 
 TEST_CASE("the digits convolutional network is bit-exact", "[compile]") { check_digits("cnn"); }
 
-// Networks outside the project: SYSTOLE_DATA names the folder that has mlperf_tiny/<name>.
 TEST_CASE("the MLPerf Tiny networks are bit-exact", "[compile][data]") {
-  const char* data = std::getenv("SYSTOLE_DATA");
-  if (data == nullptr) {
-    WARN("SYSTOLE_DATA is not set: nothing checked");
-    return;
-  }
+  const auto data = test::data_folder("mlperf_tiny");
+  if (!data) return;
   const auto name = GENERATE("ad_autoencoder", "ic_resnet8", "kws_dscnn", "vww_mobilenet");
   DYNAMIC_SECTION(name) {
-    const std::string folder = std::string(data) + "/mlperf_tiny/" + name + "/";
+    const std::string folder = (*data / name).string() + "/";
     const Tensor image = npy::load(folder + "input_0.npy");
     const onnx::Model model = onnx::load(folder + "model.onnx");
     const graph::Graph graph = graph::build(model, {{model.inputs.at(0).name, image}});

@@ -2,9 +2,7 @@
 // (SYSTOLE_DATA, by default ../shared/data; without it those tests say that they were skipped).
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <limits>
 
 #include "host/command/error.hpp"
@@ -13,6 +11,7 @@
 #include "host/graph/graph.hpp"
 #include "host/import/npy.hpp"
 #include "tests/host/model_builder.hpp"
+#include "tests/support/data_folder.hpp"
 #include "tests/support/seed.hpp"
 
 namespace systole {
@@ -26,15 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr Clamp kS8{-128, 127};
 constexpr Clamp kU8{0, 255};
-
-// Where the recordings are; says so and gives none when they are not there.
-std::optional<fs::path> data_folder(const std::string& folder) {
-  const char* given = std::getenv("SYSTOLE_DATA");
-  const fs::path path = fs::path(given ? given : "../shared/data") / folder;
-  if (fs::is_directory(path)) return path;
-  std::cout << "skipped: no " << path.string() << " (set SYSTOLE_DATA)" << std::endl;
-  return std::nullopt;
-}
 
 Tensor random_tensor(DataType type, const Shape& shape, uint64_t stream) {
   auto rng = test::make_rng(stream);
@@ -248,7 +238,7 @@ double distance(const Tensor& got, const Tensor& wanted) {
 }  // namespace
 
 TEST_CASE("MLPerf Tiny networks give ONNX Runtime's recorded outputs", "[graph_reference]") {
-  const auto folder = data_folder("mlperf_tiny");
+  const auto folder = test::data_folder("mlperf_tiny");
   if (!folder) return;
   int compared = 0;
   for (const auto& entry : fs::directory_iterator(*folder)) {
@@ -294,7 +284,7 @@ void run_node_test(const fs::path& folder, Check check) {
 
 TEST_CASE("the ONNX node tests of our operators and types give the recorded outputs",
           "[graph_reference]") {
-  const auto folder = data_folder("onnx_node");
+  const auto folder = test::data_folder("onnx_node");
   if (!folder) return;
   // Of the quantized operators, those in types that Systole has.
   const std::vector<std::string> cases = {"test_qlinearconv",
@@ -316,7 +306,7 @@ TEST_CASE("the ONNX node tests of our operators and types give the recorded outp
 }
 
 TEST_CASE("the ONNX node tests of float operators give the recorded outputs", "[graph_reference]") {
-  const auto folder = data_folder("onnx_node");
+  const auto folder = test::data_folder("onnx_node");
   if (!folder) return;
   const std::vector<std::string> cases = {"test_averagepool_2d_ceil",
                                           "test_averagepool_2d_dilations",

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include "tests/host/model_mutator.hpp"
 #include "tests/host/sample_models.hpp"
 #include "tests/host/untrusted_model.hpp"
+#include "tests/support/data_folder.hpp"
 
 using namespace systole;
 using namespace systole::test;
@@ -63,12 +63,6 @@ void examine(const Sample& sample, const std::string& bytes, int round, Rng& rng
     FAIL_CHECK(kept << ": " << error.what());
   }
   CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < kPatience);
-}
-
-/// Networks outside the project: SYSTOLE_DATA names the folder that has mlperf_tiny/<name>.
-std::string data_folder() {
-  const char* given = std::getenv("SYSTOLE_DATA");
-  return given ? given : "../shared/data";
 }
 
 /// Rounds of mutants, each sample in turn.
@@ -123,15 +117,11 @@ TEST_CASE("models with changed values are refused or computed right", "[untruste
 
 TEST_CASE("models of MLPerf Tiny with changed bytes and values are refused or computed right",
           "[untrusted]") {
+  const auto folder = data_folder("mlperf_tiny");
+  if (!folder) return;
   std::vector<Sample> all;
-  const std::string folder = data_folder() + "/mlperf_tiny/";
   for (const char* name : {"ad_autoencoder", "ic_resnet8", "kws_dscnn", "vww_mobilenet"}) {
-    const std::string file = folder + name + "/model.onnx";
-    if (std::filesystem::exists(file)) all.push_back({name, bytes_of(file)});
-  }
-  if (all.empty()) {
-    WARN("skipped: no models in " << folder);
-    return;
+    all.push_back({name, bytes_of((*folder / name / "model.onnx").string())});
   }
   auto rng = make_rng(4);
   examine_mutants(all, 80, rng, [&](const std::string& bytes) {
