@@ -34,7 +34,7 @@ def write_case(folder, model, inputs):
     for output, values in zip(session.get_outputs(), zip(*runs)):
         np.save(folder / f"output_{output.name}.npy", np.concatenate(values))
     about = {"operators": [folder.name], "features": ["network"], "format": "QDQ", "binary32_in_judge": False,
-             "step": 1 if operators & APPROXIMATED else 0}
+             "step": 0 if not operators & APPROXIMATED else 1 if runs[0][0].dtype.kind in "iu" else 1e-6}
     (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
 
 

@@ -12,6 +12,8 @@ namespace {
 
 namespace po = boost::program_options;
 
+constexpr std::size_t kMaxStream = 1'000'000;
+
 NamedFile named_file(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos) return {"", text};
@@ -138,7 +140,10 @@ void add_plan(po::options_description& visible, RunOptions& o) {
        "DRAM timing: ddr4-3200, hbm2e");
 }
 
-void check_goal(const RunOptions& o) {
+void check_plan(const RunOptions& o) {
+  if (o.stream > kMaxStream)
+    throw Error("bad value", "--stream", fmt::format("at most {}", kMaxStream),
+                std::to_string(o.stream));
   if (o.optimize != "auto" && o.optimize != "latency" && o.optimize != "throughput")
     throw Error("bad value", "--optimize", "auto, latency or throughput", o.optimize);
 }
@@ -172,7 +177,7 @@ Action parse_compile(int argc, const char* const* argv, CompileCommand& o) {
   o.run.model = only(models, "compile", "model", "MODEL.onnx");
   o.run.inputs = named_files(inputs);
   o.explain = map.count("explain") != 0;
-  check_goal(o.run);
+  check_plan(o.run);
   return Action::Run;
 }
 
@@ -285,7 +290,7 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   if (o.device != "chip" && o.device != "model")
     throw Error("unknown device", "--device", "chip or model", o.device);
   if (o.device != "chip") refuse_chip_options(map);
-  check_goal(o);
+  check_plan(o);
   if (!o.events) refuse_without_events(o);
   if (o.sample_cycles == 0) throw Error("bad value", "--sample-cycles", "at least 1", "0");
   if (!o.samples.empty() && !o.inputs.empty())

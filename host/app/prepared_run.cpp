@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "host/app/tensor_file.hpp"
@@ -65,6 +66,26 @@ graph::Tensors load_inputs(const onnx::Model& model, const std::vector<NamedFile
   return tensors;
 }
 
+/// Files that follow one another are inferences of their own, as many of each input. Throws Error
+/// where the model works on all of them at once.
+void check_stream(const onnx::Model& model, const std::vector<NamedFile>& files,
+                  const Batch& batch) {
+  const std::vector<std::string> parameters = graph::parameter_inputs(model);
+  std::optional<std::pair<std::string, std::size_t>> first;
+  for (const auto& [name, paths] : files_by_input(model, files)) {
+    if (std::count(parameters.begin(), parameters.end(), name) > 0) continue;
+    if (!first) first = {name, paths.size()};
+    if (paths.size() != first->second) {
+      throw Error("inputs have not as many files", "--input " + name,
+                  fmt::format("{}, as of '{}'", first->second, first->first),
+                  std::to_string(paths.size()));
+    }
+    if (paths.size() > 1 && !batch.split)
+      throw Error("several files are no stream: the model works on all of them at once",
+                  fmt::format("{}: input '{}'", model.file, name), "one file");
+  }
+}
+
 /// The first `count` records, or all of them over and over.
 void repeat(std::vector<Record>& records, std::size_t count) {
   const std::size_t given = records.size();
@@ -112,6 +133,7 @@ PreparedRun prepare(const RunOptions& options, const onnx::Model& model,
                     const graph::Tensors& inputs) {
   PreparedRun run;
   run.batch = make_batch(model, inputs);
+  check_stream(model, options.inputs, run.batch);
   if (options.stream > 0) repeat(run.batch.records, options.stream);
   const auto start = std::chrono::steady_clock::now();
   run.model = compile::compile(run.batch.graph, chip_config(options.config),
@@ -120,17 +142,14 @@ PreparedRun prepare(const RunOptions& options, const onnx::Model& model,
   return run;
 }
 
-/// Zeros. Only the leading dimension may be open: it stands for inferences, of which this is one.
+/// Zeros. An open dimension is taken as 1: the leading one stands for inferences, of which this is
+/// one; others are refused with the graph.
 Tensor zeros(const onnx::Model& model, const onnx::Port& port) {
   const std::string where = fmt::format("{}: input '{}'", model.file, port.name);
-  if (!port.has_shape) throw Error("no shape is known", where, "--input " + port.name + "=FILE");
+  if (!port.has_shape) throw Error("the model does not say the input's shape", where, "a shape");
   Shape shape;
-  for (const onnx::Dimension& dimension : port.shape) {
-    if (!dimension.is_static() && !shape.empty())
-      throw Error("a dimension is open", where, "--input " + port.name + "=FILE",
-                  dimension.symbol.empty() ? "?" : dimension.symbol);
+  for (const onnx::Dimension& dimension : port.shape)
     shape.push_back(dimension.is_static() ? dimension.value : 1);
-  }
   element_count(shape, where);
   return Tensor(*port.type, shape);
 }

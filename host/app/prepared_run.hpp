@@ -24,7 +24,7 @@ struct PreparedRun {
 PreparedRun prepare(const RunOptions& options);
 
 /// The same; an input that is not given is taken to be zeros of the model's own shape. Throws Error
-/// naming one whose shape is open.
+/// naming one whose shape the model does not say.
 PreparedRun prepare_without_data(const RunOptions& options);
 
 SessionOptions session_options(const RunOptions& options);

@@ -302,10 +302,9 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
   return outputs;
 }
 
-/// Compares with what was recorded of the samples, which were run first.
-void judge(const Samples& samples, const Batch& batch, std::vector<Record> outputs,
+/// Compares the samples' outputs with what was recorded of them.
+void judge(const Samples& samples, const Batch& batch, const std::vector<Record>& outputs,
            report::RunReport& report) {
-  outputs.resize(samples.count);
   const Likeness likeness = compare(batch.graph, join_outputs(batch, outputs), samples.outputs);
   report.matches_recorded = likeness.within;
   report.recorded = likeness.text();
@@ -356,9 +355,10 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
   const PreparedRun prepared = prepare(options);
   const Batch& batch = prepared.batch;
   const compile::CompiledModel& model = prepared.model;
-  if (samples && batch.records.size() < samples->count)
-    throw Error("fewer inferences than samples", "--stream",
-                fmt::format("at least {}", samples->count), std::to_string(batch.records.size()));
+  const std::size_t sampled = samples ? inferences_of(*samples, batch, options.samples) : 0;
+  if (batch.records.size() < sampled)
+    throw Error("fewer inferences than samples", "--samples " + options.samples,
+                fmt::format("at least {}", sampled), std::to_string(batch.records.size()));
   const auto files = output_files(batch.graph, options.outputs);
   for (const auto& file : files) require_writable(file.second);
   for (const auto& path : {options.json, options.timeline, options.report, options.bundle})
@@ -387,7 +387,11 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
       tell_disagreement(prepared, options, outputs);
   }
   if (labels) report.accuracy = accuracy(outputs, *labels);
-  if (samples) judge(*samples, batch, outputs, report);
+  if (samples) {
+    const std::vector<Record> first(outputs.begin(),
+                                    outputs.begin() + static_cast<std::ptrdiff_t>(sampled));
+    judge(*samples, batch, first, report);
+  }
   const std::vector<Tensor> joined = join_outputs(batch, outputs);
   for (const auto& [index, path] : files) npy::save(path, joined[index]);
   return finish(options, report, start);

@@ -88,11 +88,18 @@ bool is_parallel(const graph::Graph& whole, const graph::Graph& one, int64_t cou
   });
 }
 
+/// None when the model does not work with a leading dimension of 1, or has an output without
+/// dimensions, of which there can't be several side by side.
 std::optional<graph::Graph> single_graph(const onnx::Model& model, const graph::Tensors& inputs) {
   try {
-    return graph::build(model, first_slices(model, inputs));
+    graph::Graph graph = graph::build(model, first_slices(model, inputs));
+    const bool apart =
+        std::none_of(graph.outputs.begin(), graph.outputs.end(),
+                     [&](graph::ValueId id) { return graph.value(id).shape.empty(); });
+    if (apart) return graph;
+    return std::nullopt;
   } catch (const Error&) {
-    return std::nullopt;  // the model does not work with a leading dimension of 1
+    return std::nullopt;
   }
 }
 

@@ -109,6 +109,74 @@ TEST_CASE("samples: codes may be one apart behind a softmax, and no more", "[app
   }
 }
 
+/// A model of x [1, 4] and one recorded output of it, made by a run.
+std::string recorded_of(const std::string& name, ModelBuilder& b, const std::string& y) {
+  const std::string folder = kScratch + name + "/", model = folder + "model.onnx";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::ofstream(model, std::ios::binary) << b.bytes();
+  npy::save(folder + "input_0.npy", Tensor(Shape{1, 4}, std::vector<int8_t>{1, -2, 3, 4}));
+  REQUIRE(
+      run_systole(kScratch, {"run", model, "--device", "model", "--input", folder + "input_0.npy",
+                             "--output", y + "=" + folder + "output_0.npy"})
+          .status == 0);
+  return folder;
+}
+
+TEST_CASE("samples: what engines agree on must be equal, and so must indices", "[app]") {
+  ModelBuilder relu, index;
+  for (ModelBuilder* b : {&relu, &index}) b->input("x", DataType::S8, {1, 4});
+  const auto x = relu.dequantize("x", 0.5f, int8_t{0}, "xd");
+  relu.quantize<int8_t>(relu.node("LeakyRelu", {x}, "r"), 0.25f, 0, "y");
+  relu.output("y", DataType::S8, {1, 4});
+  const auto p = index.node("Softmax", {index.dequantize("x", 0.5f, int8_t{0}, "xd")}, "p");
+  index.node("ArgMax", {p}, "y", {{"axis", int64_t{1}}});
+  index.output("y", DataType::S64, {1, 1});
+  for (const auto& [name, builder] : {std::make_pair("relu", &relu), {"index", &index}}) {
+    CAPTURE(name);
+    const std::string folder = recorded_of(name, *builder, "y");
+    const std::vector<std::string> words = {"run",   folder + "model.onnx", "--device",
+                                            "model", "--samples",           folder};
+    CHECK(run_systole(kScratch, words).status == 0);
+    Tensor recorded = npy::load(folder + "output_0.npy");
+    recorded.bytes()[0] = static_cast<uint8_t>(recorded.bytes()[0] - 1);
+    npy::save(folder + "output_0.npy", recorded);
+    CHECK(run_systole(kScratch, words).status == 1);
+  }
+}
+
+TEST_CASE("samples: a recorded output of another type is refused before the run", "[app]") {
+  const std::string folder = make_samples("type");
+  for (int i = 0; i < kSamples; ++i)
+    npy::save(folder + "output_" + std::to_string(i) + ".npy", Tensor(DataType::S8, {1, 10}));
+  const std::string report = kScratch + "none.json";
+  fs::remove(report);
+  check_refused(kScratch, joined(run_samples(folder), {"--json", report}),
+                {"another tensor", "--samples " + folder, "float32 [3, 10]", "int8 [3, 10]"});
+  CHECK_FALSE(fs::exists(report));
+}
+
+TEST_CASE("a stream wants inputs that can be run one by one", "[app]") {
+  // One scale for all rows; and an output without dimensions.
+  ModelBuilder together, scalar;
+  together.input("x", DataType::F32, {-1, 4});
+  together.node("DynamicQuantizeLinear", {"x"}, "y", {}, "", 3);
+  together.output("y", DataType::U8, {-1, 4});
+  scalar.input("x", DataType::F32, {1, 4});
+  scalar.node("DynamicQuantizeLinear", {"x"}, "y", {}, "", 3);
+  scalar.output("y", DataType::U8, {1, 4});
+  scalar.output("y_1", DataType::F32, {});
+  const std::string x = kScratch + "x.npy", three = kScratch + "three.npy";
+  npy::save(x, Tensor(Shape{1, 4}, std::vector<float>{1, -2, 3, 4}));
+  npy::save(three, Tensor(DataType::F32, {3, 4}));
+  const std::string model = kScratch + "stream.onnx";
+  std::ofstream(model, std::ios::binary) << together.bytes();
+  check_refused(kScratch, {"run", model, "--device", "model", "-i", "x=" + x, "-i", "x=" + x},
+                {"no stream", "input 'x'", "one file"});
+  std::ofstream(model, std::ios::binary) << scalar.bytes();
+  check_refused(kScratch, {"run", model, "--device", "model", "-i", three}, {"[1, 4]", "[3, 4]"});
+}
+
 TEST_CASE("samples: what is no folder of samples is refused", "[app]") {
   const std::string folder = make_samples("refused");
   const auto refused = [&](const std::vector<std::string>& words,
@@ -172,7 +240,22 @@ TEST_CASE("compile: a plan says of every layer what a run measures of it", "[app
   }
 }
 
-TEST_CASE("compile: a model whose shape is open is refused, unless an input tells it", "[app]") {
+TEST_CASE("compile: an open leading dimension is one inference, another one is refused", "[app]") {
+  const std::string model = kScratch + "open.onnx";
+  for (const Shape& shape : {Shape{-1, 4}, Shape{1, -1}}) {
+    ModelBuilder b;
+    b.input("x", DataType::S8, shape);
+    const auto x = b.dequantize("x", 0.5f, int8_t{0}, "xd");
+    b.quantize<int8_t>(b.node("Relu", {x}, "r"), 0.5f, 0, "y");
+    b.output("y", DataType::S8, shape);
+    std::ofstream(model, std::ios::binary) << b.bytes();
+    if (shape[0] < 0) {
+      CHECK(run_systole(kScratch, {"compile", model}).status == 0);
+    } else {
+      check_refused(kScratch, {"compile", model}, {"input 'x'", "dimension 1 is dynamic"});
+    }
+  }
+  check_refused(kScratch, {"compile", kModel, "--stream", "99999999999"}, {"--stream", "at most"});
   check_refused(kScratch, {"compile", kModel, "--optimize", "best"}, {"latency or throughput"});
   check_refused(kScratch, {"compile"}, {"one model is needed"});
   check_refused(kScratch, {"compile", kModel, "--config", "none"}, {"none", "small"});
