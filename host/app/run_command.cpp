@@ -223,18 +223,18 @@ void record(const RunOptions& options, report::RunRecorder& recorder, const Sess
 }
 
 /// What the first request will take, of a chip that has loaded its programs by `loaded`; of a run
-/// that has no other, its cycles, too.
+/// that has no other, its cycles and its inputs' spacing, too: between requests is the host's time.
 void predict(const RunOptions& options, const compile::CompiledModel& model, uint64_t loaded,
              report::RunReport& report) {
   const auto all = static_cast<unsigned>(report.inputs);
   const unsigned inputs = std::min(all, options.inputs_per_request);
   const uint64_t start = compile::start_of_first_request(loaded, model.tiles.size());
   const auto predicted = compile::predict_cycles(model, {inputs, options.simulation.dram, start});
-  report.predicted_spacing = predicted.spacing;
   for (std::size_t i = 0; i < report.layers.size(); ++i)
     report.layers[i].predicted_cycles = predicted.layers[i];
   if (inputs != all) return;
   report.predicted_cycles = predicted.cycles;
+  report.predicted_spacing = predicted.spacing;
   report.predicted_refusals = predicted.refusals;
 }
 
