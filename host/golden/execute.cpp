@@ -221,23 +221,23 @@ WeightBlock read_weights(const Scratchpad& scratchpad, const MatmulCommand& c, i
 }
 
 /// All columns at once: left to itself the compiler takes the depth for its vectors, and gathers.
-/// Unsigned: sums wrap.
+/// Unsigned: sums wrap. Never returned by value: how depends on the host's widest registers.
 using Columns = uint32_t __attribute__((vector_size(4 * kLanes)));
 
-Columns columns_of(const std::array<int32_t, kLanes>& words) {
-  Columns columns;
+void read_columns(const std::array<int32_t, kLanes>& words, Columns& columns) {
   std::memcpy(&columns, words.data(), sizeof columns);
-  return columns;
 }
 
 /// Row of accumulators += x . W, wrapping.
 void accumulate(std::array<int32_t, kLanes>& row, const uint8_t* base, const MatmulCommand& c,
                 unsigned len, const WeightBlock& weights) {
   const unsigned run = run_length(c);
-  Columns sum = columns_of(row);
+  Columns sum, weight;
+  read_columns(row, sum);
   for (unsigned l = 0; l < len; ++l) {
     const uint8_t* byte = base + static_cast<int64_t>(l / run) * c.run_stride + l % run;
-    sum += static_cast<uint32_t>(extend(*byte, c.act_signed)) * columns_of(weights[l]);
+    read_columns(weights[l], weight);
+    sum += static_cast<uint32_t>(extend(*byte, c.act_signed)) * weight;
   }
   std::memcpy(row.data(), &sum, sizeof sum);
 }
