@@ -194,15 +194,19 @@ void DramChannel::refresh(Picoseconds due) {
   ++counters_.refreshes;
 }
 
-/// Does the refreshes that are due by `time`. Of a long idle stretch only the last one matters.
+/// Does the refreshes that are due by `time`. Of a long idle stretch the first one matters, which
+/// closes the rows, and the last one, which may still be under way.
 void DramChannel::refresh_until(Picoseconds time) {
   if (time < next_refresh_) return;
   if (parameters_.spread_refresh) return spread_refresh_until(time);
   const Picoseconds interval = parameters_.refi * parameters_.clock;
-  const Picoseconds missed = (time - next_refresh_) / interval;
-  counters_.refreshes += static_cast<uint64_t>(missed);
-  next_refresh_ += missed * interval;
+  const Picoseconds more = (time - next_refresh_) / interval;
   refresh(next_refresh_);
+  if (more > 0) {
+    counters_.refreshes += static_cast<uint64_t>(more - 1);
+    next_refresh_ += more * interval;
+    refresh(next_refresh_);
+  }
   next_refresh_ += interval;
 }
 

@@ -232,6 +232,20 @@ TEST_CASE("an idle stretch counts its refreshes, and delays only by the last", "
   CHECK(channel.counters().refreshes == 100);
 }
 
+TEST_CASE("the first refresh of an idle stretch closes the rows, so that the last one need not",
+          "[dram_timing]") {
+  FOR_EACH_PRESET;
+  const Picoseconds interval = p.refi * p.clock;
+  const auto end_at = [&](bool used_before, Picoseconds arrival) {
+    DramChannel channel(p);
+    if (used_before) channel.access(0, false, 0);
+    return channel.access(0, false, arrival);
+  };
+  CHECK(end_at(true, interval) == end_at(false, interval) + p.rp * p.clock);
+  CHECK(end_at(true, 2 * interval) == end_at(false, 2 * interval));
+  CHECK(end_at(true, 9 * interval) == end_at(false, 9 * interval));
+}
+
 TEST_CASE("answers come in order, for random accesses", "[dram_timing]") {
   FOR_EACH_PRESET;
   DramChannel channel(p);
