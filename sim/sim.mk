@@ -70,7 +70,7 @@ $(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_function
 	@touch $$@
 -include $(BUILD)/$(1)/Vsystole_chip__ver.d
 
-$(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated
+$(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated sim/model.make
 	$$(call say,CXX,$$@)
 	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f $$(CURDIR)/sim/model.make \
 	  CXX="$$(CCACHE) $$(CXX)" OPT="$$(OPT)" CPPFLAGS="-I. $(MODEL_INCLUDE) $(MODEL_CXXFLAGS)" \
