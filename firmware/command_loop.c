@@ -11,7 +11,7 @@ typedef struct systole_tile_entry tile_entry_t;
 
 enum {
   MAX_TILES = 15 * 16,    // the largest mesh
-  CHUNK_BYTES = 16384,    // of an image, checked and copied at a time
+  PIECE_BYTES = 8192,     // of an image, checked and copied at a time
   DMA_BOUND = 1000000,    // cycles
   STOP_BOUND = 1000000,   // cycles
   NUM_LAUNCH_PARAMS = 4,  // of a request; the others belong to the program
@@ -29,7 +29,11 @@ struct launch {
 static const struct io io_node = {SYSTOLE_IO_REGS_BASE};
 static const struct io* const io = &io_node;
 
-static struct {
+// At the first bank of the core RAM: an access to the bank of the next instruction delays it, so
+// that what a launch takes would hang on where its code and data lie.
+#define RAM_ROW __attribute__((aligned(32)))
+
+static RAM_ROW struct {
   uint64_t ring;
   uint64_t completions;
   uint32_t entries;
@@ -45,11 +49,11 @@ static struct {
 } loop;
 
 // Targets of DMA.
-static request_t request;
+static RAM_ROW request_t request;
 static request_t next_request;
-static completion_t completion;
+static RAM_ROW completion_t completion;
 static tile_entry_t entry;
-static uint32_t chunk[CHUNK_BYTES / 4] __attribute__((section(".noinit")));
+static uint32_t pieces[2][PIECE_BYTES / 4] __attribute__((section(".noinit")));
 
 static uint64_t ram(const void* object) { return (uintptr_t)object; }
 
@@ -175,34 +179,87 @@ static void set_registers(const struct tile* tile) {
   tile_write(tile, SYSTOLE_TILE_INPUTS, 0);
 }
 
+// An image on its way into its tile.
+struct passage {
+  struct program_place place;
+  struct program_scan scan;
+  uint64_t scratchpad;  // global address of its first byte there
+};
+
+// Checks the commands from byte `from` of the image to byte `to`, which lie in one piece.
+static bool check_commands(struct passage* p, uint32_t from, uint32_t to,
+                           struct program_fault* why) {
+  const uint32_t* words = &pieces[from / PIECE_BYTES % 2][from % PIECE_BYTES / 4];
+  return program_scan_commands(&p->scan, entry.local + from, words,
+                               (to - from) / SYSTOLE_COMMAND_BYTES, &p->place, why);
+}
+
+static uint32_t piece_end(uint32_t begin) {
+  const uint32_t left = entry.image_bytes - begin;
+  return begin + (left < PIECE_BYTES ? left : PIECE_BYTES);
+}
+
+// Starts to fetch the piece that begins at byte `begin` of the image, or to put it into the tile.
+static bool start_fetch(uint32_t begin) {
+  const void* to = pieces[begin / PIECE_BYTES % 2];
+  return dma_start(io, ram(to), entry.image + begin, piece_end(begin) - begin) == HAL_OK;
+}
+
+static bool start_put(const struct passage* p, uint32_t begin) {
+  const void* from = pieces[begin / PIECE_BYTES % 2];
+  return dma_start(io, p->scratchpad + begin, ram(from), piece_end(begin) - begin) == HAL_OK;
+}
+
+static bool finish(void) { return dma_finish(io, DMA_BOUND) == HAL_OK; }
+
+// The piece that begins at byte `begin` could not be moved.
+static uint8_t lost(uint32_t begin, struct program_fault* why) {
+  why->info = entry.image + begin;
+  return SYSTOLE_STATUS_BUS_ERROR;
+}
+
+// Checks a piece. Meanwhile the DMA takes the one before it to the scratchpad, then fetches the one
+// behind it into the same place. What has started has ended when this returns.
+static uint8_t pass_piece(struct passage* p, uint32_t begin, struct program_fault* why) {
+  const uint32_t end = piece_end(begin), half = begin + PIECE_BYTES / 2;
+  const uint32_t middle = half < end ? half : end;
+  const bool first = begin == 0, last = end == entry.image_bytes;
+  if (!first && !start_put(p, begin - PIECE_BYTES)) return lost(begin - PIECE_BYTES, why);
+  bool good = check_commands(p, begin, middle, why);
+  if (!first && !finish()) return lost(begin - PIECE_BYTES, why);
+  if (!good) return SYSTOLE_STATUS_BAD_PROGRAM;
+  if (!last && !start_fetch(end)) return lost(end, why);
+  good = check_commands(p, middle, end, why);
+  const bool fetched = last || finish();
+  if (!good) return SYSTOLE_STATUS_BAD_PROGRAM;
+  return fetched ? SYSTOLE_STATUS_OK : lost(end, why);
+}
+
 // Checks and copies the image. The bytes that are copied are those that were checked.
 static uint8_t load_image(const struct tile* tile, struct program_fault* why) {
   const uint32_t mesh = io_read(io, SYSTOLE_IO_MESH);
-  const struct program_place place = {
-      .x = tile->x,
-      .y = tile->y,
-      .cols = (uint8_t)(mesh >> SYSTOLE_IO_MESH_COLS_LSB),
-      .rows = (uint8_t)(mesh >> SYSTOLE_IO_MESH_ROWS_LSB),
-      .window_perm = entry.window_perm,
-      .window_base = entry.window_base,
-      .window_limit = entry.window_limit,
+  struct passage p = {
+      .place =
+          {
+              .x = tile->x,
+              .y = tile->y,
+              .cols = (uint8_t)(mesh >> SYSTOLE_IO_MESH_COLS_LSB),
+              .rows = (uint8_t)(mesh >> SYSTOLE_IO_MESH_ROWS_LSB),
+              .window_perm = entry.window_perm,
+              .window_base = entry.window_base,
+              .window_limit = entry.window_limit,
+          },
+      .scan = {.program = entry.program},
+      .scratchpad = tile_address(tile->x, tile->y) + SYSTOLE_TILE_SCRATCHPAD_OFFSET + entry.local,
   };
-  struct program_scan scan = {.program = entry.program};
-  const uint64_t scratchpad = tile_address(tile->x, tile->y) + SYSTOLE_TILE_SCRATCHPAD_OFFSET;
-  for (uint32_t done = 0; done < entry.image_bytes;) {
-    const uint32_t left = entry.image_bytes - done;
-    const uint32_t bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
-    const uint32_t local_addr = entry.local + done;
-    why->info = entry.image + done;
-    if (!fetch(chunk, entry.image + done, bytes)) return SYSTOLE_STATUS_BUS_ERROR;
-    for (uint32_t at = 0; at < bytes; at += SYSTOLE_COMMAND_BYTES) {
-      if (!program_scan_command(&scan, local_addr + at, &chunk[at / 4], &place, why))
-        return SYSTOLE_STATUS_BAD_PROGRAM;
-    }
-    if (!put(scratchpad + local_addr, chunk, bytes)) return SYSTOLE_STATUS_BUS_ERROR;
-    done += bytes;
+  if (!start_fetch(0) || !finish()) return lost(0, why);
+  uint32_t begin = 0;
+  for (; begin < entry.image_bytes; begin += PIECE_BYTES) {
+    const uint8_t status = pass_piece(&p, begin, why);
+    if (status != SYSTOLE_STATUS_OK) return status;
   }
-  return program_scan_end(&scan, why) ? SYSTOLE_STATUS_OK : SYSTOLE_STATUS_BAD_PROGRAM;
+  if (!start_put(&p, begin - PIECE_BYTES) || !finish()) return lost(begin - PIECE_BYTES, why);
+  return program_scan_end(&p.scan, why) ? SYSTOLE_STATUS_OK : SYSTOLE_STATUS_BAD_PROGRAM;
 }
 
 // Puts `entry` into its tile, number `index` of the program.
@@ -347,7 +404,7 @@ static void name_running_tile(void) {
 
 // Not inlined, so that the code around it does not move its instructions: what a launch takes is
 // known to the cycle (host/compile/cycle_model.cpp).
-static __attribute__((noinline)) uint8_t run_program(void) {
+static __attribute__((noinline)) RAM_ROW uint8_t run_program(void) {
   if (request.inputs == 0) return SYSTOLE_STATUS_BAD_REQUEST;
   if (loop.num_tiles == 0) return SYSTOLE_STATUS_NO_PROGRAM;
   write_launch();

@@ -36,6 +36,7 @@ struct program_fault {
 /// The four programs of a tile, as their image passes by command by command.
 struct program_scan {
   const uint32_t* program;  // scratchpad address of each unit's first command
+  uint32_t next_start;      // no program starts below it that has not begun
   uint16_t pc[SYSTOLE_NUM_UNITS];
   uint8_t started;  // bit u: unit u's program has begun
   uint8_t ended;    // bit u: its End was seen
@@ -45,10 +46,11 @@ struct program_scan {
 bool program_check_command(const uint32_t* words, uint32_t unit, uint32_t pc,
                            const struct program_place* place, struct program_fault* why);
 
-/// The next command of an image, at scratchpad address `address`, for every unit whose program
-/// holds it.
-bool program_scan_command(struct program_scan* scan, uint32_t address, const uint32_t* words,
-                          const struct program_place* place, struct program_fault* why);
+/// The next `count` commands of an image, from scratchpad address `address` on, each for every unit
+/// whose program holds it.
+bool program_scan_commands(struct program_scan* scan, uint32_t address, const uint32_t* words,
+                           uint32_t count, const struct program_place* place,
+                           struct program_fault* why);
 
 /// At the end of the image: every unit's program has begun and ended in it.
 bool program_scan_end(const struct program_scan* scan, struct program_fault* why);

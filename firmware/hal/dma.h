@@ -16,6 +16,12 @@ extern "C" {
 enum hal_status dma_copy(const struct io* io, uint64_t to, uint64_t from, uint32_t bytes,
                          uint32_t bound);
 
+/// The same in two parts, between which the core may do other things: dma_start checks its
+/// arguments and starts the copy, dma_finish waits until it has ended. Each start is finished
+/// before the next.
+enum hal_status dma_start(const struct io* io, uint64_t to, uint64_t from, uint32_t bytes);
+enum hal_status dma_finish(const struct io* io, uint32_t bound);
+
 #ifdef __cplusplus
 }
 #endif

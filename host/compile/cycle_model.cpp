@@ -15,10 +15,10 @@ namespace {
 // the tile, from one tile's to the next's, and from the last tile's end to the request's.
 constexpr timing::Cycle kToLaunch = 18;
 constexpr timing::Cycle kBetweenLaunches = 11;
-constexpr timing::Cycle kBehindEnd = 23;
+constexpr timing::Cycle kBehindEnd = 22;
 constexpr timing::Cycle kAwakeBehindLaunch = 24;  // the core, behind the last launch
 // And before: from the end of loading to the start of the first request.
-constexpr timing::Cycle kToFirstRequest = 471;
+constexpr timing::Cycle kToFirstRequest = 472;
 constexpr timing::Cycle kToFirstRequestPerTile = 47;
 
 constexpr timing::Cycle kMaxCycles = timing::Cycle{1} << 40;

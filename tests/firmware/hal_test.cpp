@@ -131,6 +131,25 @@ TEST_CASE("dma_copy tells an error of the bus", "[hal]") {
   CHECK(dma_copy(&kIo, 0x100400, 0x1000, 64, 1000) == HAL_BUS_ERROR);
 }
 
+TEST_CASE("dma_start does not wait, and dma_finish need not sleep", "[hal]") {
+  Fixture f;
+  CHECK(dma_start(&kIo, 0x100400, 0x1000, 64) == HAL_OK);
+  CHECK(f.m.registers[SYSTOLE_IO_DMA_LEN] == 64);
+  CHECK(f.m.sleeps == 0);
+  CHECK(!f.m.armed);
+  f.m.pending |= SYSTOLE_IO_CORE_IRQ_DMA_MASK;  // it has ended meanwhile
+  CHECK(dma_finish(&kIo, 1000) == HAL_OK);
+  CHECK(f.m.sleeps == 0);
+  CHECK(!f.m.armed);
+}
+
+TEST_CASE("dma_start forgets the end of the copy before", "[hal]") {
+  Fixture f;
+  f.m.pending = SYSTOLE_IO_CORE_IRQ_DMA_MASK;
+  CHECK(dma_start(&kIo, 0x100400, 0x1000, 64) == HAL_OK);
+  CHECK(dma_finish(&kIo, 1000) == HAL_TIMEOUT);
+}
+
 TEST_CASE("dma_copy gives up after its bound, not before", "[hal]") {
   Fixture f;
   const uint64_t start = f.m.cycle;

@@ -307,24 +307,79 @@ TEST_CASE("program_scan finds each unit's program in an image", "[program_check]
   const spec::CommandWords end = spec::EndCommand{}.encode();
   const program_place where = place();
   program_fault why{};
-  // Two units share an End; a hole that no program reaches may hold anything.
+  // Two units share an End.
   const uint32_t program[4] = {0, 256, 256, 384};
-  const spec::CommandWords image[] = {spec::NopCommand{}.encode(), end, end, end};
+  spec::CommandWords image[] = {spec::NopCommand{}.encode(), end, end, end};
+  // In pieces of any size.
+  for (uint32_t piece : {1, 2, 3, 4}) {
+    INFO("pieces of " << piece);
+    const auto scan_image = [&](program_scan* scan, uint32_t count) {
+      bool good = true;
+      for (uint32_t i = 0; i < count && good; i += piece) {
+        good = program_scan_commands(scan, 128 * i, image[i].data(), std::min(piece, count - i),
+                                     &where, &why);
+      }
+      return good;
+    };
+    program_scan scan{};
+    scan.program = program;
+    REQUIRE(scan_image(&scan, 4));
+    CHECK(program_scan_end(&scan, &why));
+    CHECK(scan.pc[0] == 2);
+    CHECK(scan.pc[1] == 1);
+
+    program_scan cut{};
+    cut.program = program;
+    REQUIRE(scan_image(&cut, 3));
+    CHECK(!program_scan_end(&cut, &why));
+    CHECK(why.unit == SYSTOLE_UNIT_STORE);
+    CHECK(why.fault == SYSTOLE_FAULT_PROGRAM_RANGE);
+
+    // A wrong command is refused for the unit that will run it, wherever it lies.
+    for (uint32_t wrong = 0; wrong < 4; ++wrong) {
+      const uint32_t unit[] = {SYSTOLE_UNIT_LOAD, SYSTOLE_UNIT_LOAD, SYSTOLE_UNIT_MATRIX,
+                               SYSTOLE_UNIT_STORE};
+      const spec::CommandWords right = std::exchange(image[wrong], spec::CommandWords{});
+      program_scan bad{};
+      bad.program = program;
+      CHECK(!scan_image(&bad, 4));
+      CHECK(why.unit == unit[wrong]);
+      CHECK(why.pc == (wrong == 1 ? 1 : 0));
+      CHECK(why.fault == SYSTOLE_FAULT_OPCODE);
+      image[wrong] = right;
+    }
+  }
+}
+
+TEST_CASE("program_scan passes by what no program holds", "[program_check]") {
+  const program_place where = place();
+  program_fault why{};
+  // Load's program ends before the second command, Matrix's begins behind it.
+  const spec::CommandWords end = spec::EndCommand{}.encode();
+  const uint32_t program[4] = {0, 256, 256, 256};
+  const spec::CommandWords image[] = {end, spec::CommandWords{}, end};
   program_scan scan{};
   scan.program = program;
-  for (uint32_t i = 0; i < 4; ++i)
-    REQUIRE(program_scan_command(&scan, 128 * i, image[i].data(), &where, &why));
+  REQUIRE(program_scan_commands(&scan, 0, image[0].data(), 3, &where, &why));
   CHECK(program_scan_end(&scan, &why));
-  CHECK(scan.pc[0] == 2);
-  CHECK(scan.pc[1] == 1);
+}
 
-  program_scan cut{};
-  cut.program = program;
-  for (uint32_t i = 0; i < 3; ++i)
-    REQUIRE(program_scan_command(&cut, 128 * i, image[i].data(), &where, &why));
-  CHECK(!program_scan_end(&cut, &why));
-  CHECK(why.unit == SYSTOLE_UNIT_STORE);
-  CHECK(why.fault == SYSTOLE_FAULT_PROGRAM_RANGE);
+// The rarest of ranges: products of counts and strides that leave 32 bits.
+TEST_CASE("program_check sees through products that leave 32 bits", "[program_check]") {
+  spec::FillCommand c;
+  c.run = 16;
+  for (const uint32_t count : {3u, 0x101u, 0x10001u, 0x4001u, 0xffffffffu}) {
+    for (const int32_t stride :
+         {0x7fffffff, 0x40000000, 0x20000, 0x40000, INT32_MIN, -0x20000, -0x40000}) {
+      INFO("count " << count << ", stride " << stride);
+      c.count0 = count;
+      c.count1 = 1;
+      c.lstride0 = stride;
+      c.lstride1 = 0;
+      c.local_addr = 0x10000;
+      CHECK(fault_of(c.encode(), spec::Unit::Load) == SYSTOLE_FAULT_OPERAND);
+    }
+  }
 }
 
 }  // namespace

@@ -92,6 +92,7 @@ struct Failed {
   std::string folder;  // of the explanation
 };
 
+/// All of these runs fail behind the first checkpoint.
 std::vector<std::string> words_of(const Fault& fault, const fs::path& place) {
   std::vector<std::string> words = {"run",
                                     (place / "cnn.onnx").string(),
@@ -109,6 +110,10 @@ std::vector<std::string> words_of(const Fault& fault, const fs::path& place) {
                                     fmt::format("+fault={}", fault.name),
                                     "--plusarg",
                                     fmt::format("+fault_at={}", fault.at),
+                                    "--checkpoint-every",
+                                    "50000",
+                                    "--checkpoint-folder",
+                                    (place / "checkpoints").string(),
                                     "--explain-folder",
                                     (place / "explain").string()};
   if (fault.firmware != nullptr) {

@@ -845,6 +845,87 @@ TEST_CASE("firmware refuses a bad program, naming tile, unit, command and reason
   CHECK(driver.call(Driver::run_request(0)).status == SYSTOLE_STATUS_OK);
 }
 
+/// Programs of `total` commands, no two loads alike; the entry says where they begin.
+Programs long_programs(uint32_t total, systole_tile_entry* entry) {
+  Programs p;
+  for (auto& program : p) program = {end_command()};
+  for (uint32_t unit = 1; unit < 4; ++unit)
+    entry->program[unit] = entry->local + 128 * (total - 4 + unit);
+  for (uint32_t i = 0; i + 4 < total; ++i) {
+    spec::LoadCommand load = good_load();
+    load.local_addr = 0x20000 + 4 * i;
+    p[0].insert(p[0].end() - 1, load.encode());
+  }
+  return p;
+}
+
+// The firmware moves an image in pieces of 64 commands while it checks the halves of another one.
+TEST_CASE("firmware loads images of any length whole", "[io_node]") {
+  IoDut dut;
+  Driver driver(dut);
+  driver.boot();
+  for (uint32_t total : {4u, 32u, 33u, 63u, 64u, 65u, 96u, 97u, 128u, 129u, 200u}) {
+    INFO(total << " commands");
+    const auto request = driver.load_request(
+        [&](unsigned, Programs& p, systole_tile_entry& e) { p = long_programs(total, &e); }, 1);
+    REQUIRE(driver.call(request).status == SYSTOLE_STATUS_OK);
+    const auto& [x, y] = dut.tiles.begin()->first;
+    const Bytes image = dut.memory.read(tile_base({x, y}) + 0x1000, total * 128);
+    CHECK(image == Bytes(&dut.host_memory[kImages], &dut.host_memory[kImages + total * 128]));
+  }
+}
+
+TEST_CASE("firmware refuses a bad command wherever it lies in a long image", "[io_node]") {
+  IoDut dut;
+  Driver driver(dut);
+  driver.boot();
+  for (uint32_t bad : {0u, 31u, 32u, 63u, 64u, 95u, 96u, 127u, 128u, 195u}) {
+    INFO("command " << bad);
+    const auto request = driver.load_request(
+        [&](unsigned, Programs& p, systole_tile_entry& e) {
+          p = long_programs(200, &e);
+          p[0][bad][31] = 1;
+        },
+        1);
+    const systole_completion c = driver.call(request);
+    CHECK(c.status == SYSTOLE_STATUS_BAD_PROGRAM);
+    CHECK(c.fault == SYSTOLE_FAULT_RESERVED);
+    CHECK(c.unit == 0);
+    CHECK(c.pc == bad);
+    CHECK(c.info == 31);
+  }
+  driver.load();
+}
+
+TEST_CASE("firmware names the piece of a long image that cannot be fetched", "[io_node]") {
+  IoDut dut;
+  Driver driver(dut);
+  driver.boot();
+  constexpr uint64_t kPiece = 64 * 128;
+  for (bool bad : {false, true}) {
+    for (uint64_t piece : {0u, 1u, 2u, 3u}) {
+      INFO("piece " << piece << ", bad command " << bad);
+      dut.bad_page = (kImages + piece * kPiece) / 4096;
+      const auto request = driver.load_request(
+          [&](unsigned, Programs& p, systole_tile_entry& e) {
+            p = long_programs(200, &e);
+            if (bad) p[0][63][31] = 1;
+          },
+          1);
+      const systole_completion c = driver.call(request);
+      // What comes first in the image is told, though the next piece is fetched meanwhile.
+      if (bad && piece > 0) {
+        CHECK(c.status == SYSTOLE_STATUS_BAD_PROGRAM);
+      } else {
+        CHECK(c.status == SYSTOLE_STATUS_BUS_ERROR);
+        CHECK(c.info == SYSTOLE_HOST_MEM_BASE + kImages + piece * kPiece);
+      }
+    }
+  }
+  dut.bad_page = ~0ull;
+  driver.load();
+}
+
 TEST_CASE("firmware leaves to the unit what a launch parameter decides", "[io_node]") {
   IoDut dut;
   Driver driver(dut);
