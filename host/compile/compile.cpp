@@ -63,8 +63,10 @@ using Handed = std::map<ValueId, std::array<Stored, 2>>;
 /// One attempt at compiling a part, with a given division of the scratchpads.
 class Compiler {
  public:
-  Compiler(const Graph& graph, GlobalMemory& memory, Handed& handed, Part part, Budget budget)
+  Compiler(const Graph& graph, MatrixMemo& memo, GlobalMemory& memory, Handed& handed, Part part,
+           Budget budget)
       : graph_(graph),
+        memo_(memo),
         memory_(memory),
         handed_(handed),
         handed_in_(handed),
@@ -141,6 +143,7 @@ class Compiler {
   void note_place(const Stored& value);
 
   const Graph& graph_;
+  MatrixMemo& memo_;
   GlobalMemory& memory_;
   Handed& handed_;
   const Handed handed_in_;  // by the stages before
@@ -828,6 +831,34 @@ void Compiler::operator()(const Node& node, const graph::Concat& op) {
 
 // ------------------------------------------------------------------------------------- matrix unit
 
+Weights weights_of(const graph::QConv& op) {
+  const Shape& shape = op.weights.shape();
+  const int64_t channels = shape[1], taps = shape[2] * shape[3];
+  const Codes codes(op.weights);
+  std::vector<int32_t> values;
+  for (int64_t m = 0; m < shape[0]; ++m) {
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      for (int64_t c = 0; c < channels; ++c)
+        values.push_back(codes[(m * channels + c) * taps + tap] -
+                         op.w_zero_point[static_cast<std::size_t>(m)]);
+    }
+  }
+  return Weights(std::move(values), shape[0]);
+}
+
+/// `at`: where the input's elements lie.
+Weights weights_of(const graph::QGemm& op, const std::vector<int64_t>& at, int64_t columns) {
+  const auto depth = static_cast<int64_t>(at.size());
+  const Codes codes(op.weights);
+  std::vector<int32_t> values(static_cast<std::size_t>(columns * depth));
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t m = 0; m < columns; ++m)
+      values[static_cast<std::size_t>(m * depth + at[static_cast<std::size_t>(k)])] =
+          codes[k * columns + m] - op.w_zero_point[static_cast<std::size_t>(m)];
+  }
+  return Weights(std::move(values), columns);
+}
+
 void Compiler::operator()(const Node& node, const graph::QConv& op) {
   const graph::Value& value = graph_.output_of(node);
   const Stored& x = stored(node.inputs[0]);
@@ -853,16 +884,12 @@ void Compiler::operator()(const Node& node, const graph::QConv& op) {
   matrix.y = op.y;
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
-  const int64_t cg = op.weights.shape()[1];
-  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t i, int64_t j) {
-    return codes[((m * cg + c) * matrix.kh + i) * matrix.kw + j] -
-           op.w_zero_point[static_cast<std::size_t>(m)];
-  };
+  matrix.weights = memo_.weights(node.output, {}, [&] { return weights_of(op); });
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
   matrix.division = &divisions_[layer_];
   matrix.output = &to;
-  emit_matrix(context_, matrix);
+  emit_matrix(context_, memo_, matrix);
   define(node, to);
 }
 
@@ -882,10 +909,6 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   const bool rows_apart = in.view.dims()[0] == wanted.dims()[0];
   if (!rows_apart || !dense(in.view, 1, depth)) in = with_view(in, wanted);
   const std::vector<int64_t> at = in.view.offsets(1);
-  std::vector<int64_t> logical(static_cast<std::size_t>(depth));
-  for (std::size_t k = 0; k < at.size(); ++k) {
-    logical[static_cast<std::size_t>(at[k])] = static_cast<int64_t>(k);
-  }
   Stored to = make_output(node, View::row_major(value.shape));
   MatrixOperator matrix;
   matrix.in = {&in, 1, rows, 1, depth};
@@ -895,15 +918,12 @@ void Compiler::operator()(const Node& node, const graph::QGemm& op) {
   if (node.inputs.size() > 1) matrix.x_zero = &stored(node.inputs[1]);
   matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
-  matrix.weight = [&, codes = Codes(op.weights)](int64_t m, int64_t c, int64_t, int64_t) {
-    const int64_t k = logical[static_cast<std::size_t>(c)];
-    return codes[k * columns + m] - op.w_zero_point[static_cast<std::size_t>(m)];
-  };
+  matrix.weights = memo_.weights(node.output, at, [&] { return weights_of(op, at, columns); });
   matrix.bias = op.bias;
   matrix.multiplier = op.multiplier;
   matrix.division = &divisions_[layer_];
   matrix.output = &to;
-  emit_matrix(context_, matrix);
+  emit_matrix(context_, memo_, matrix);
   define(node, to);
 }
 
@@ -1143,10 +1163,10 @@ struct Candidate {
 /// nodes. `budgets`: by stage.
 class Attempt {
  public:
-  Attempt(const Graph& graph, const ChipConfig& config, unsigned tiles, Division division,
-          const std::vector<std::size_t>& cuts, const std::vector<Budget>& budgets,
-          unsigned channels)
-      : config_(config), division_(division), budgets_(budgets), memory_(channels) {
+  Attempt(const Graph& graph, const ChipConfig& config, MatrixMemo& memo, unsigned tiles,
+          Division division, const std::vector<std::size_t>& cuts,
+          const std::vector<Budget>& budgets, unsigned channels)
+      : config_(config), memo_(memo), division_(division), budgets_(budgets), memory_(channels) {
     const auto groups = grouped(config, tiles, division.groups);
     for (unsigned group = 0; group < division.groups && !failed_; ++group) {
       Handed handed;
@@ -1219,7 +1239,7 @@ class Attempt {
 
   void add(const Graph& graph, Handed& handed, Part part, unsigned stage) {
     try {
-      parts_.emplace_back(graph, memory_, handed, std::move(part), budgets_[stage]);
+      parts_.emplace_back(graph, memo_, memory_, handed, std::move(part), budgets_[stage]);
       parts_.back().run();
     } catch (const Error& error) {
       if (error.problem() != kNoRoom) throw;
@@ -1228,6 +1248,7 @@ class Attempt {
   }
 
   const ChipConfig& config_;
+  MatrixMemo& memo_;
   Division division_;
   const std::vector<Budget>& budgets_;
   GlobalMemory memory_;
@@ -1304,9 +1325,9 @@ class Fit {
 
 /// None when nothing fits.
 std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
-                                 const CompileOptions& options, unsigned tiles, Division division,
-                                 const std::vector<std::size_t>& cuts, double price,
-                                 unsigned page_commands, std::string& failure) {
+                                 const CompileOptions& options, MatrixMemo& memo, unsigned tiles,
+                                 Division division, const std::vector<std::size_t>& cuts,
+                                 double price, unsigned page_commands, std::string& failure) {
   Budget start;
   start.weight_price = price;
   start.page_commands = page_commands;
@@ -1317,7 +1338,7 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
   for (;;) {
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
-    Attempt attempt(graph, config, tiles, division, cuts, budgets, channels);
+    Attempt attempt(graph, config, memo, tiles, division, cuts, budgets, channels);
     if (attempt.failed()) {
       failure = attempt.failed()->second.what();
       if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
@@ -1405,14 +1426,15 @@ void sort(std::vector<Candidate>& plans) {
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
 /// every tile, divisions by channels a part of them. The best first; none when nothing fits.
 std::vector<Candidate> plans(const Graph& graph, const ChipConfig& config,
-                             const CompileOptions& options, unsigned tiles, Division division,
-                             const std::vector<std::size_t>& cuts, unsigned page_commands,
-                             const std::vector<double>& prices, std::string& failure) {
+                             const CompileOptions& options, MatrixMemo& memo, unsigned tiles,
+                             Division division, const std::vector<std::size_t>& cuts,
+                             unsigned page_commands, const std::vector<double>& prices,
+                             std::string& failure) {
   std::vector<Candidate> all;
   std::set<std::string> digests;
   for (const double price : prices) {
     auto one =
-        attempt(graph, config, options, tiles, division, cuts, price, page_commands, failure);
+        attempt(graph, config, options, memo, tiles, division, cuts, price, page_commands, failure);
     if (one) one->price = price;
     if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
     if (tiles == division.groups * division.stages) break;
@@ -1512,14 +1534,14 @@ constexpr int kMoreCuts = 3;
 /// A stage has memory that the network on one tile has not: its nodes take less time. So the plan
 /// tells where to cut again.
 void add_cuts(const Graph& graph, const ChipConfig& config, const CompileOptions& options,
-              unsigned tiles, Division division, std::vector<std::size_t> cuts,
+              MatrixMemo& memo, unsigned tiles, Division division, std::vector<std::size_t> cuts,
               std::vector<Candidate>& all) {
   std::string failure;
   for (int round = 0; round < kMoreCuts && !all.empty(); ++round) {
     auto again = cut_stages(graph, cycles_of(all.back().model, graph), division.stages);
     if (again == cuts) break;
     cuts = std::move(again);
-    auto more = plans(graph, config, options, tiles, division, cuts, 0, kPrices, failure);
+    auto more = plans(graph, config, options, memo, tiles, division, cuts, 0, kPrices, failure);
     if (more.empty()) break;
     std::move(more.begin(), more.end(), std::back_inserter(all));
   }
@@ -1528,10 +1550,10 @@ void add_cuts(const Graph& graph, const ChipConfig& config, const CompileOptions
 
 /// What each node takes a single tile.
 std::vector<uint64_t> cycles_of_nodes(const Graph& graph, const ChipConfig& config,
-                                      const CompileOptions& options) {
+                                      const CompileOptions& options, MatrixMemo& memo) {
   std::string failure;
   const auto alone =
-      attempt(graph, config, options, 1, {1, 1, 1}, {0, graph.nodes.size()}, 0, 0, failure);
+      attempt(graph, config, options, memo, 1, {1, 1, 1}, {0, graph.nodes.size()}, 0, 0, failure);
   if (!alone) return {};
   return cycles_of(alone->model, graph);
 }
@@ -1542,6 +1564,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   const unsigned tiles = options.use_tiles == 0 ? config.tiles() : options.use_tiles;
   check(options, config, tiles);
   check_size(graph);
+  MatrixMemo memo;
   std::vector<Candidate> all;
   std::string failure;
   std::vector<std::size_t> cuts = {0, graph.nodes.size()};
@@ -1550,7 +1573,7 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
   for (const Division division : divisions(options, tiles)) {
     std::vector<std::size_t> stages = cuts;
     if (division.stages > 1) {
-      if (!cycles) cycles = cycles_of_nodes(graph, config, options);
+      if (!cycles) cycles = cycles_of_nodes(graph, config, options, memo);
       if (!cycles->empty()) stages = cut_stages(graph, *cycles, division.stages);
       if (stages.size() != division.stages + 1) {
         failure = fmt::format("a network that can't be cut into {} stages", division.stages);
@@ -1558,20 +1581,21 @@ CompiledModel compile(const Graph& graph, const ChipConfig& config, const Compil
       }
     }
     auto& good = good_prices[division.groups];
-    auto some = plans(graph, config, options, tiles, division, stages, options.page_commands,
+    auto some = plans(graph, config, options, memo, tiles, division, stages, options.page_commands,
                       division.in_flight > 1 && !good.empty() ? good : kPrices, failure);
     if (good.empty()) {
       for (std::size_t i = 0; i < std::min(some.size(), kGoodPrices); ++i)
         good.push_back(some[i].price);
     }
-    if (division.stages > 1) add_cuts(graph, config, options, tiles, division, stages, some);
+    if (division.stages > 1) add_cuts(graph, config, options, memo, tiles, division, stages, some);
     const std::size_t count = std::min(some.size(), kRunPlans);
     std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count),
               std::back_inserter(all));
   }
   // Pages only where nothing else fits.
   if (all.empty() && options.page_commands == 0 && !options.division)
-    all = plans(graph, config, options, tiles, {1, 1, 1}, cuts, kPageCommands, kPrices, failure);
+    all = plans(graph, config, options, memo, tiles, {1, 1, 1}, cuts, kPageCommands, kPrices,
+                failure);
   if (all.empty())
     throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure);
   if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);

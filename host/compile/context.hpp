@@ -144,9 +144,8 @@ class Context {
   }
   void rewind(unsigned tile) { scratchpads_[tile].rewind(); }
   /// Bytes in DRAM, known now.
-  Address constant(std::vector<uint8_t> bytes) {
-    return memory_.constant(std::move(bytes), node_name);
-  }
+  Address constant(std::vector<uint8_t> bytes) { return constant(Constant(std::move(bytes))); }
+  Address constant(const Constant& bytes) { return memory_.constant(bytes, node_name); }
   /// Where bytes of DRAM lie in a tile's scratchpad, loaded once a launch; 0 when the budget has no
   /// room for them.
   uint32_t resident(unsigned tile, Address source, int64_t bytes);

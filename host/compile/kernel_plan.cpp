@@ -114,7 +114,7 @@ void assign_lanes(const KernelShape& shape, KernelPlan& plan) {
       }
     }
   }
-  plan.lanes.assign(static_cast<std::size_t>(plan.steps * kDepth), -1);
+  std::vector<int32_t> lanes(static_cast<std::size_t>(plan.steps * kDepth), -1);
   for (const KernelSegment& s : plan.segments) {
     int64_t step = s.first_step;
     for (int64_t k2 = 0; k2 < s.count[2]; ++k2) {
@@ -125,7 +125,7 @@ void assign_lanes(const KernelShape& shape, KernelPlan& plan) {
           for (int64_t l = 0; l < len; ++l) {
             const auto tap = taps.find(base + l / s.run_bytes() * s.run_stride + l % s.run_bytes());
             if (tap == taps.end()) continue;
-            plan.lanes[static_cast<std::size_t>(step * kDepth + l)] = tap->second;
+            lanes[static_cast<std::size_t>(step * kDepth + l)] = tap->second;
             taps.erase(tap);  // each tap once, however often its byte is read
           }
         }
@@ -133,6 +133,7 @@ void assign_lanes(const KernelShape& shape, KernelPlan& plan) {
     }
   }
   if (!taps.empty()) throw Error("kernel plan misses a tap", "compiler");
+  plan.lanes = std::make_shared<const std::vector<int32_t>>(std::move(lanes));
 }
 
 }  // namespace

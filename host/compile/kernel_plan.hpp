@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "rtl/spec/gen/systole_commands.hpp"
@@ -41,7 +42,7 @@ struct KernelPlan {
   std::vector<KernelSegment> segments;
   int64_t steps = 0;
   /// Of each lane of each step: (i*kw + j)*channels + c, or -1 for a zero weight.
-  std::vector<int32_t> lanes;
+  std::shared_ptr<const std::vector<int32_t>> lanes;
 
   int64_t end() const;
 };

@@ -66,7 +66,8 @@ struct Rows {
 
 class MatrixEmitter {
  public:
-  MatrixEmitter(Context& context, const MatrixOperator& op) : context_(context), op_(op) {}
+  MatrixEmitter(Context& context, MatrixMemo& memo, const MatrixOperator& op)
+      : context_(context), memo_(memo), op_(op) {}
   void emit();
 
  private:
@@ -139,6 +140,7 @@ class MatrixEmitter {
   bool all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const;
 
   Context& context_;
+  MatrixMemo& memo_;
   MatrixOperator op_;
   bool signed_x_ = true;
   int64_t line_ = 1;      // output rows that go to one tile together
@@ -159,7 +161,6 @@ class MatrixEmitter {
   std::vector<int32_t> sums_;
   int64_t zero_step_ = 0;  // 1: there is the one
   int64_t zero_repeats_ = 0;
-  std::vector<int32_t> values_;  // weights minus zero point, [m][tap][channel of the group]
   std::vector<Share> shares_;
   std::map<std::pair<int64_t, int64_t>, Address> packed_;
   std::vector<Held> held_;
@@ -187,7 +188,7 @@ void MatrixEmitter::flatten() {
 /// Two neighbouring pixels of a line as one of twice as many channels: the window holds both of
 /// theirs, weights are zeros where a pixel does not look. `together` channels of one pixel, then
 /// those of the other, then the next channels of both.
-MatrixOperator of_pairs(const MatrixOperator& op, int64_t together) {
+MatrixOperator of_pairs(MatrixMemo& memo, const MatrixOperator& op, int64_t together) {
   MatrixOperator pairs = op;
   pairs.out.w /= 2;
   pairs.out.c *= 2;
@@ -198,34 +199,39 @@ MatrixOperator of_pairs(const MatrixOperator& op, int64_t together) {
   pairs.multiplier.resize(static_cast<std::size_t>(pairs.out.c));
   const int64_t in_group = op.in.c / op.group, out_group = op.out.c / op.group;
   const int64_t window = op.in.c / pairs.group;
-  const int64_t kh = op.kh, kw = pairs.kw;
-  std::vector<int32_t> weights(static_cast<std::size_t>(pairs.out.c * window * kh * kw));
-  const auto at = [=](int64_t m, int64_t c, int64_t i, int64_t j) {
-    return static_cast<std::size_t>(((m * window + c) * kh + i) * kw + j);
+  const auto in_pairs = [&](int64_t of, int64_t pixel) {
+    return (of / together * 2 + pixel) * together + of % together;
   };
   for (int64_t of = 0; of < op.out.c; ++of) {
-    const int64_t channel0 = of / out_group * in_group - of / together * window;
     for (int64_t pixel = 0; pixel < 2; ++pixel) {
-      const int64_t m = (of / together * 2 + pixel) * together + of % together;
-      pairs.bias[static_cast<std::size_t>(m)] = op.bias[static_cast<std::size_t>(of)];
-      pairs.multiplier[static_cast<std::size_t>(m)] = op.multiplier[static_cast<std::size_t>(of)];
-      for (int64_t c = 0; c < in_group; ++c) {
-        for (int64_t i = 0; i < kh; ++i) {
-          for (int64_t j = 0; j < op.kw; ++j)
-            weights[at(m, channel0 + c, i, j + pixel * op.sw)] = op.weight(of, c, i, j);
+      const auto m = static_cast<std::size_t>(in_pairs(of, pixel));
+      pairs.bias[m] = op.bias[static_cast<std::size_t>(of)];
+      pairs.multiplier[m] = op.multiplier[static_cast<std::size_t>(of)];
+    }
+  }
+  pairs.weights = memo.pairs(op.weights, together, [&] {
+    std::vector<int32_t> values(static_cast<std::size_t>(pairs.out.c * op.kh * pairs.kw * window));
+    auto from = op.weights->values.begin();
+    for (int64_t of = 0; of < op.out.c; ++of) {
+      const int64_t channel0 = of / out_group * in_group - of / together * window;
+      for (int64_t tap = 0; tap < op.kh * op.kw; ++tap, from += in_group) {
+        for (int64_t pixel = 0; pixel < 2; ++pixel) {
+          const int64_t row = in_pairs(of, pixel) * op.kh + tap / op.kw;
+          const int64_t column = tap % op.kw + pixel * op.sw;
+          std::copy_n(from, in_group,
+                      values.begin() + (row * pairs.kw + column) * window + channel0);
         }
       }
     }
-  }
-  pairs.weight = [at, all = std::make_shared<const std::vector<int32_t>>(std::move(weights))](
-                     int64_t m, int64_t c, int64_t i, int64_t j) { return (*all)[at(m, c, i, j)]; };
+    return Weights(std::move(values), pairs.out.c);
+  });
   return pairs;
 }
 
 /// Columns of the array that few channels would leave idle take further pixels, where this needs
 /// fewer steps.
 void MatrixEmitter::join_pixels() {
-  if (op_.makes_pairs) op_ = of_pairs(op_, kPairChannels);
+  if (op_.makes_pairs) op_ = of_pairs(memo_, op_, kPairChannels);
   if (op_.reads_pairs) return;
   while (2 * op_.out.c <= kColumns && op_.out.w % 2 == 0 && op_.dw == 1) {
     const MatrixOperator single = op_;
@@ -234,7 +240,7 @@ void MatrixEmitter::join_pixels() {
       return plan_.steps;
     };
     const int64_t alone = steps();
-    op_ = of_pairs(single, single.out.c);
+    op_ = of_pairs(memo_, single, single.out.c);
     if (steps() < 2 * alone) {
       joined_ *= 2;
       continue;
@@ -309,37 +315,20 @@ void MatrixEmitter::plan(int64_t pixels) {
     shape.channels = kPairChannels;
     shape.column_stride = 2 * kPairChannels;
   }
-  plan_ = plan_kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
+  plan_ = memo_.kernel(shape, std::clamp<int64_t>(pixels, 1, kHalf));
 }
 
 void MatrixEmitter::split_weights() {
-  const int64_t taps = op_.kh * op_.kw;
-  values_.resize(static_cast<std::size_t>(op_.out.c * taps * in_group_));
-  int32_t low = 0, high = 0;
-  std::size_t at = 0;
-  for (int64_t m = 0; m < op_.out.c; ++m) {
-    uint32_t sum = 0;
-    for (int64_t i = 0; i < op_.kh; ++i) {
-      for (int64_t j = 0; j < op_.kw; ++j) {
-        for (int64_t c = 0; c < in_group_; ++c) {
-          const int32_t w = op_.weight(m, c, i, j);
-          values_[at++] = w;
-          sum += static_cast<uint32_t>(w);
-          low = std::min(low, w);
-          high = std::max(high, w);
-        }
-      }
-    }
-    // sum of (x - xz) * w = sum of x * w, minus xz * sum of w; padding holds xz.
-    auto& bias = op_.bias[static_cast<std::size_t>(m)];
-    bias = static_cast<int32_t>(static_cast<uint32_t>(bias) -
-                                static_cast<uint32_t>(op_.x.zero_point) * sum);
-    if (op_.x_zero != nullptr) {
-      // Of a zero point z that comes at run time, the highest one h is taken off here; h - z, a
-      // byte, times the sum comes on top: a row of such bytes against weights that add up to it.
-      sums_.push_back(static_cast<int32_t>(sum));
-    }
+  const auto& [values, sums, low, high] = *op_.weights;
+  // sum of (x - xz) * w = sum of x * w, minus xz * sum of w; padding holds xz.
+  for (std::size_t m = 0; m < sums.size(); ++m) {
+    op_.bias[m] = static_cast<int32_t>(static_cast<uint32_t>(op_.bias[m]) -
+                                       static_cast<uint32_t>(op_.x.zero_point) *
+                                           static_cast<uint32_t>(sums[m]));
   }
+  // Of a zero point z that comes at run time, the highest one h is taken off here; h - z, a byte,
+  // times the sum comes on top: a row of such bytes against weights that add up to it.
+  if (op_.x_zero != nullptr) sums_ = sums;
   choose_zero_blocks();
   biased_ = std::any_of(op_.bias.begin(), op_.bias.end(), [](int32_t b) { return b != 0; });
   const uint32_t scale = float_bits(op_.multiplier.front());
@@ -472,13 +461,13 @@ std::vector<uint8_t> MatrixEmitter::pack(const Share& share) const {
         if (zero_repeats_ > 0) put_sum(zeros + kBlockBytes, n, part);
       }
       const int64_t shift = channel0 - m / out_group_ * in_group_;
-      const int32_t* values = &values_[static_cast<std::size_t>(m * taps * in_group_)];
+      const int32_t* values = &op_.weights->values[static_cast<std::size_t>(m * taps * in_group_)];
       for (int64_t part = 0; part < parts_; ++part) {
         uint8_t* to = &out[static_cast<std::size_t>(scale_bytes(blocks) +
                                                     (b - share.b0) * steps_ * kBlockBytes +
                                                     part * plan_.steps * kBlockBytes + n)];
-        for (std::size_t lane = 0; lane < plan_.lanes.size(); ++lane) {
-          const int32_t tap = plan_.lanes[lane];
+        for (std::size_t lane = 0; lane < plan_.lanes->size(); ++lane) {
+          const int32_t tap = (*plan_.lanes)[lane];
           if (tap < 0) continue;
           const int64_t c = tap % window_ + shift;
           if (c < 0 || c >= in_group_) continue;
@@ -592,7 +581,10 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   const int64_t scales = scale_bytes(blocks);
   const int64_t weights = blocks * steps_ * kBlockBytes;
   const auto key = std::make_pair(share.b0, share.b1);
-  if (packed_.find(key) == packed_.end()) packed_[key] = context_.constant(pack(share));
+  if (packed_.find(key) == packed_.end()) {
+    packed_[key] = context_.constant(
+        memo_.packed(op_.weights, plan_, share.b0, share.b1, [&] { return pack(share); }));
+  }
   const Address source = packed_[key];
   Held held;
   held.source = source + static_cast<Address>(scales);
@@ -1076,6 +1068,8 @@ void MatrixEmitter::emit() {
 
 }  // namespace
 
-void emit_matrix(Context& context, const MatrixOperator& op) { MatrixEmitter(context, op).emit(); }
+void emit_matrix(Context& context, MatrixMemo& memo, const MatrixOperator& op) {
+  MatrixEmitter(context, memo, op).emit();
+}
 
 }  // namespace systole::compile

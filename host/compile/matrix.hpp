@@ -2,9 +2,10 @@
 // 1x1: the matrix unit sums, the vector unit requantizes (or, for an f32 output, scales).
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <vector>
 
+#include "host/compile/matrix_memo.hpp"
 #include "host/compile/slab.hpp"
 
 namespace systole::compile {
@@ -27,8 +28,7 @@ struct MatrixOperator {
   const Stored* x_zero = nullptr;  // x's zero point where it is computed at run time: no padding
   graph::Clamp clamp;
   graph::FloatClamp float_clamp;  // of an f32 output, which has no y and no clamp
-  /// Weight minus zero point of output channel m, channel c of its group, tap (i, j).
-  std::function<int32_t(int64_t m, int64_t c, int64_t i, int64_t j)> weight;
+  std::shared_ptr<const Weights> weights;
   std::vector<int32_t> bias;
   std::vector<float> multiplier;
   /// By tile. Empty: filled in. Otherwise the work is divided like this, as for another input, so
@@ -36,6 +36,6 @@ struct MatrixOperator {
   std::vector<MatrixShare>* division = nullptr;
 };
 
-void emit_matrix(Context& context, const MatrixOperator& op);
+void emit_matrix(Context& context, MatrixMemo& memo, const MatrixOperator& op);
 
 }  // namespace systole::compile

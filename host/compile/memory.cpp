@@ -91,15 +91,17 @@ Address Dram::allocate(int64_t bytes, const std::string& what) {
   throw Error("DRAM is full", what, "", std::to_string(size) + " more bytes");
 }
 
-Address GlobalMemory::constant(std::vector<uint8_t> bytes, const std::string& what) {
-  const uint64_t digest = Digest().add(bytes.data(), bytes.size()).value();
-  const auto [first, last] = by_digest_.equal_range(digest);
+Constant::Constant(std::vector<uint8_t> all)
+    : bytes(std::move(all)), digest(Digest().add(bytes.data(), bytes.size()).value()) {}
+
+Address GlobalMemory::constant(const Constant& constant, const std::string& what) {
+  const auto [first, last] = by_digest_.equal_range(constant.digest);
   for (auto known = first; known != last; ++known) {
-    if (segments[known->second].bytes == bytes) return segments[known->second].address;
+    if (segments[known->second].bytes == constant.bytes) return segments[known->second].address;
   }
-  const Address address = dram.allocate(static_cast<int64_t>(bytes.size()), what);
-  by_digest_.emplace(digest, segments.size());
-  segments.push_back({address, std::move(bytes)});
+  const Address address = dram.allocate(static_cast<int64_t>(constant.bytes.size()), what);
+  by_digest_.emplace(constant.digest, segments.size());
+  segments.push_back({address, constant.bytes});
   return address;
 }
 

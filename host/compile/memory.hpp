@@ -81,14 +81,22 @@ class Dram {
   std::size_t turn_ = 0;
 };
 
+/// Bytes that are known now, with their digest.
+struct Constant {
+  explicit Constant(std::vector<uint8_t> all);
+
+  std::vector<uint8_t> bytes;
+  uint64_t digest;
+};
+
 /// What programs find in DRAM, and what they keep there: one for all tiles.
 class GlobalMemory {
  public:
   /// `channels` of DRAM are used, from 0 on.
   explicit GlobalMemory(unsigned channels) : dram(channels) {}
 
-  /// Bytes that are known now; the same ones only once.
-  Address constant(std::vector<uint8_t> bytes, const std::string& what);
+  /// Where the bytes lie; the same ones only once.
+  Address constant(const Constant& constant, const std::string& what);
 
   Dram dram;
   std::vector<Segment> segments;
