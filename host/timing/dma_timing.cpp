@@ -36,14 +36,6 @@ Block block_of(const spec::FillCommand& c) {
 
 // ---------------------------------------------------------------------------------------- packets
 
-unsigned PacketCutter::bytes() const {
-  const auto to_boundary =
-      static_cast<uint32_t>(spec::MaxPacketBytes - addr_ % spec::MaxPacketBytes);
-  return std::min(left_, to_boundary);
-}
-
-bool PacketCutter::last() const { return bytes() == left_ && left0_ == 1 && left1_ == 1; }
-
 bool PacketCutter::step(bool fires, const Block* block) {
   const bool move = moves(fires);
   const bool multiplies = check_valid_ && !multiplied_;
@@ -112,10 +104,6 @@ bool Slots::step(bool used, unsigned freed) {
 
 // ------------------------------------------------------------------------------------------- load
 
-bool LoadTiming::ready(bool request_fires) const {
-  return tail_ - head_ != kCommandsInFlight && cutter_.ready(request_fires);
-}
-
 void LoadTiming::take(const spec::LoadCommand& command) { take(block_of(command), false); }
 void LoadTiming::take(const spec::FillCommand& command) { take(block_of(command), true); }
 
@@ -139,10 +127,6 @@ Flit LoadTiming::request() const {
   return flit;
 }
 
-bool LoadTiming::fill_fires(uint32_t granted, bool response_offered) const {
-  return fills() && takes_response(granted) && !response_offered;
-}
-
 void LoadTiming::write_response(const Flit& response, unsigned& freed) {
   Slot& slot = slot_[response.slot];
   const unsigned lanes = spec::FlitBytes - slot.lane;
@@ -160,6 +144,8 @@ void LoadTiming::write_response(const Flit& response, unsigned& freed) {
 bool LoadTiming::step(uint32_t granted, bool request_fires, bool fill_fires, const Flit* response) {
   const bool wrote = write_valid_ && (granted >> Scratchpad::Load & 1) != 0;
   const bool retires = done();
+  const bool comes = request_fires || fill_fires || response != nullptr || has_block_;
+  if (still_ && !comes && !wrote && !retires) return false;
   const bool fill_last = fill_fires && fill_ends();
   const bool packet_ends = request_fires || fill_last;
   const bool last_packet = packet_ends && cutter_.last();
@@ -189,14 +175,11 @@ bool LoadTiming::step(uint32_t granted, bool request_fires, bool fill_fires, con
   if (taken) ++tail_;
   if (last_packet) ++cut_;
   if (retires) ++head_;
-  return changed || wrote || taken || retires || fill_fires || response != nullptr;
+  still_ = !(changed || wrote || taken || retires || fill_fires || response != nullptr);
+  return !still_;
 }
 
 // ------------------------------------------------------------------------------------------ store
-
-bool StoreTiming::ready() const {
-  return tail_ - head_ != kCommandsInFlight && cutter_.ready(begins_);
-}
 
 void StoreTiming::take(const spec::StoreCommand& command, unsigned remote_node) {
   has_block_ = true;
@@ -254,6 +237,8 @@ bool StoreTiming::step(uint32_t granted, bool flit_taken, const Flit* ack, bool 
   const bool retires = done();
   const bool last_packet = begins_ && cutter_.last();
   const bool piped = pipe_valid_;
+  const bool comes = flit_taken || ack != nullptr || has_block_;
+  if (still_ && !comes && !begins_ && !reads && !retires && !piped) return false;
   if (flit_taken) queue_.pop();
   if (pipe_valid_) queue_.push(pipe_);
   pipe_valid_ = begins_ || reads;
@@ -276,7 +261,8 @@ bool StoreTiming::step(uint32_t granted, bool flit_taken, const Flit* ack, bool 
   if (taken) ++tail_;
   if (last_packet) ++cut_;
   if (retires) ++head_;
-  return changed || taken || retires || reads || piped || flit_taken || ack != nullptr;
+  still_ = !(changed || taken || retires || reads || piped || flit_taken || ack != nullptr);
+  return !still_;
 }
 
 }  // namespace systole::timing

@@ -2,6 +2,7 @@
 // (rtl/dma).
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "host/timing/flit.hpp"
@@ -23,8 +24,12 @@ class PacketCutter {
   bool valid() const { return cut_valid_; }
   uint64_t addr() const { return addr_; }
   uint32_t local() const { return local_; }
-  unsigned bytes() const;
-  bool last() const;
+  unsigned bytes() const {
+    const auto to_boundary =
+        static_cast<uint32_t>(spec::MaxPacketBytes - addr_ % spec::MaxPacketBytes);
+    return std::min(left_, to_boundary);
+  }
+  bool last() const { return bytes() == left_ && left0_ == 1 && left1_ == 1; }
 
   /// Takes a block in this cycle, if the present packet is (not) taken in it.
   bool ready(bool fires) const { return !check_valid_ || moves(fires); }
@@ -63,7 +68,9 @@ constexpr unsigned kCommandsInFlight = 4;
 
 class LoadTiming {
  public:
-  bool ready(bool request_fires) const;
+  bool ready(bool request_fires) const {
+    return tail_ - head_ != kCommandsInFlight && cutter_.ready(request_fires);
+  }
   void take(const spec::LoadCommand& command);
   void take(const spec::FillCommand& command);
 
@@ -76,7 +83,9 @@ class LoadTiming {
   }
   /// It cuts a fill.
   bool fills() const { return cutter_.valid() && fill_[cut_ % 4]; }
-  bool fill_fires(uint32_t granted, bool response_offered) const;
+  bool fill_fires(uint32_t granted, bool response_offered) const {
+    return fills() && takes_response(granted) && !response_offered;
+  }
   bool fill_ends() const { return cutter_.bytes() - fill_at_ <= spec::FlitBytes; }
   bool done() const { return head_ != cut_ && pending_[head_ % 4] == 0; }
   /// It has no command, and a cycle changes nothing.
@@ -96,6 +105,7 @@ class LoadTiming {
   std::array<unsigned, 4> pending_{};
   bool has_block_ = false;
   Block new_block_;
+  bool still_ = false;  // the last cycle changed nothing
 
   struct Slot {
     unsigned entry, left, lane;
@@ -111,7 +121,7 @@ class LoadTiming {
 
 class StoreTiming {
  public:
-  bool ready() const;
+  bool ready() const { return tail_ - head_ != kCommandsInFlight && cutter_.ready(begins_); }
   void take(const spec::StoreCommand& command, unsigned remote_node);
 
   void ask(Scratchpad& scratchpad);
@@ -153,6 +163,7 @@ class StoreTiming {
   std::array<unsigned, Slots::kSlots> slot_entry_{};
   bool has_block_ = false;
   Block new_block_;
+  bool still_ = false;  // the last cycle changed nothing
   bool here_ = true, here_now_ = true;  // every packet so far went to the node that is posted to
 
   bool data_ = false;  // a packet has begun; its beats are being read

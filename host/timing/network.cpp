@@ -4,44 +4,44 @@ namespace systole::timing {
 
 namespace {
 
+/// Bit `i` of a set of ports.
+uint8_t bit(unsigned i) { return static_cast<uint8_t>(1u << i); }
+
 /// What an arbiter holds that has served `input` last: those behind it go first.
 uint8_t others_first(unsigned input) { return static_cast<uint8_t>(~((2u << input) - 1)); }
 
 }  // namespace
 
 Network::Network(unsigned cols, unsigned rows, bool requests)
-    : cols_(cols), routers_(cols * rows), endpoints_(cols * rows) {
+    : routers_(cols * rows), endpoints_(cols * rows) {
   for (unsigned node = 0; node < routers_.size(); ++node) {
     Router& router = routers_[node];
-    router.x = node % cols;
-    router.y = node / cols;
+    const unsigned x = node % cols, y = node / cols;
+    // Along the row, then along the column.
+    for (unsigned to = 0; to < routers_.size(); ++to) {
+      const unsigned to_x = to % cols, to_y = to / cols;
+      const Port column = to_y > y ? South : to_y < y ? North : Local;
+      router.route.push_back(to_x > x ? East : to_x < x ? West : column);
+    }
     router.neighbour[North] = node - cols;
     router.neighbour[East] = node + 1;
     router.neighbour[South] = node + cols;
     router.neighbour[West] = node - 1;
     if (requests) {
-      const unsigned from_io = router.y > 0 ? North : router.x > 0 ? West : Local;
+      const unsigned from_io = y > 0 ? North : x > 0 ? West : Local;
       for (uint8_t& behind : router.behind) behind = others_first(from_io);
     } else {
-      router.behind[West] = others_first(router.x + 1 < cols ? East : Local);
-      router.behind[North] = others_first(router.y + 1 < rows ? South : East);
+      router.behind[West] = others_first(x + 1 < cols ? East : Local);
+      router.behind[North] = others_first(y + 1 < rows ? South : East);
     }
   }
-}
-
-/// Along the row, then along the column.
-Network::Port Network::route(const Router& router, unsigned to) const {
-  const unsigned x = to % cols_;
-  const unsigned y = to / cols_;
-  if (x != router.x) return x > router.x ? East : West;
-  if (y != router.y) return y > router.y ? South : North;
-  return Local;
 }
 
 void Network::plan() {
   moves_.clear();
   entering_.clear();
-  for (unsigned node = 0; node < routers_.size(); ++node) {
+  const auto nodes = static_cast<unsigned>(routers_.size());
+  for (unsigned node = 0; node < nodes; ++node) {
     Endpoint& endpoint = endpoints_[node];
     endpoint.taken = endpoint.offered = endpoint.delivered = false;
     Router& router = routers_[node];
@@ -59,12 +59,17 @@ bool Network::may_leave(unsigned node, const Router& router, unsigned out) {
 
 void Network::plan(unsigned node, Router& router) {
   uint8_t wanted[kPorts] = {};
+  unsigned outs = router.holding;
   for (unsigned inputs = router.held; inputs != 0; inputs &= inputs - 1) {
     const auto in = static_cast<unsigned>(__builtin_ctz(inputs));
     const Flit& flit = router.in[in].front();
-    if (flit.head) wanted[route(router, flit.to)] |= static_cast<uint8_t>(1u << in);
+    if (!flit.head) continue;
+    const Port out = router.route[flit.to];
+    wanted[out] |= bit(in);
+    outs |= bit(out);
   }
-  for (unsigned out = 0; out < kPorts; ++out) {
+  for (; outs != 0; outs &= outs - 1) {
+    const auto out = static_cast<unsigned>(__builtin_ctz(outs));
     unsigned grant = router.hold[out] & router.held;
     if (router.hold[out] == 0) {
       grant = wanted[out] & router.behind[out];
@@ -76,6 +81,11 @@ void Network::plan(unsigned node, Router& router) {
     const bool leaves = may_leave(node, router, out);
     const bool ends = leaves && router.in[in].front().last;
     router.hold[out] = static_cast<uint8_t>(ends ? 0 : grant);
+    if (ends) {
+      router.holding &= static_cast<uint8_t>(~bit(out));
+    } else {
+      router.holding |= bit(out);
+    }
     if (ends) router.behind[out] = others_first(in);
     if (leaves)
       moves_.push_back(
@@ -85,7 +95,7 @@ void Network::plan(unsigned node, Router& router) {
 
 void Network::push(Router& router, unsigned in, const Flit& flit) {
   router.in[in].push(flit);
-  router.held |= static_cast<uint8_t>(1u << in);
+  router.held |= bit(in);
 }
 
 void Network::move() {
@@ -95,7 +105,7 @@ void Network::move() {
     Queue<Flit, 2>& from = router.in[move.in];
     const Flit flit = from.front();
     from.pop();
-    if (from.empty()) router.held &= static_cast<uint8_t>(~(1u << move.in));
+    if (from.empty()) router.held &= static_cast<uint8_t>(~bit(move.in));
     if (move.out == Local) {
       --flits_;
       endpoints_[move.node].delivered = true;

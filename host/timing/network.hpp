@@ -42,22 +42,21 @@ class Network {
   struct Router {
     Queue<Flit, 2> in[kPorts];
     uint8_t held = 0;             // inputs with flits
+    uint8_t holding = 0;          // outputs in the middle of a packet
     uint8_t hold[kPorts] = {};    // input whose packet an output is in the middle of
     uint8_t behind[kPorts] = {};  // inputs behind the one served last
-    unsigned x = 0, y = 0;
     unsigned neighbour[4] = {};
+    std::vector<Port> route;  // to each node
   };
   struct Move {
     uint16_t node;
     uint8_t in, out;
   };
 
-  Port route(const Router& router, unsigned to) const;
   void plan(unsigned node, Router& router);
   bool may_leave(unsigned node, const Router& router, unsigned out);
   void push(Router& router, unsigned in, const Flit& flit);
 
-  unsigned cols_;
   unsigned flits_ = 0;
   std::vector<Router> routers_;
   std::vector<Endpoint> endpoints_;

@@ -11,13 +11,15 @@ namespace systole::timing {
 /// A set of banks, one bit each.
 using Banks = uint16_t;
 
-/// The banks that a window touches: chunk c of 16 bytes lies in bank (c + c/16 + c/256) mod 16.
+/// The banks that a window of up to 32 bytes touches: chunk c of 16 bytes lies in bank
+/// (c + c/16 + c/256) mod 16.
 inline Banks banks_of(uint32_t address, unsigned bytes) {
   const uint32_t first = (address % spec::ScratchpadBytes) / spec::BankBytes;
-  const uint32_t chunks = (address % spec::BankBytes + bytes - 1) / spec::BankBytes;
-  unsigned set = 0;
-  for (uint32_t c = first; c <= first + chunks; ++c)
-    set |= 1u << (c + (c >> 4) + (c >> 8)) % spec::ScratchpadBanks;
+  const uint32_t behind = (address % spec::BankBytes + bytes - 1) / spec::BankBytes;
+  const auto bank = [](uint32_t c) { return (c + (c >> 4) + (c >> 8)) % spec::ScratchpadBanks; };
+  // Without branches: how many there are, nobody could foresee.
+  const unsigned set = 1u << bank(first) | unsigned{behind > 0} << bank(first + 1) |
+                       unsigned{behind > 1} << bank(first + 2);
   return static_cast<Banks>(set);
 }
 

@@ -54,9 +54,11 @@ void TileTiming::ask_fetch() {
   scratchpad_.ask(Scratchpad::Fetch, sequencers_[unit].fetch_banks());
 }
 
+/// A sequencer with a remote post is due until that is sent.
 TileRequester::Pick TileTiming::send() {
   post_unit_ = -1;
-  for (int u = spec::NumUnits - 1; u >= 0; --u) {
+  for (Units left = due_; left != 0 && post_unit_ < 0; left &= left - 1) {
+    const int u = __builtin_ctz(left);
     if (sequencers_[static_cast<std::size_t>(u)].has_remote_post()) post_unit_ = u;
   }
   const auto pick = requester_.pick(post_unit_ >= 0, load_.offers_request(), store_.offers());
