@@ -2,7 +2,10 @@
 // the encoded command, so that no emitter can forget an operand.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <vector>
 
 #include "rtl/spec/gen/systole_commands.hpp"
@@ -15,8 +18,22 @@ struct Interval {
   int64_t hi = 0;
 };
 
-/// Sorted, disjoint intervals.
-using Region = std::vector<Interval>;
+/// Sorted, disjoint intervals. One alone, as most have, needs no memory but this.
+class Region {
+ public:
+  /// Nothing.
+  Region() = default;
+  explicit Region(Interval only) : bounds_(only) {}
+  explicit Region(std::vector<Interval> pieces);
+
+  const Interval& bounds() const { return bounds_; }
+  const Interval* begin() const { return pieces_.empty() ? &bounds_ : pieces_.data(); }
+  const Interval* end() const { return begin() + (pieces_.empty() ? 1 : pieces_.size()); }
+
+ private:
+  Interval bounds_{std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()};
+  std::vector<Interval> pieces_;  // empty when there is one
+};
 
 /// One level of a strided nest.
 struct Level {
@@ -26,14 +43,20 @@ struct Level {
 
 /// The bytes of runs of `run` bytes at base + every combination of the levels. Exact when that is
 /// at most a few hundred pieces, else a superset.
-Region region(int64_t base, int64_t run, std::vector<Level> levels);
+Region region(int64_t base, int64_t run, std::initializer_list<Level> levels);
 
 bool overlap(const Region& a, const Region& b);
 
-/// Scratchpad bytes and accumulator rows.
+/// Scratchpad bytes, one region an operand, and accumulator rows.
 struct Access {
-  std::vector<Region> reads, writes;
-  std::vector<Region> acc_reads, acc_writes;
+  static constexpr std::size_t kMaxReads = 5;
+
+  void read(Region region) { reads[num_reads++] = std::move(region); }
+
+  std::array<Region, kMaxReads> reads;
+  std::size_t num_reads = 0;
+  Region writes;
+  Region acc_reads, acc_writes;
 };
 
 /// Of an encoded command; none for Nop, Loop and End. `own`: global address of the tile's

@@ -1159,27 +1159,36 @@ struct Candidate {
   double price = 0;      // of weights (Budget)
 };
 
-/// One attempt for all groups and stages. `cuts`: the first node of each stage, then the number of
-/// nodes. `budgets`: by stage.
+/// One attempt for all groups and stages, group by group. `cuts`: the first node of each stage,
+/// then the number of nodes. `budgets`: by stage.
 class Attempt {
  public:
   Attempt(const Graph& graph, const ChipConfig& config, MatrixMemo& memo, unsigned tiles,
           Division division, const std::vector<std::size_t>& cuts,
           const std::vector<Budget>& budgets, unsigned channels)
-      : config_(config), memo_(memo), division_(division), budgets_(budgets), memory_(channels) {
-    const auto groups = grouped(config, tiles, division.groups);
-    for (unsigned group = 0; group < division.groups && !failed_; ++group) {
-      Handed handed;
-      int layers = 0;
-      for (unsigned stage = 0; stage < division.stages && !failed_; ++stage) {
-        Part part = make_part(groups[group], group, stage);
-        part.begin = cuts[stage];
-        part.end = cuts[stage + 1];
-        part.first_layer = layers;
-        add(graph, handed, std::move(part), stage);
-        if (!failed_) layers += parts_.back().num_layers();
-      }
+      : graph_(graph),
+        config_(config),
+        memo_(memo),
+        division_(division),
+        cuts_(cuts),
+        budgets_(budgets),
+        memory_(channels),
+        groups_(grouped(config, tiles, division.groups)) {}
+
+  bool is_complete() const { return added_ == division_.groups; }
+  /// Emits the next group, unless it fails.
+  void add_group() {
+    Handed handed;
+    int layers = 0;
+    for (unsigned stage = 0; stage < division_.stages && !failed_; ++stage) {
+      Part part = make_part(groups_[added_], added_, stage);
+      part.begin = cuts_[stage];
+      part.end = cuts_[stage + 1];
+      part.first_layer = layers;
+      add(handed, std::move(part), stage);
+      if (!failed_) layers += parts_.back().num_layers();
     }
+    ++added_;
   }
 
   /// The stage that does not fit in its memory, and why.
@@ -1237,9 +1246,9 @@ class Attempt {
     return part;
   }
 
-  void add(const Graph& graph, Handed& handed, Part part, unsigned stage) {
+  void add(Handed& handed, Part part, unsigned stage) {
     try {
-      parts_.emplace_back(graph, memo_, memory_, handed, std::move(part), budgets_[stage]);
+      parts_.emplace_back(graph_, memo_, memory_, handed, std::move(part), budgets_[stage]);
       parts_.back().run();
     } catch (const Error& error) {
       if (error.problem() != kNoRoom) throw;
@@ -1247,11 +1256,15 @@ class Attempt {
     }
   }
 
+  const Graph& graph_;
   const ChipConfig& config_;
   MatrixMemo& memo_;
   Division division_;
+  const std::vector<std::size_t>& cuts_;
   const std::vector<Budget>& budgets_;
   GlobalMemory memory_;
+  std::vector<std::vector<Place>> groups_;
+  unsigned added_ = 0;  // of them
   std::deque<Compiler> parts_;
   std::optional<std::pair<unsigned, Error>> failed_;
 };
@@ -1339,18 +1352,24 @@ std::optional<Candidate> attempt(const Graph& graph, const ChipConfig& config,
     std::vector<Budget> budgets;
     for (const Fit& fit : fits) budgets.push_back(fit.budget());
     Attempt attempt(graph, config, memo, tiles, division, cuts, budgets, channels);
-    if (attempt.failed()) {
-      failure = attempt.failed()->second.what();
-      if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
-      continue;
-    }
     bool met = true;
-    for (unsigned stage = 0; stage < division.stages; ++stage) {
-      Fit& fit = fits[stage];
-      const bool ok = fit.meets(attempt.needs(stage), options.records_in_dram);
-      if (fit.too_long()) return std::nullopt;
-      if (!ok && fit.tired() && !fit.shrink()) return std::nullopt;
-      met = met && ok;
+    while (met && !attempt.is_complete()) {
+      attempt.add_group();
+      if (attempt.failed()) {
+        failure = attempt.failed()->second.what();
+        if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
+        met = false;
+        break;
+      }
+      // Groups need the same, so the first one tells; but records lie behind what all of them have.
+      if (options.records_in_dram && !attempt.is_complete()) continue;
+      for (unsigned stage = 0; stage < division.stages; ++stage) {
+        Fit& fit = fits[stage];
+        const bool ok = fit.meets(attempt.needs(stage), options.records_in_dram);
+        if (fit.too_long()) return std::nullopt;
+        if (!ok && fit.tired() && !fit.shrink()) return std::nullopt;
+        met = met && ok;
+      }
     }
     if (met) return attempt.result();
   }
