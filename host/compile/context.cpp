@@ -26,7 +26,7 @@ Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::ve
   homes_begin_ = resident_end_;
   const auto homes_end = static_cast<uint32_t>(round_up(homes_begin_ + budget.homes, 64));
   // The last group of lanes of a pass may be shorter than the others, but must have room for all.
-  const uint32_t end = spec::ScratchpadBytes - 4 * spec::VectorLanes;
+  const uint32_t end = spec::ScratchpadBytes - kVectorBytes;
   if (homes_end > end) throw Error(kNoRoom, "compiler");
   working_bytes_ = end - homes_end;
   resident_next_.assign(tiles(), resident_begin_);
@@ -149,7 +149,6 @@ void Context::fill_border(const Home& home, const Home::Piece& piece, DataType t
     c.op = spec::Vop::Mul;
     set_codes(c, border.fill, {border.fill, border.fill});
     c.tail_dim = 0;
-    constexpr int64_t kLanes = spec::VectorLanes;
     const int64_t groups = divide_up(run, kLanes);
     c.lanes = kLanes;
     c.lanes_last = static_cast<uint8_t>(run - (groups - 1) * kLanes);

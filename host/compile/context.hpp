@@ -94,6 +94,12 @@ struct Budget {
   double weight_price = 0;
 };
 
+/// Elements that the vector unit takes at once, bytes of as many numbers, and the most iterations
+/// of a command's loop.
+constexpr int64_t kLanes = spec::VectorLanes;
+constexpr int64_t kVectorBytes = 4 * kLanes;
+constexpr int64_t kMaxCount = 65535;
+
 /// Tiles that share the work on operators.
 class Context {
  public:

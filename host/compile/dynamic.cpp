@@ -13,10 +13,6 @@ using spec::Vact;
 using spec::Vop;
 using spec::Vtype;
 
-constexpr int64_t kLanes = spec::VectorLanes;
-constexpr int64_t kVector = 4 * kLanes;  // bytes
-constexpr int64_t kMaxCount = 65535;
-
 /// The largest of `count` vectors of `lanes` numbers, `stride` bytes apart, lane by lane, each
 /// times `sign` first.
 spec::VectorCommand largest(uint32_t from, int64_t lanes, int64_t count, int64_t stride, float sign,
@@ -56,17 +52,17 @@ class ReachEmitter {
 /// Elements [first, last): a vector for each block of them, 0 at least, then one number of all.
 void ReachEmitter::emit_share(unsigned tile, int64_t first, int64_t last, const Stored& found) {
   const int64_t at_a_time =
-      std::clamp<int64_t>(context_.working_bytes() / 4 / kVector, 1, kMaxCount) * kLanes;
+      std::clamp<int64_t>(context_.working_bytes() / 4 / kVectorBytes, 1, kMaxCount) * kLanes;
   const int64_t blocks = divide_up(last - first, at_a_time) + 1;  // and what fills no vector
   if (blocks * kLanes > kMaxCount) throw Error(kNoRoom, context_.node_name);
-  const Block vectors = context_.scratch_at_end(tile, 2 * blocks * kVector);
+  const Block vectors = context_.scratch_at_end(tile, 2 * blocks * kVectorBytes);
   const uint32_t below = vectors.address();
-  const uint32_t above = below + static_cast<uint32_t>(blocks * kVector);
-  context_.fill(tile, 0u, below, 2 * blocks * kVector);
+  const uint32_t above = below + static_cast<uint32_t>(blocks * kVectorBytes);
+  context_.fill(tile, 0u, below, 2 * blocks * kVectorBytes);
   const auto look = [&](uint32_t from, int64_t lanes, int64_t count, int64_t block) {
-    const auto at = static_cast<uint32_t>(block * kVector);
-    emit(tile, largest(from, lanes, count, kVector, -1.0f, below + at));
-    emit(tile, largest(from, lanes, count, kVector, 1.0f, above + at));
+    const auto at = static_cast<uint32_t>(block * kVectorBytes);
+    emit(tile, largest(from, lanes, count, kVectorBytes, -1.0f, below + at));
+    emit(tile, largest(from, lanes, count, kVectorBytes, 1.0f, above + at));
   };
   int64_t block = 0;
   for (int64_t at = first; at < last; at += at_a_time, ++block) {
@@ -75,7 +71,7 @@ void ReachEmitter::emit_share(unsigned tile, int64_t first, int64_t last, const 
     context_.load(tile, in_.buffer, 4 * at, data.address(), 4 * count, {});
     const int64_t whole = count / kLanes, rest = count % kLanes;
     if (whole > 0) look(data.address(), kLanes, whole, block);
-    const uint32_t behind = data.address() + static_cast<uint32_t>(whole * kVector);
+    const uint32_t behind = data.address() + static_cast<uint32_t>(whole * kVectorBytes);
     if (rest > 0) look(behind, rest, 1, blocks - 1);
   }
   const Block numbers = context_.scratch(tile, 8);
@@ -119,11 +115,13 @@ void ReachEmitter::emit() {
 class Scalars {
  public:
   explicit Scalars(Context& context) : context_(context) {
-    block_ = context.scratch(0, kSlots * kVector);
+    block_ = context.scratch(0, kSlots * kVectorBytes);
     // Vectors that hold one number are read whole.
-    context.fill(0, 0u, block_.address(), kSlots * kVector);
+    context.fill(0, 0u, block_.address(), kSlots * kVectorBytes);
   }
-  uint32_t at(int slot) const { return block_.address() + static_cast<uint32_t>(slot * kVector); }
+  uint32_t at(int slot) const {
+    return block_.address() + static_cast<uint32_t>(slot * kVectorBytes);
+  }
   void emit(spec::VectorCommand c, uint32_t from, uint32_t to) const {
     c.a_type = Vtype::F32;
     if (c.d_type == Vtype::None) c.d_type = Vtype::F32;

@@ -10,7 +10,6 @@
 namespace systole::compile {
 namespace {
 
-constexpr int64_t kLanes = spec::VectorLanes;
 constexpr int64_t kMaxBoxBytes = 48 * 1024;  // also keeps counts within 16 bits
 
 /// One axis of the walk. Strides in elements: of the buffers, then inside a box.
@@ -627,7 +626,7 @@ void MapEmitter::emit_flat_piece(const Home::Piece& piece, int64_t columns) {
   // Small parts in one go; large ones in pieces that overlap with their transfers.
   int64_t rows = r1 - r0;
   if (bytes_each > 0) rows = std::min(rows, std::max<int64_t>(budget / bytes_each / width, 1));
-  rows = std::min(rows, std::max<int64_t>(65535 * kLanes / width, 1));
+  rows = std::min(rows, std::max<int64_t>(kMaxCount * kLanes / width, 1));
   if (whole && rows < r1 - r0) rows = std::max(rows / kLanes * kLanes, std::min(rows, kLanes));
   for (int64_t r = r0; r < r1; r += rows) {
     const int64_t count = std::min(rows, r1 - r);

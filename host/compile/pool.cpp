@@ -10,7 +10,6 @@
 namespace systole::compile {
 namespace {
 
-constexpr int64_t kLanes = spec::VectorLanes;
 // Sums of a global average are whole numbers, exact in binary32 below 2^24.
 constexpr int64_t kMaxGlobal = (int64_t{1} << 24) / 255;
 

@@ -16,10 +16,6 @@ using spec::Vop;
 using spec::Vreduce;
 using spec::Vtype;
 
-constexpr int64_t kLanes = spec::VectorLanes;
-constexpr int64_t kVector = 4 * kLanes;  // bytes
-constexpr int64_t kMaxCount = 65535;
-
 /// Elements of rows in the scratchpad, row after row.
 struct Elements {
   uint32_t address = 0;
@@ -94,7 +90,7 @@ spec::VectorCommand RowEmitter::by_row(const Elements& from, uint32_t to) const 
   c.a_stride0 = static_cast<int32_t>(kLanes * from.bytes());
   c.a_stride3 = static_cast<int32_t>(from.width * from.bytes());
   c.d_base = to;
-  c.d_stride0 = static_cast<int32_t>(kVector);
+  c.d_stride0 = static_cast<int32_t>(kVectorBytes);
   c.d_stride3 = static_cast<int32_t>(from.width * 4);
   c.wcount0 = c.wcount1 = 1;
   return c;
@@ -112,8 +108,8 @@ void RowEmitter::flat(spec::VectorCommand c, uint32_t from, uint32_t to, Vtype t
   c.lanes_last = static_cast<uint8_t>(elements - (c.count0 - 1) * kLanes);
   c.a_base = from;
   c.d_base = to;
-  c.a_stride0 = static_cast<int32_t>(kVector);
-  c.d_stride0 = static_cast<int32_t>(type == Vtype::F32 ? kVector : kLanes);
+  c.a_stride0 = static_cast<int32_t>(kVectorBytes);
+  c.d_stride0 = static_cast<int32_t>(type == Vtype::F32 ? kVectorBytes : kLanes);
   c.wcount0 = c.wcount1 = 1;
   emit(c);
 }
@@ -128,7 +124,7 @@ void RowEmitter::reduce(const Elements& x, Vreduce reduce, float scale) {
   c.s = float_bits(scale);
   c.reduce = reduce;
   c.a_stride3 = static_cast<int32_t>(x.width * x.bytes());
-  c.d_stride3 = static_cast<int32_t>(kVector);
+  c.d_stride3 = static_cast<int32_t>(kVectorBytes);
   c.wcount0 = static_cast<uint16_t>(std::max<int64_t>(whole, 1));
   c.a_wstride0 = static_cast<int32_t>(kLanes * x.bytes());
   emit(c);
@@ -139,7 +135,7 @@ void RowEmitter::reduce(const Elements& x, Vreduce reduce, float scale) {
     c.a_type = Vtype::F32;
     c.a_zp = 0;
     c.a_base = vectors_;
-    c.a_stride3 = static_cast<int32_t>(kVector);
+    c.a_stride3 = static_cast<int32_t>(kVectorBytes);
     c.b_type = x.type;
     c.b_zp = static_cast<int16_t>(x.zero_point);
     c.b_base = x.address + static_cast<uint32_t>(whole * kLanes * x.bytes());
@@ -161,7 +157,7 @@ void RowEmitter::reduce(const Elements& x, Vreduce reduce, float scale) {
   last.count0 = static_cast<uint16_t>(count_);
   last.count1 = last.count2 = last.count3 = 1;
   last.a_base = vectors_;
-  last.a_stride0 = static_cast<int32_t>(kVector);
+  last.a_stride0 = static_cast<int32_t>(kVectorBytes);
   last.d_base = singles_;
   last.d_stride0 = 4;
   last.wcount0 = static_cast<uint16_t>(part.width);
@@ -185,7 +181,7 @@ void RowEmitter::spread(float factor, Vact act) {
   c.a_stride1 = 4;
   c.d_base = vectors_;
   c.d_stride0 = 4;
-  c.d_stride1 = static_cast<int32_t>(kVector);
+  c.d_stride1 = static_cast<int32_t>(kVectorBytes);
   c.wcount0 = c.wcount1 = 1;
   emit(c);
 }
@@ -234,9 +230,9 @@ void RowEmitter::sum_packets(const Elements& x, float scale) {
 void RowEmitter::sum_alike(const Elements& x, float scale, int64_t begin, int64_t step) {
   const auto start = static_cast<int64_t>(golden::unaligned(first_ + begin, width_));
   const int64_t whole = (width_ - start) / 4 * 4, pairs = whole / 8 * 8;
-  const auto vectors = vectors_ + static_cast<uint32_t>(begin * kVector);
+  const auto vectors = vectors_ + static_cast<uint32_t>(begin * kVectorBytes);
   const auto singles = singles_ + static_cast<uint32_t>(begin * 4);
-  const auto vector_stride = static_cast<int32_t>(step * kVector);
+  const auto vector_stride = static_cast<int32_t>(step * kVectorBytes);
   const auto single_stride = static_cast<int32_t>(step * 4);
   const auto row_stride = static_cast<int32_t>(step * width_ * x.bytes());
   const auto element = [&](int64_t i) {
@@ -322,7 +318,7 @@ spec::VectorCommand RowEmitter::columns(const Elements& x, uint32_t to) const {
   c.a_base = x.address;
   c.a_stride0 = static_cast<int32_t>(kLanes * x.bytes());
   c.d_base = to;
-  c.d_stride0 = static_cast<int32_t>(kVector);
+  c.d_stride0 = static_cast<int32_t>(kVectorBytes);
   c.wcount0 = c.wcount1 = 1;
   return c;
 }
@@ -427,7 +423,7 @@ void RowEmitter::arg_max(const Elements& x, uint32_t numbers, uint32_t indices, 
   key.s = float_bits(0x1p20f);
   key.b_type = Vtype::F32;
   key.b_base = indices;
-  key.b_stride0 = static_cast<int32_t>(kVector);
+  key.b_stride0 = static_cast<int32_t>(kVectorBytes);
   key.t = float_bits(sign);
   emit(key);
   reduce(keys, Vreduce::Max, 1.0f);
@@ -452,7 +448,7 @@ void RowEmitter::arg_max(const Elements& x, uint32_t numbers, uint32_t indices, 
 int64_t RowEmitter::bytes_of_row() const {
   const int64_t numbers = (has_numbers() ? 4 * width_ : 0) + (is_arg_max() ? 4 * width_ : 0);
   return width_ * op_.in->element_bytes() + out_width() * op_.output->element_bytes() + numbers +
-         (has_sums() ? width_ : 0) + kVector + 4;
+         (has_sums() ? width_ : 0) + kVectorBytes + 4;
 }
 
 void RowEmitter::emit_rows(int64_t first, int64_t last) {
@@ -467,7 +463,7 @@ void RowEmitter::emit_rows(int64_t first, int64_t last) {
     context_.load(tile_, op_.in->buffer, first * width_ * in_bytes, in.address(),
                   count_ * width_ * in_bytes, {});
   }
-  const Block vectors = context_.scratch(tile_, count_ * kVector);
+  const Block vectors = context_.scratch(tile_, count_ * kVectorBytes);
   const Block singles = context_.scratch(tile_, count_ * 4);
   const Block out = context_.scratch(tile_, count_ * out_width() * out_bytes);
   Block sums;
@@ -510,7 +506,7 @@ void RowEmitter::emit() {
   context_.begin({op_.in});
   context_.place_evenly(*op_.output);
   const int64_t limit = context_.working_bytes() / 3;
-  const int64_t rest = has_sums() ? width_ / 4 * kVector : 0;  // of sums that fill no vector
+  const int64_t rest = has_sums() ? width_ / 4 * kVectorBytes : 0;  // of sums that fill no vector
   int64_t at_a_time = std::max<int64_t>((limit - rest) / bytes_of_row(), 1);
   at_a_time = std::min({at_a_time, kMaxCount, std::max<int64_t>(kMaxCount * kLanes / width_, 1)});
   const bool single = at_a_time * bytes_of_row() > limit;

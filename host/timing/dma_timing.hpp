@@ -163,7 +163,7 @@ class StoreTiming {
   std::array<unsigned, Slots::kSlots> slot_entry_{};
   bool has_block_ = false;
   Block new_block_;
-  bool still_ = false;  // the last cycle changed nothing
+  bool still_ = false;                  // the last cycle changed nothing
   bool here_ = true, here_now_ = true;  // every packet so far went to the node that is posted to
 
   bool data_ = false;  // a packet has begun; its beats are being read
