@@ -89,55 +89,55 @@ void ChipTiming::show() {
   requests_move_ = !requests_.idle();
   responses_move_ = !responses_.idle();
   for (Tile& tile : tiles_) {
-    requests_move_ |= tile.timing.requester().offer() != nullptr;
-    responses_move_ |= tile.timing.target().offer() != nullptr;
+    Endpoint& request = requests_.endpoint(tile.node);
+    request.offer = tile.timing.requester().offer();
+    request.ready = tile.timing.target().takes_request();
+    requests_move_ |= request.offer != nullptr;
+    Endpoint& response = responses_.endpoint(tile.node);
+    response.offer = tile.timing.target().offer();
+    response.ready = tile.timing.requester().takes_response();
+    responses_move_ |= response.offer != nullptr;
   }
   for (Memory& memory : memories_) {
+    requests_.endpoint(memory.node).ready = memory.timing.ready();
     Endpoint& response = responses_.endpoint(memory.node);
     response.offer = memory.timing.idle(now_) ? nullptr : memory.timing.offer();
     responses_move_ |= response.offer != nullptr;
   }
-  if (requests_move_) {
-    for (Tile& tile : tiles_) {
-      requests_.endpoint(tile.node).offer = tile.timing.requester().offer();
-      requests_.endpoint(tile.node).ready = tile.timing.target().takes_request();
-    }
-    for (Memory& memory : memories_) requests_.endpoint(memory.node).ready = memory.timing.ready();
-    requests_.plan();
-  }
-  if (responses_move_) {
-    for (Tile& tile : tiles_) {
-      responses_.endpoint(tile.node).offer = tile.timing.target().offer();
-      responses_.endpoint(tile.node).ready = tile.timing.requester().takes_response();
-    }
-    responses_.plan();
-  }
+  if (requests_move_) requests_.plan();
+  if (responses_move_) responses_.plan();
 }
 
 void ChipTiming::deliver_requests() {
   requests_.move();
-  for (Tile& tile : tiles_) {
-    const Endpoint& request = requests_.endpoint(tile.node);
-    if (request.taken) tile.timing.requester().taken();
-    if (request.delivered) tile.timing.target().receive(request.flit);
-    tile.awake |= request.taken || request.delivered;
+  for (const unsigned node : requests_.taken()) {
+    tile_at(node).timing.requester().taken();
+    tile_at(node).awake = true;
   }
-  for (Memory& memory : memories_) {
-    const Endpoint& request = requests_.endpoint(memory.node);
-    if (request.delivered) memory.timing.receive(request.flit);
+  for (const unsigned node : requests_.delivered()) {
+    const Flit& flit = requests_.endpoint(node).flit;
+    if (is_memory(node)) {
+      memory_at(node).timing.receive(flit);
+    } else {
+      tile_at(node).timing.target().receive(flit);
+      tile_at(node).awake = true;
+    }
   }
 }
 
 void ChipTiming::deliver_responses() {
   responses_.move();
-  for (Tile& tile : tiles_) {
-    const Endpoint& response = responses_.endpoint(tile.node);
-    if (response.taken) tile.timing.target().sent();
-    if (response.delivered) tile.timing.requester().receive(response.flit);
-    tile.awake |= response.taken || response.delivered;
+  for (const unsigned node : responses_.taken()) {
+    if (is_memory(node)) {
+      memory_at(node).timing.sent();
+    } else {
+      tile_at(node).timing.target().sent();
+      tile_at(node).awake = true;
+    }
   }
-  for (Memory& memory : memories_) {
-    if (responses_.endpoint(memory.node).taken) memory.timing.sent();
+  for (const unsigned node : responses_.delivered()) {
+    tile_at(node).timing.requester().receive(responses_.endpoint(node).flit);
+    tile_at(node).awake = true;
   }
 }
 

@@ -58,6 +58,10 @@ class ChipTiming {
     const TileLaunch* launch;
   };
 
+  /// Column 0 is of memories.
+  bool is_memory(unsigned node) const { return node % cols_ == 0; }
+  Memory& memory_at(unsigned node) { return memories_[node / cols_]; }
+  Tile& tile_at(unsigned node) { return tiles_[node - node / cols_ - 1]; }
   void cycle();
   void start_tiles();
   void show();

@@ -43,7 +43,7 @@ void Network::plan() {
   const auto nodes = static_cast<unsigned>(routers_.size());
   for (unsigned node = 0; node < nodes; ++node) {
     Endpoint& endpoint = endpoints_[node];
-    endpoint.taken = endpoint.offered = endpoint.delivered = false;
+    endpoint.offered = false;
     Router& router = routers_[node];
     if (endpoint.offer != nullptr && router.in[Local].has_room())
       entering_.push_back(static_cast<uint16_t>(node));
@@ -99,6 +99,7 @@ void Network::push(Router& router, unsigned in, const Flit& flit) {
 }
 
 void Network::move() {
+  delivered_.clear();
   // A queue takes a flit only if it had room when the cycle began, whoever leaves it in this one.
   for (const Move& move : moves_) {
     Router& router = routers_[move.node];
@@ -108,7 +109,7 @@ void Network::move() {
     if (from.empty()) router.held &= static_cast<uint8_t>(~bit(move.in));
     if (move.out == Local) {
       --flits_;
-      endpoints_[move.node].delivered = true;
+      delivered_.push_back(move.node);
       endpoints_[move.node].flit = flit;
     } else {
       push(routers_[router.neighbour[move.out]], (move.out + 2) % 4, flit);
@@ -116,7 +117,6 @@ void Network::move() {
   }
   for (const uint16_t node : entering_) {
     push(routers_[node], Local, *endpoints_[node].offer);
-    endpoints_[node].taken = true;
     ++flits_;
   }
 }

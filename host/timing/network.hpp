@@ -8,17 +8,15 @@
 
 namespace systole::timing {
 
-/// What a node shows its router in a cycle, and what the cycle brought. A node without anything to
-/// send leaves `offer` null.
+/// What a node shows its router in a cycle, and what the router shows it. A node without anything
+/// to send leaves `offer` null.
 struct Endpoint {
   // in
   const Flit* offer = nullptr;
   bool ready = true;  // takes a flit in this cycle
-  // out, after move()
-  bool taken = false;      // the offer
-  bool offered = false;    // a flit was there for the node, taken or not
-  bool delivered = false;  // `flit` was
-  Flit flit;
+  // out
+  bool offered = false;  // a flit was there for the node, taken or not
+  Flit flit;             // the last one that was delivered
 };
 
 /// Routers of a mesh. Turns begin as loading leaves them: the last packets came from
@@ -32,6 +30,9 @@ class Network {
   Endpoint& endpoint(unsigned node) { return endpoints_[node]; }
   void plan();
   void move();
+  /// Nodes whose offers were taken in the cycle, and those that got a flit: after move().
+  const std::vector<uint16_t>& taken() const { return entering_; }
+  const std::vector<uint16_t>& delivered() const { return delivered_; }
   /// No flit is under way. What an endpoint offers is not in the network yet.
   bool idle() const { return flits_ == 0; }
 
@@ -61,7 +62,7 @@ class Network {
   std::vector<Router> routers_;
   std::vector<Endpoint> endpoints_;
   std::vector<Move> moves_;
-  std::vector<uint16_t> entering_;
+  std::vector<uint16_t> entering_, delivered_;
 };
 
 }  // namespace systole::timing
