@@ -1,9 +1,11 @@
 #include "sim/chip_tb.hpp"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <limits>
 
 #include "host/command/error.hpp"
@@ -18,6 +20,8 @@ constexpr unsigned kReleaseCycles = 2;  // rtl/common/reset_sync.sv
 // Without a command that ends, times the watchdog's: while tiles run, and while none does.
 constexpr uint64_t kBusyPatience = 2;
 constexpr uint64_t kLoadingPatience = 10;
+constexpr uint64_t kWaveRoom =
+    4 << 20;  // bytes that waves take at least, with what their writer maps
 constexpr std::size_t kThreadStackBytes = 4 << 20;
 
 std::unique_ptr<VerilatedContext> make_context(const SimulationOptions& options) {
@@ -128,7 +132,24 @@ ChipTb::~ChipTb() {
   Verilated::threadContextp(Verilated::defaultContextp());
 }
 
+namespace {
+
+/// The writer of waves maps its files into memory: where there is no room for them, the program
+/// ends by a signal.
+void require_room(const std::string& file) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  struct statvfs place {};
+  if (::statvfs(folder.empty() ? "." : folder.c_str(), &place) != 0) return;
+  const uint64_t room = uint64_t{place.f_bavail} * place.f_frsize;
+  if (room >= kWaveRoom) return;
+  throw Error("cannot write the waves", file, fmt::format("{} bytes of free space", kWaveRoom),
+              std::to_string(room));
+}
+
+}  // namespace
+
 void ChipTb::open_trace(const SimulationOptions& options) {
+  require_room(options.trace_file);
   trace_from_ = options.trace_from;
   trace_to_ = options.trace_to;
   trace_ = std::make_unique<VerilatedFstC>();

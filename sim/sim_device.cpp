@@ -162,7 +162,7 @@ void SimDevice::note_failure(const std::string& problem) {
     failure_ = {ChipFailure::Kind::Mismatch, mismatch()->cycle, mismatch()->text()};
   } else if (tb_->failure()) {
     failure_ = tb_->failure();
-  } else if (!tb_->ended_as_asked()) {
+  } else if (!tb_->ended_as_asked() && !no_failure_) {
     failure_ = {ChipFailure::Kind::Refusal, tb_->cycle(), problem};
   }
 }
@@ -268,7 +268,12 @@ void SimDevice::take_checkpoint() {
 
 void SimDevice::write_to_folder(const Checkpoint& checkpoint) {
   files_.push_back(fmt::format("{}/cycle_{:09}.ckpt", folder_, checkpoint.cycle));
-  write_checkpoint(files_.back(), identity_, checkpoint, record_);
+  try {
+    write_checkpoint(files_.back(), identity_, checkpoint, record_);
+  } catch (...) {
+    no_failure_ = true;
+    throw;
+  }
   if (files_.size() <= checkpoints_kept_) return;
   std::remove(files_.front().c_str());
   files_.pop_front();
@@ -367,6 +372,17 @@ std::vector<uint8_t> SimDevice::watched_bytes() const {
   } else {
     golden::read_chip(*this, watch_.address, bytes.data(), bytes.size());
   }
+  return bytes;
+}
+
+std::vector<uint8_t> SimDevice::watched() const {
+  return watch_.bytes == 0 ? std::vector<uint8_t>() : watched_bytes();
+}
+
+std::vector<uint8_t> SimDevice::scratchpad(golden::Node node) const {
+  if (!view_) return {};
+  std::vector<uint8_t> bytes(spec::ScratchpadBytes);
+  read_scratchpad(node, 0, bytes.data(), bytes.size());
   return bytes;
 }
 

@@ -41,6 +41,8 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   const std::optional<golden::Mismatch>& mismatch() const override;
   const std::optional<ChipFailure>& failure() const override { return failure_; }
   std::optional<uint64_t> watched_change() const override { return watched_change_; }
+  std::vector<uint8_t> watched() const override;
+  std::vector<uint8_t> scratchpad(golden::Node node) const override;
   std::optional<golden::Opinion> opinion(golden::Node node, spec::Unit unit) const override;
   uint64_t lockstep_commands() const override { return judge_ ? judge_->commands() : 0; }
   uint64_t lockstep_bytes() const override { return judge_ ? judge_->bytes() : 0; }
@@ -96,6 +98,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   std::function<void(const CommandEvent&)> observer_;
   bool stop_on_mismatch_;
   std::optional<ChipFailure> failure_;
+  bool no_failure_ = false;  // what ended a call was no fault of the chip
   Watch watch_;
   std::vector<uint8_t> watched_;
   std::optional<uint64_t> watched_change_;

@@ -39,7 +39,8 @@ check-views: tests-build ## Check that the signals of the saved views exist
 	  [ $$result != 2 ] || exit 2; [ $$result = 0 ] || status=1; done; exit $$status
 
 # ---- a chip with faults ---------------------------------------------------------------------------
-# Modules of tests/must_fail stand before those of rtl/, which they wrap under the name <module>_right. A
+# Modules of tests/must_fail stand before those of rtl/, which they wrap under the name <module>_right; of others
+# a script changes a line. A
 # fault shows only where the simulation is told, so that the same library passes too.
 FAULTY_DIR := $(BUILD)/tiny-faults/rtl
 FAULTY_MODULES := $(filter-out fault,$(patsubst tests/must_fail/%.sv,%,$(wildcard tests/must_fail/*.sv)))
@@ -48,7 +49,14 @@ $(FAULTY_RIGHT): $(FAULTY_DIR)/%_right.sv: tests/proofs.mk
 	@mkdir -p $(@D)
 	@sed 's/^module $*\b/module $*_right/' $(wildcard rtl/*/$*.sv) >$@
 $(foreach module,$(FAULTY_MODULES),$(eval $(FAULTY_DIR)/$(module)_right.sv: $(wildcard rtl/*/$(module).sv)))
-$(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT)
+FAULTY_LINES := $(patsubst tests/must_fail/%.sed,$(FAULTY_DIR)/%.sv,$(wildcard tests/must_fail/*.sed))
+$(FAULTY_LINES): $(FAULTY_DIR)/%.sv: tests/must_fail/%.sed
+	@mkdir -p $(@D)
+	@sed -f $< $(wildcard rtl/*/$*.sv) >$@
+	@[ $$(diff $(wildcard rtl/*/$*.sv) $@ | grep -c '^<') = $$(grep -c '^s/' $<) ] || \
+	  { echo "$<: a line to change is not in rtl/"; rm $@; exit 1; }
+$(foreach file,$(FAULTY_LINES),$(eval $(file): $(wildcard rtl/*/$(notdir $(file)))))
+$(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT) $(FAULTY_LINES)
 # Waivers of lint.vlt go by the file's name.
 $(eval $(call chip-build,tiny-faults,tiny,$(CHIP_X) -Wno-BLKSEQ -Wno-UNUSEDSIGNAL -Wno-PINCONNECTEMPTY,,tests/must_fail $(FAULTY_DIR) rtl))
 # Runs are short: the compiler's time counts.

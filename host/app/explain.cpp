@@ -25,6 +25,7 @@
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
 #include "host/report/program_map.hpp"
+#include "host/report/tile_audit.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
 #include "rtl/spec/gen/systole_spec.h"
@@ -34,9 +35,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kBefore = 600;   // cycles of waves before the one that matters
-constexpr uint64_t kBehind = 200;   // and behind it
-constexpr uint64_t kReach = 1500;   // what belongs to it is in the window when it lies so near
+constexpr uint64_t kBefore = 600;  // cycles of waves before the one that matters
+constexpr uint64_t kBehind = 200;  // and behind it
+constexpr uint64_t kReach = 1500;  // what belongs to it is in the window when it lies so near
+// Cycles behind a retirement: a write that comes then came too late. At first few, before the next
+// command writes there.
+constexpr std::array<uint64_t, 2> kLate = {8, 300};
 constexpr uint64_t kStill = 10000;  // without any command: the chip stands
 constexpr uint64_t kSpan = 8000;    // of waves, for a chip of one tile
 constexpr uint64_t kPicosecondsPerCycle = 1000;
@@ -161,8 +165,11 @@ class Explainer {
             run_.request->status == spec::Status::BadProgram);
   }
   bool has_unit() const {
-    return mismatch_ && mismatch_->kind != golden::Mismatch::Kind::HostWrite;
+    return mismatch_ && !is_of(golden::Mismatch::Kind::HostWrite) &&
+           !is_of(golden::Mismatch::Kind::Image);
   }
+  bool is_of(golden::Mismatch::Kind kind) const { return mismatch_ && mismatch_->kind == kind; }
+  bool is_value() const { return is_of(golden::Mismatch::Kind::Value); }
   /// The chip stands still, or did when it was given up: one looks at what it waits for.
   bool stands() const { return is(ChipFailure::Kind::Hang) || (is_timeout() && stuck()); }
 
@@ -184,14 +191,15 @@ class Explainer {
   std::optional<uint64_t> begin() const {
     if (is_refusal()) return run_.log.begin_of_next(run_.request->node, run_.request->unit);
     if (!has_unit()) return std::nullopt;
-    const auto last = run_.log.last_retired(mismatch_->node, mismatch_->unit);
-    const bool retired = last && *last == mismatch_->pc;
-    return retired ? run_.log.begin_of_last(mismatch_->node, mismatch_->unit)
-                   : run_.log.begin_of_next(mismatch_->node, mismatch_->unit);
+    // The run goes on for some cycles: commands behind it may have retired, too.
+    const auto count = run_.log.count(mismatch_->node, mismatch_->unit, mismatch_->pc);
+    const bool retired = count.retired > 0 && count.last >= mismatch_->cycle;
+    return retired ? count.begin : run_.log.begin_of_next(mismatch_->node, mismatch_->unit);
   }
 
   /// The earliest cycle that one may want to look at.
   uint64_t first_cycle() const {
+    if (is_of(golden::Mismatch::Kind::Image)) return 0;  // nobody knows when it was brought
     uint64_t first = failure_.cycle;
     if (run_.request && run_.request->end > 0) first = std::min(first, run_.request->end);
     if (is_timeout()) first = std::min(first, last_progress());
@@ -244,13 +252,12 @@ class Explainer {
           rerun_with({What::Fault, run_.request->node, 0, 1}, false, run_.request->end).changed;
       return;
     }
-    if (!mismatch_ || (mismatch_->kind != golden::Mismatch::Kind::Value &&
-                       mismatch_->kind != golden::Mismatch::Kind::HostWrite))
+    if (!is_value() && !is_of(golden::Mismatch::Kind::HostWrite) &&
+        !is_of(golden::Mismatch::Kind::Image))
       return;
-    const Rerun again = rerun_with({mismatch_->accumulator ? What::Accumulator : What::Memory,
-                                    mismatch_->node, mismatch_->address, mismatch_->element_bytes},
-                                   has_unit());
+    const Rerun again = rerun_with(element(), has_unit());
     written_ = again.changed;
+    if (is_value()) look_for_late_write();
     if (again.mismatch) {
       mismatch_->as_if = again.mismatch->as_if;
       mismatch_->common = again.mismatch->common;
@@ -263,6 +270,28 @@ class Explainer {
     if (mismatch_->source && mismatch_->source->expected != mismatch_->source->got) {
       source_written_ =
           rerun_with({What::Memory, mismatch_->node, mismatch_->source->address, 1}, false).changed;
+    }
+  }
+
+  Watch element() const {
+    return {mismatch_->accumulator ? Watch::What::Accumulator : Watch::What::Memory,
+            mismatch_->node, mismatch_->address, mismatch_->element_bytes};
+  }
+
+  /// A command that retires too early has its right value written soon behind.
+  void look_for_late_write() {
+    for (const uint64_t cycles : kLate) {
+      RerunOptions options;
+      options.checkpoint = checkpoint_ > 0 ? file("checkpoint.ckpt") : "";
+      options.watch = element();
+      options.until = failure_.cycle + cycles;
+      options.past_it = true;
+      const Rerun later = rerun(run_, options);
+      if (!later.changed || *later.changed < mismatch_->cycle) continue;
+      uint32_t value = 0;
+      std::memcpy(&value, later.watched.data(), std::min(later.watched.size(), sizeof value));
+      if (value == mismatch_->expected) late_ = later.changed;
+      if (late_) return;
     }
   }
 
@@ -387,17 +416,55 @@ class Explainer {
       trace();
     }
     require_waves(file("waves.fst"), cursor());
+    find_silent_write();
     if (!operand_written_) return;
     operand_writer_ = report::scratchpad_writer(report::Waves(file("waves.fst")), mismatch_->node,
                                                 *mismatch_->operand, *operand_written_);
   }
 
+  /// A write that leaves an element as it was is no change of it.
+  void find_silent_write() {
+    if (!is_value() || !begin() || (written_ && *written_ >= *begin())) return;
+    const report::Waves waves(file("waves.fst"));
+    const uint64_t own = mismatch_->address - golden::scratchpad_address(mismatch_->node, 0);
+    if (waves.from() > *begin() || (!mismatch_->accumulator && own >= spec::ScratchpadBytes)) {
+      unchanged_ = true;
+      return;
+    }
+    const auto last =
+        mismatch_->accumulator
+            ? report::last_accumulator_write(
+                  waves, mismatch_->node,
+                  static_cast<unsigned>(mismatch_->address / golden::kLanes), *begin(),
+                  mismatch_->cycle)
+            : report::last_scratchpad_write(waves, mismatch_->node, static_cast<uint32_t>(own),
+                                            *begin(), mismatch_->cycle);
+    if (last) written_ = last;
+  }
+
   void trace_and_audit() {
     choose_window();
     trace();
-    const auto findings =
-        report::audit_network(run_.model.config, report::Waves(file("waves.fst")), stands());
+    const report::Waves waves(file("waves.fst"));
+    const auto findings = report::audit_network(run_.model.config, waves, stands());
     if (!findings.empty()) finding_ = findings.front();
+    if (!finding_) finding_ = audit_tile(waves);
+  }
+
+  /// What the unit at fault was given, by its sequencer and by the scratchpad.
+  std::optional<report::Finding> audit_tile(const report::Waves& waves) const {
+    if (is_refusal() && raised_ && run_.chip.opinion(run_.request->node, run_.request->unit)) {
+      const golden::Step step = run_.chip.opinion(run_.request->node, run_.request->unit)->step;
+      if (step.pc != run_.request->pc) return std::nullopt;
+      return report::audit_command(waves, {run_.request->node, run_.request->unit}, step.pc,
+                                   step.words, *raised_);
+    }
+    if (!is_value()) return std::nullopt;
+    if (auto found = report::audit_command(waves, {mismatch_->node, mismatch_->unit}, mismatch_->pc,
+                                           mismatch_->words, mismatch_->cycle))
+      return found;
+    return report::audit_scratchpad(waves, mismatch_->node, run_.chip.scratchpad(mismatch_->node),
+                                    mismatch_->cycle);
   }
 
   void trace() const {
@@ -414,7 +481,7 @@ class Explainer {
   std::string text() const {
     std::string text;
     if (finding_) text = fmt::format("{}\n  {}\n", finding_->title, finding_->evidence);
-    if (mismatch_) return text + mismatch_text();
+    if (mismatch_) return text + surplus_text() + mismatch_text();
     if (is(ChipFailure::Kind::Assertion))
       return text + report::explain_assertion(failure_, run_.log, map_);
     if (is(ChipFailure::Kind::Hang)) {
@@ -426,10 +493,21 @@ class Explainer {
     return text + report::explain_end(failure_, request_text(), graph_);
   }
 
+  /// A unit that went on too soon finds wrong operands.
+  std::string surplus_text() const {
+    if (!has_unit()) return "";
+    std::string text;
+    for (const std::string& line : report::surplus_posts(map_, run_.chip.activity(), run_.log))
+      text += fmt::format("semaphore too high: {}\n", line);
+    return text;
+  }
+
   std::string mismatch_text() const {
     const auto where =
         has_unit() ? report::find(run_.model, map_, *mismatch_, run_.log) : host_write_place();
-    std::string text = report::explain_mismatch(*mismatch_, where, begin(), written_);
+    std::string text = report::explain_mismatch(
+        *mismatch_, where,
+        {begin(), written_, late_, unchanged_, finding_ || !surplus_text().empty()});
     if (operand_written_) {
       text += fmt::format(
           "  operand    scratchpad 0x{:05x} differs too, which this command does not "
@@ -485,8 +563,18 @@ class Explainer {
     const report::ProgramMap::Program* program = map_.find(unit);
     if (program != nullptr && request.pc < program->length)
       refused.words = program->words(0, request.pc);
-    refused.evidence = window_text();
+    refused.evidence = window_text() + left_over_text();
     return report::explain_refused(refused);
+  }
+
+  /// What is left in the semaphores of a tile that has ended.
+  std::string left_over_text() const {
+    if (run_.request->fault != spec::Fault::EndSemaphore || !raised_) return "";
+    const ChipActivity then = rerun_with({}, false, *raised_ + 1).activity;
+    std::string text;
+    for (const std::string& line : report::surplus_posts(map_, then, run_.log))
+      text += report::row("evidence", line);
+    return text;
   }
 
   /// The windows that the program has asked for, when an address is in none.
@@ -567,6 +655,7 @@ class Explainer {
   /// The tile, and the unit if it is one, whose signals one wants to see.
   report::Place looked_at() const {
     if (has_unit()) return {mismatch_->node, mismatch_->unit, ""};
+    if (is_of(golden::Mismatch::Kind::Image)) return {mismatch_->node, std::nullopt, ""};
     if (is_refusal()) return {run_.request->node, run_.request->unit, ""};
     if (finding_ && finding_->node.x > 0 && stands()) return {finding_->node, std::nullopt, ""};
     if (graph_.suspect) return {graph_.suspect->node, graph_.suspect->unit, ""};
@@ -628,6 +717,8 @@ class Explainer {
   std::string folder_;
   uint64_t checkpoint_ = 0;                  // 0: from reset
   std::optional<uint64_t> written_;          // the wrong element
+  bool unchanged_ = false;                   // it may have been written since, alike
+  std::optional<uint64_t> late_;             // its right value, behind the retirement
   std::optional<uint64_t> operand_written_;  // a byte of the scratchpad that differs too
   std::optional<uint64_t> source_written_;   // the wrong byte that a Load read
   std::optional<uint64_t> raised_;           // a tile's fault

@@ -15,6 +15,7 @@ Rerun rerun(const FailedRun& run, const RerunOptions& options) {
   simulation.watch = options.watch;
   simulation.study = options.study;
   simulation.until = options.until;
+  if (options.past_it) simulation.stop_on_mismatch = false;
   const auto chip = load_simulated_chip(chip_build(run.options, run.model.config), simulation);
   SessionOptions session = session_options(run.options);
   session.progress = nullptr;
@@ -27,6 +28,7 @@ Rerun rerun(const FailedRun& run, const RerunOptions& options) {
     if (const auto failure = failure_of(error, *chip)) result.failed_in = failure->cycle;
   }
   result.changed = chip->watched_change();
+  result.watched = chip->watched();
   result.mismatch = chip->mismatch();
   result.activity = chip->activity();
   return result;

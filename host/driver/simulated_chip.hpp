@@ -107,6 +107,10 @@ class SimulatedChip : public Device {
   virtual const std::optional<ChipFailure>& failure() const = 0;
   /// The last cycle in which the watched bytes changed; nullopt when they have not.
   virtual std::optional<uint64_t> watched_change() const = 0;
+  /// What they are now; empty when nothing is watched.
+  virtual std::vector<uint8_t> watched() const = 0;
+  /// A tile's scratchpad as it is now; empty when the chip cannot be looked into.
+  virtual std::vector<uint8_t> scratchpad(golden::Node node) const = 0;
   /// What the functional model thinks of the command that a unit retires next; nullopt without
   /// lockstep.
   virtual std::optional<golden::Opinion> opinion(golden::Node node, spec::Unit unit) const = 0;

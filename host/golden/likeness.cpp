@@ -80,6 +80,11 @@ class Variants {
     add("lstride0 were run", c, [](Command& v) { v.lstride0 = static_cast<int32_t>(v.run); });
     add("lstride1 were lstride0", c, [](Command& v) { v.lstride1 = v.lstride0; });
     add("lstride0 were lstride1", c, [](Command& v) { v.lstride0 = v.lstride1; });
+    for (const int32_t by : {1, -1}) {
+      const char* how = by > 0 ? "more" : "less";
+      add(fmt::format("lstride0 were 1 {}", how), c, [&](Command& v) { v.lstride0 += by; });
+      add(fmt::format("lstride1 were 1 {}", how), c, [&](Command& v) { v.lstride1 += by; });
+    }
     if (previous_ && (*previous_)[0] % 256 == words_[0] % 256) {
       const auto previous = Command::decode(*previous_);
       add("local_addr were that of the command before", c,
@@ -143,6 +148,10 @@ class Variants {
     strides(c, {{"wgt_kstride", &MatmulCommand::wgt_kstride},
                 {"wgt_nstride", &MatmulCommand::wgt_nstride},
                 {"wgt_run", &MatmulCommand::wgt_run}});
+    add("wgt_nstride were counted from the last block of weights before", c, [&](auto& v) {
+      const int64_t ksteps = int64_t{c.kcount0} * c.kcount1 * c.kcount2;
+      v.wgt_nstride += static_cast<int32_t>((ksteps - 1) * c.wgt_kstride);
+    });
     if (!previous_ || (*previous_)[0] % 256 != words_[0] % 256) return;
     const auto p = MatmulCommand::decode(*previous_);
     add("the weights were those of the command before", c, [&](auto& v) {
@@ -170,6 +179,8 @@ class Variants {
         add(fmt::format("{} were {}", name, other), c,
             [&, f = field, o = from](auto& v) { v.*f = c.*o; });
       }
+      add(fmt::format("{} were 1 more", name), c, [f = field](auto& v) { ++(v.*f); });
+      add(fmt::format("{} were 1 less", name), c, [f = field](auto& v) { --(v.*f); });
     }
   }
 
@@ -353,6 +364,46 @@ uint32_t element(const std::vector<uint8_t>& bytes, std::size_t i, unsigned size
   return value;
 }
 
+/// Of a product that starts from its bias: the row of biases of each element, as a likeness.
+class Biases {
+ public:
+  explicit Biases(const WrongResult& wrong) : wrong_(wrong) {
+    // With a chain of commands the first one adds the bias.
+    const CommandWords& words = wrong.chain.empty() ? wrong.words : wrong.chain.front();
+    if (static_cast<Opcode>(words[0] & 0xff) != Opcode::Matmul) return;
+    const auto c = MatmulCommand::decode(words);
+    if (c.init != AccInit::Bias) return;
+    command_ = c;
+  }
+
+  /// "the bias were added twice", when each element is too large by just that.
+  std::optional<std::string> likeness() const {
+    if (!command_) return std::nullopt;
+    if (all(1)) return "the bias were added twice";
+    if (all(-1)) return "the bias were not added";
+    return std::nullopt;
+  }
+
+ private:
+  bool all(int32_t times) const {
+    const std::size_t rows = std::size_t{command_->rcount0} * command_->rcount1 * command_->rcount2;
+    for (std::size_t i = 0; i < wrong_.got.size() / 4; ++i) {
+      const std::size_t n = i / kLanes / rows;
+      const std::size_t at = command_->bias + 4 * (n * kLanes + i % kLanes);
+      if (at + 4 > wrong_.before.scratchpad.size()) return false;
+      uint32_t bias, expected, got;
+      std::memcpy(&bias, &wrong_.before.scratchpad[at], 4);
+      std::memcpy(&expected, &wrong_.expected[4 * i], 4);
+      std::memcpy(&got, &wrong_.got[4 * i], 4);
+      if (got - expected != static_cast<uint32_t>(times) * bias) return false;
+    }
+    return true;
+  }
+
+  const WrongResult& wrong_;
+  std::optional<MatmulCommand> command_;
+};
+
 /// What all wrong elements have in common.
 class Common {
  public:
@@ -462,6 +513,7 @@ Likenesses likenesses(const Machine& machine, const WrongResult& wrong) {
     if (result.as_if.size() < kMost && trial.gives_it(variant))
       result.as_if.push_back(variant.name);
   }
+  if (auto bias = Biases(wrong).likeness()) result.as_if.push_back(std::move(*bias));
   // A Store's destination is not known as it was before.
   if (static_cast<Opcode>(wrong.words[0] & 0xff) != Opcode::Store)
     result.common = Common(wrong, before).text();

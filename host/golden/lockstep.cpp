@@ -181,6 +181,16 @@ void LockstepJudge::check_image(const TileEntry& entry, uint64_t cycle) {
   report(Mismatch::Kind::Image, node, spec::Unit::Load, {}, cycle,
          fmt::format("first different byte at scratchpad 0x{:05x}",
                      entry.local + (difference.first - got_.begin())));
+  const auto at = static_cast<std::size_t>(difference.first - got_.begin());
+  mismatch_->address = scratchpad_address(node, static_cast<uint32_t>(entry.local + at));
+  mismatch_->element = at;
+  mismatch_->elements = got_.size();
+  mismatch_->expected = expected[at];
+  mismatch_->got = got_[at];
+  for (std::size_t i = 0; i < got_.size(); ++i) mismatch_->wrong_elements += got_[i] != expected[i];
+  mismatch_->near_first = at < kNear ? 0 : at - kNear;
+  for (std::size_t i = mismatch_->near_first; i < std::min(got_.size(), at + kNear + 1); ++i)
+    mismatch_->near.push_back({expected[i], got_[i]});
 }
 
 void LockstepJudge::retired(Node node, spec::Unit unit, uint32_t pc, uint64_t cycle) {

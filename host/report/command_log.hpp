@@ -23,9 +23,13 @@ class CommandLog {
       Count& count = unit.counts[event.pc];
       ++count.retired;
       count.last = event.cycle;
+      count.begin.reset();
       unit.retired = event.pc;
-      if (!unit.begun.empty()) unit.last_begin = unit.begun.front().cycle;
-      if (!unit.begun.empty()) unit.begun.pop_front();
+      // End, Nop and Loop retire, and never began.
+      if (!unit.begun.empty() && unit.begun.front().pc == event.pc) {
+        count.begin = unit.begun.front().cycle;
+        unit.begun.pop_front();
+      }
     } else {
       unit.begun.push_back({event.pc, event.cycle});
     }
@@ -40,11 +44,7 @@ class CommandLog {
     return found == units_.end() ? std::nullopt : found->second.retired;
   }
 
-  /// When the command that the unit retired last, or retires next, began.
-  std::optional<uint64_t> begin_of_last(golden::Node node, spec::Unit unit) const {
-    const auto found = units_.find(key(node, unit));
-    return found == units_.end() ? std::nullopt : found->second.last_begin;
-  }
+  /// When the command that the unit retires next began.
   std::optional<uint64_t> begin_of_next(golden::Node node, spec::Unit unit) const {
     const auto found = units_.find(key(node, unit));
     if (found == units_.end() || found->second.begun.empty()) return std::nullopt;
@@ -63,10 +63,11 @@ class CommandLog {
     return {found->second.begun.begin(), found->second.begun.end()};
   }
 
-  /// How often a command has retired, and when last.
+  /// How often a command has retired, and when it did last and had begun.
   struct Count {
     uint64_t retired = 0;
     uint64_t last = 0;
+    std::optional<uint64_t> begin;
   };
   Count count(golden::Node node, spec::Unit unit, uint32_t pc) const {
     const auto found = units_.find(key(node, unit));
@@ -82,7 +83,6 @@ class CommandLog {
 
   struct Unit {
     std::optional<uint32_t> retired;
-    std::optional<uint64_t> last_begin;
     std::deque<Begun> begun;
     std::vector<Count> counts;  // by pc
   };

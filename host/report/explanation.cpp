@@ -146,6 +146,12 @@ std::optional<golden::Node> node_in(const std::string& instance) {
   return node;
 }
 
+/// Parts of a tile that belong to no unit.
+constexpr std::pair<const char*, const char*> kTileParts[] = {{".u_scratchpad", " scratchpad"},
+                                                              {".u_semaphores", " semaphores"},
+                                                              {".u_ni", " network interface"},
+                                                              {".u_regs", " registers"}};
+
 std::optional<spec::Unit> unit_in(const std::string& instance) {
   for (unsigned u = 0; u < spec::NumUnits; ++u) {
     const auto unit = static_cast<spec::Unit>(u);
@@ -178,7 +184,14 @@ Place place_of(const std::string& instance) {
   } else if (is_in(".gen_tile.")) {
     place.unit = unit_in(instance);
     place.name = "tile " + at;
-    if (place.unit) place.name += fmt::format(" {} unit", spec::to_string(*place.unit));
+    if (place.unit && is_in("gen_sequencer[")) {
+      place.name += fmt::format(" {} sequencer", spec::to_string(*place.unit));
+    } else if (place.unit) {
+      place.name += fmt::format(" {} unit", spec::to_string(*place.unit));
+    } else {
+      for (const auto& [part, name] : kTileParts)
+        if (is_in(part)) place.name += name;
+    }
   }
   return place;
 }
@@ -202,11 +215,32 @@ std::string explain_host_write(const Mismatch& m, const Whereabouts& where,
                                               m.cycle, m.elements));
 }
 
+/// A program that is not what was loaded: no unit has run yet.
+std::string explain_image(const Mismatch& m, std::optional<uint64_t> written) {
+  std::string text = fmt::format("{}: tile ({}, {}), cycle {}\n", golden::to_string(m.kind),
+                                 m.node.x, m.node.y, written.value_or(m.cycle));
+  text += row("place", fmt::format("{}, byte {} of {}: word {} of command {}", place_text(m),
+                                   m.element, m.elements, m.element % spec::CommandBytes / 4,
+                                   m.element / spec::CommandBytes));
+  text += row("expected", value_text(m.expected, 1)) + row("got", value_text(m.got, 1));
+  text += row("extent", fmt::format("{} of the {} bytes differ", m.wrong_elements, m.elements));
+  text += neighbourhood(m);
+  text += row(
+      "suspects",
+      "what brought it, no unit has run: the core's DMA (io node), which reads it from memory and "
+      "writes it to the tile, the firmware that checks it on the way, the network, the tile's "
+      "network interface");
+  return text + row("cycles", (written ? fmt::format("byte written {}, ", *written) : "") +
+                                  fmt::format("seen {}, at the launch", m.cycle));
+}
+
 }  // namespace
 
 std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
-                             std::optional<uint64_t> begin, std::optional<uint64_t> written) {
+                             const ElementFacts& facts) {
+  const auto& [begin, written, late, unchanged, cause_known] = facts;
   if (m.kind == Mismatch::Kind::HostWrite) return explain_host_write(m, where, written);
+  if (m.kind == Mismatch::Kind::Image) return explain_image(m, written);
   const auto opcode = static_cast<spec::Opcode>(m.words[0] & 0xff);
   const char* name = spec::to_string(opcode);
   const bool missed = begin && written && *written < *begin;  // the command never wrote it
@@ -224,13 +258,19 @@ std::string explain_mismatch(const Mismatch& m, const Whereabouts& where,
     text += source_text(m) + row("place", place_text(m));
   }
   std::string cycles = begin ? fmt::format("began {}, ", *begin) : "";
-  if (missed) {
+  if (missed && unchanged) {
+    cycles += fmt::format("element unchanged since {}, before the command began, ", *written);
+  } else if (missed) {
     cycles += fmt::format("element not written since {}, before the command began, ", *written);
   } else if (written) {
     cycles += fmt::format("element written {}, ", *written);
   }
   text += row("cycles", cycles + fmt::format("seen {}", m.cycle));
+  if (late) {
+    text += row("retired", fmt::format("too early: the right value came in cycle {}", *late));
+  }
   if (!m.note.empty()) text += row("note", m.note);
+  if (cause_known || late) return text;
   if (value && m.unit == spec::Unit::Store && !m.operand) {
     text += row("operands", fmt::format("as the model's: the unit, the network or what leads to {} "
                                         "is at fault",
@@ -331,6 +371,12 @@ bool of_a_command(spec::Fault fault) {
          fault != spec::Fault::LaunchSemaphore && fault != spec::Fault::SemOverflow;
 }
 
+/// The sequencer raises these, before a unit sees the command.
+bool is_of_fetch(spec::Fault fault) {
+  return fault == spec::Fault::Opcode || fault == spec::Fault::Reserved ||
+         fault == spec::Fault::ProgramRange;
+}
+
 std::string opinion_text(const RefusedCommand& refused) {
   const golden::Opinion& opinion = *refused.opinion;
   if (opinion.step.pc != refused.request.pc) {
@@ -338,6 +384,11 @@ std::string opinion_text(const RefusedCommand& refused) {
         "the functional model has come to command {}: the unit's program went wrong "
         "before",
         opinion.step.pc);
+  }
+  if (!opinion.fault && is_of_fetch(refused.request.fault)) {
+    return "the functional model runs this command: the sequencer that fetches and checks it, or "
+           "what "
+           "the scratchpad gave it, is at fault";
   }
   if (!opinion.fault)
     return "the functional model runs this command: the unit, or what it checks with, is at fault";
@@ -348,17 +399,39 @@ std::string opinion_text(const RefusedCommand& refused) {
 
 }  // namespace
 
+namespace {
+
+/// The io node was told of a fault that the tile does not have.
+std::string explain_no_fault(const RefusedCommand& refused) {
+  const RequestFailure& r = refused.request;
+  return fmt::format("a fault event without a fault: tile ({}, {}), cycle {}\n", r.node.x, r.node.y,
+                     refused.raised.value_or(refused.seen)) +
+         row("evidence",
+             "the firmware was told of a fault of this tile, and the tile's FAULT register "
+             "holds none") +
+         row("suspects",
+             "what sends, carries and takes the tile's event: its network interface "
+             "(tile_requester), the request network, the io node (TILE_EVENT)") +
+         row("request", r.what) + row("cycles", fmt::format("seen {}", refused.seen));
+}
+
+}  // namespace
+
 std::string explain_refused(const RefusedCommand& refused) {
   const RequestFailure& r = refused.request;
   const bool loading = r.status == spec::Status::BadProgram;
   const char* unit = spec::to_string(r.unit);
   const char* code = spec::to_string(r.fault);
+  if (!loading && r.fault == spec::Fault::None) return explain_no_fault(refused);
   const bool command = of_a_command(r.fault);
-  std::string text = fmt::format(
-      "{}: tile ({}, {}){}, cycle {}: {}\n", loading ? "bad program" : "tile fault", r.node.x,
-      r.node.y, command ? fmt::format(" {} unit", unit == nullptr ? "?" : unit) : "",
-      refused.raised.value_or(refused.seen), code == nullptr ? "unknown" : code);
-  text += where_text(refused.where);
+  std::string text =
+      fmt::format("{}: tile ({}, {}){}, cycle {}: {}\n", loading ? "bad program" : "tile fault",
+                  r.node.x, r.node.y,
+                  command ? fmt::format(" {} {}", unit == nullptr ? "?" : unit,
+                                        !loading && is_of_fetch(r.fault) ? "sequencer" : "unit")
+                          : "",
+                  refused.raised.value_or(refused.seen), code == nullptr ? "unknown" : code);
+  if (command) text += where_text(refused.where);
   text += row("reason", fmt::format("{} (0x{:x})", meaning_of(r.fault), r.info));
   if (holds_address(r.fault)) text += row("address", address_text(r.info));
   if (loading) text += row("refused by", "the firmware, when it loaded the program");

@@ -10,11 +10,20 @@
 
 namespace systole::report {
 
+/// What is known of a wrong element, beside what the judge says.
+struct ElementFacts {
+  std::optional<uint64_t> begin;    // of its command
+  std::optional<uint64_t> written;  // the cycle in which it got its wrong value
+  std::optional<uint64_t> late;     // in which it got the right one, behind the retirement
+  /// It is only known when the value changed last: the same may have been written since.
+  bool unchanged = false;
+  bool cause_known = false;  // something else than the unit has been found at fault
+};
+
 /// What is known of a wrong value, in the order in which one asks: which element of the network,
-/// what was expected, who wrote it, when. `begin`: when the command began; `written`: when the
-/// element got its wrong value.
+/// what was expected, who wrote it, when.
 std::string explain_mismatch(const golden::Mismatch& mismatch, const Whereabouts& where,
-                             std::optional<uint64_t> begin, std::optional<uint64_t> written);
+                             const ElementFacts& facts);
 
 /// Where in the chip an instance stands
 /// ("systole_chip.gen_row[1].gen_col[1].gen_tile.u_tile.u_load" is the load unit of tile (1, 1)).

@@ -268,6 +268,8 @@ class MemoryAudit {
     findings.insert(findings.end(), findings_.begin(), findings_.end());
   }
 
+  const std::string& scope() const { return scope_; }
+
  private:
   struct Read {
     uint64_t address;
@@ -296,6 +298,130 @@ class MemoryAudit {
   std::string scope_;
   bool in_order_ = false;  // one has been seen from its coming to its going
   std::deque<Read> waiting_;
+  std::vector<Finding> findings_;
+};
+
+// ----------------------------------------------------------------------------------------- answers
+
+/// Who sent a request, by its tag: clients as in rtl/common/systole_pkg.sv.
+std::string sender_text(const Flit& head) {
+  if (head.src.x == 0) return "the io node";
+  constexpr std::array<const char*, 4> kClients = {"the Load unit of tile ",
+                                                   "the Store unit of tile ",
+                                                   "the network interface of tile ", "node "};
+  return kClients[head.tag >> 4 & 3] + text(head.src);
+}
+
+/// One node that answers requests: each comes with the data that its head names, and gets one
+/// response, of as many data, with its tag.
+class AnswerAudit {
+ public:
+  AnswerAudit(Node here, std::string name, std::string scope)
+      : here_(here), name_(std::move(name)), scope_(std::move(scope)) {}
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const char* name :
+         {"busy_o", "req_valid_i", "req_ready_o", "req_i.payload", "rsp_valid_o", "rsp_ready_i"})
+      names.push_back(scope_ + name);
+    add_flit(names, scope_ + "req_i");
+    add_flit(names, scope_ + "rsp_o");
+    names.push_back(scope_ + "rsp_o.err");
+    return names;
+  }
+
+  void see(uint64_t cycle, const WaveValues& values, std::size_t at) {
+    const auto is = [&](std::size_t i) { return number(values[at + i]) != 0; };
+    // What is inside when the waves begin is not known.
+    if (!is(0) && !is(1) && !is(4)) sees_all_ = true;
+    last_cycle_ = cycle;
+    if (is(4) && is(5))
+      answer(flit_at(values, at + 6 + kFlitParts.size()), cycle, is(6 + 2 * kFlitParts.size()));
+    if (is(1) && is(2)) ask(flit_at(values, at + 6), number(values[at + 3]), cycle);
+  }
+
+  void finish(bool hang, std::vector<Finding>& findings) {
+    if (hang && findings_.empty() && !open_.empty() && open_.front().complete &&
+        open_.front().cycle + kPatience <= last_cycle_) {
+      const Request& request = open_.front();
+      find("no answer", request.cycle,
+           fmt::format("{} came in, and was never answered in full: {} of {} flits",
+                       packet_text(request.head), request.out, request.answer));
+    }
+    findings.insert(findings.end(), findings_.begin(), findings_.end());
+  }
+
+ private:
+  struct Request {
+    Flit head;
+    unsigned data = 0, answer = 0;  // flits that it must have, that its answer must have
+    unsigned in = 0, out = 0;       // that came, that left
+    bool complete = false;
+    uint64_t cycle = 0;
+  };
+
+  void find(const char* what, uint64_t cycle, std::string evidence, std::optional<Node> by = {}) {
+    if (!findings_.empty()) return;
+    findings_.push_back({fmt::format("{}: {}, cycle {}", what, name_, cycle), std::move(evidence),
+                         by.value_or(here_), cycle});
+  }
+
+  void ask(const Flit& flit, uint64_t payload, uint64_t cycle) {
+    if (flit.head) {
+      const uint64_t address = payload & ((uint64_t{1} << spec::AddrBits) - 1);
+      const auto bytes = static_cast<unsigned>(payload >> spec::AddrBits & 0x3ff);
+      const auto flits = static_cast<unsigned>(
+          (address % spec::FlitBytes + bytes + spec::FlitBytes - 1) / spec::FlitBytes);
+      const bool read = flit.op == spec::NocOp::Read, write = flit.op == spec::NocOp::Write;
+      open_.push_back({flit, write ? flits : 0, read ? flits : 1, 0, 0, flit.last, cycle});
+      coming_ = true;
+    } else if (coming_) {
+      ++open_.back().in;
+      open_.back().complete = flit.last;
+    }
+    if (!coming_ || !flit.last) return;
+    coming_ = false;
+    const Request& request = open_.back();
+    if (request.in == request.data) return;
+    find(
+        request.in < request.data ? "short packet" : "long packet", cycle,
+        fmt::format("{} came with {} data flits, and its head names the bytes of {}: {}, or what "
+                    "lies between, is at fault",
+                    packet_text(request.head), request.in, request.data, sender_text(request.head)),
+        request.head.src);
+  }
+
+  void answer(const Flit& flit, uint64_t cycle, bool error) {
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Request& request) {
+      return request.head.src == flit.dst && request.head.tag == flit.tag;
+    });
+    if (found == open_.end()) {
+      if (!flit.head || !sees_all_) return;
+      const auto same = std::find_if(open_.begin(), open_.end(), [&](const Request& request) {
+        return request.head.src == flit.dst;
+      });
+      find(
+          "answer to nobody", cycle,
+          fmt::format("{} left, and no request from there with that tag waits{}", packet_text(flit),
+                      same == open_.end() ? "" : "; what waits is " + packet_text(same->head)));
+      return;
+    }
+    ++found->out;
+    if (!flit.last) return;
+    if (!error && found->out != found->answer) {
+      find(found->out < found->answer ? "short answer" : "long answer", cycle,
+           fmt::format("{} was answered by {} flits, and should be by {}", packet_text(found->head),
+                       found->out, found->answer));
+    }
+    open_.erase(found);
+  }
+
+  Node here_;
+  std::string name_, scope_;
+  bool sees_all_ = false;
+  bool coming_ = false;  // the last of open_ has not come as a whole
+  uint64_t last_cycle_ = 0;
+  std::deque<Request> open_;
   std::vector<Finding> findings_;
 };
 
@@ -390,12 +516,23 @@ std::string node_scope(Node node) {
 std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves, bool hang) {
   std::vector<RouterAudit> routers;
   std::vector<MemoryAudit> memories;
+  std::vector<AnswerAudit> answers;
   for (unsigned y = 0; y < config.num_rows; ++y) {
     for (unsigned x = 0; x < config.num_cols; ++x) {
       const std::string scope = node_scope({x, y});
       routers.emplace_back(Node{x, y}, "request", scope + "u_noc.u_req.");
       routers.emplace_back(Node{x, y}, "response", scope + "u_noc.u_rsp.");
-      if (x == 0 && y > 0) memories.emplace_back(Node{x, y}, scope + "gen_mem.u_mem.u_noc_to_axi.");
+      const std::string at = text(Node{x, y});
+      if (x == 0 && y > 0) {
+        memories.emplace_back(Node{x, y}, scope + "gen_mem.u_mem.u_noc_to_axi.");
+        answers.emplace_back(Node{x, y}, "memory node " + at, memories.back().scope());
+      } else if (x > 0) {
+        answers.emplace_back(Node{x, y}, "network interface of tile " + at,
+                             scope + "gen_tile.u_tile.u_ni.u_target.");
+      } else {
+        answers.emplace_back(Node{x, y}, "io node, host memory",
+                             scope + "gen_io.u_io.u_noc_to_axi.");
+      }
     }
   }
   // What the waves do not hold reads as 0, which would be a breach here.
@@ -407,38 +544,17 @@ std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves,
   run(io, waves, hang, findings);
   run(routers, waves, hang, findings);
   run(memories, waves, hang, findings);
-  // A node that takes no request may be waiting for the network to take its response.
+  run(answers, waves, hang, findings);
+  // A node that takes no request may be waiting for the network to take its response; one that does
+  // not answer, for what it has asked for.
   const auto rank = [](const Finding& f) {
-    return std::make_pair(f.title.rfind("node not ready", 0) == 0, f.cycle);
+    const bool effect =
+        f.title.rfind("node not ready", 0) == 0 || f.title.rfind("no answer", 0) == 0;
+    return std::make_pair(effect, f.cycle);
   };
   std::stable_sort(findings.begin(), findings.end(),
                    [&](const Finding& a, const Finding& b) { return rank(a) < rank(b); });
   return findings;
-}
-
-std::string scratchpad_writer(const Waves& waves, Node node, uint32_t offset, uint64_t cycle) {
-  const std::string tile = node_scope(node) + "gen_tile.u_tile.";
-  std::vector<std::string> names;
-  for (const char* name :
-       {"ld_gnt", "ld.addr", "ld.len", "vd_gnt", "vd.addr", "vd.len", "ni_gnt", "ni_we", "ni_addr"})
-    names.push_back(tile + name);
-  std::string writer;
-  const auto covers = [&](uint64_t first, uint64_t bytes) {
-    return (offset - first) % spec::ScratchpadBytes < bytes;
-  };
-  const auto say = [&](const char* unit, uint64_t first, uint64_t bytes) {
-    if (covers(first, bytes))
-      writer = fmt::format("the {} ({} bytes from 0x{:05x})", unit, bytes, first);
-  };
-  waves.read(names, [&](uint64_t now, const WaveValues& values) {
-    if (now != cycle) return;
-    const auto value = [&](std::size_t i) { return number(values[i]); };
-    if (value(0) != 0) say("Load unit", value(1), value(2));
-    if (value(3) != 0) say("Vector unit", value(4), value(5));
-    if (value(6) != 0 && value(7) != 0)
-      say("network interface", value(8) / spec::FlitBytes * spec::FlitBytes, spec::FlitBytes);
-  });
-  return writer;
 }
 
 }  // namespace systole::report

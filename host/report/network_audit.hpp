@@ -1,7 +1,8 @@
 // Holds the network, the memory nodes and the io node's interrupts against their contracts, in the
 // waves of a failure: a flit that is lost or comes twice, a packet that goes astray, a port that is
-// never ready again, reads that reach a memory in the wrong order. The units behind the network
-// only see that something is wrong with what comes.
+// never ready again, reads that reach a memory in the wrong order, a packet that is shorter than
+// its head says, an answer that nobody asked for. The units behind the network only see that
+// something is wrong with what comes.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,5 @@ struct Finding {
 /// What breaks a contract, earliest first. `hang`: ports that stay not ready to the end of the
 /// waves count too.
 std::vector<Finding> audit_network(const ChipConfig& config, const Waves& waves, bool hang);
-
-/// Who wrote a byte of a tile's scratchpad in a cycle: "the Load unit (32 bytes from 0x079c0)";
-/// empty when the waves do not tell.
-std::string scratchpad_writer(const Waves& waves, golden::Node node, uint32_t offset,
-                              uint64_t cycle);
 
 }  // namespace systole::report

@@ -54,6 +54,27 @@ class Builder {
           const WaitFacts& facts)
       : map_(map), activity_(activity), log_(log), facts_(facts) {}
 
+  /// Semaphores that are higher than they should be, of a chip that still runs: posts from
+  /// elsewhere may be under way, or here before their command has retired.
+  std::vector<std::string> surplus() const {
+    std::vector<std::string> texts;
+    for (const ChipActivity::Tile& tile : activity_.tiles) {
+      for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
+        const Account account = account_of(tile, s);
+        const int64_t expected = account.posted - account.taken;
+        if (expected + just_posted(tile.node, s) >= tile.semaphores[s] || !account.poster ||
+            posted_from_elsewhere(tile.node, s))
+          continue;
+        texts.push_back(fmt::format(
+            "semaphore {} of tile {} was posted {} times and taken {} times, so it should be {}, "
+            "but it is {}: a post came twice, or what was taken stayed; the last post was of {}",
+            s, node_text(tile.node), account.posted, account.taken, expected, tile.semaphores[s],
+            account.last));
+      }
+    }
+    return texts;
+  }
+
   WaitGraph build() {
     for (const ChipActivity::Tile& tile : activity_.tiles) {
       for (unsigned u = 0; u < spec::NumUnits; ++u) add_unit(tile, u);
@@ -103,10 +124,38 @@ class Builder {
     if (unit.under_way == 0 && !unit.next_valid) {
       wait(who, "its next command to be fetched", "its scratchpad");
     } else if (unit.under_way == 0 && missing_semaphores(tile, u).empty()) {
-      wait(who, fmt::format("command {} ({}) to be taken", unit.next_pc, opcode_text(unit.next)),
-           "the unit itself");
+      add_untaken(tile, u, who);
     }
     unit_.reset();
+  }
+
+  /// The next command could go, and does not.
+  void add_untaken(const ChipActivity::Tile& tile, unsigned u, const std::string& who) {
+    const ChipActivity::Unit& unit = tile.units[u];
+    const std::string command =
+        fmt::format("command {} ({})", unit.next_pc, opcode_text(unit.next));
+    std::string counts;
+    for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
+      if (!takes(unit.next, s)) continue;
+      counts +=
+          fmt::format("{}semaphore {} is {}", counts.empty() ? "" : ", ", s, tile.semaphores[s]);
+      note_last_post(tile, s);
+    }
+    if (unit.taken || counts.empty()) return wait(who, command + " to be taken", "the unit itself");
+    wait(who, fmt::format("{} to take its semaphores", command),
+         "the semaphores of tile " + node_text(tile.node));
+    if (!facts_.stands) return;
+    note(
+        fmt::format("{} does not take what {} waits for, though {}: the semaphores of the tile are "
+                    "at fault, or the sequencer that asks for them",
+                    who, command, counts));
+    if (!graph_.suspect) graph_.suspect = unit_;
+  }
+
+  /// From the last post on, the unit could have gone on.
+  void note_last_post(const ChipActivity::Tile& tile, unsigned semaphore) {
+    const uint64_t cycle = account_of(tile, semaphore).last_cycle;
+    if (cycle > 0 && (!graph_.since || cycle < *graph_.since)) graph_.since = cycle;
   }
 
   /// A program that has ended, and a unit that still waits for what it has asked for.
@@ -298,30 +347,74 @@ class Builder {
                                at.pc, opcode_text(words), layer_text(program, at), count.last);
   }
 
+  Account account_of(const ChipActivity::Tile& tile, unsigned semaphore) const {
+    Account account;
+    for (const auto& [id, program] : map_.programs()) {
+      for (std::size_t i = 0; i < program.commands.size(); ++i) {
+        add_to(account, id, program,
+               {i / program.length, static_cast<uint32_t>(i % program.length)}, tile, semaphore);
+      }
+    }
+    account.taken += taken_by_unfinished(tile, semaphore);
+    return account;
+  }
+
   /// What the counter should be by what has retired and begun. A difference is a post that got
   /// lost, or came twice.
   void check_semaphores(const ChipActivity::Tile& tile) {
+    std::vector<unsigned> lacking, surplus;
     for (unsigned s = 0; s < spec::NumSemaphores; ++s) {
-      Account account;
-      for (const auto& [id, program] : map_.programs()) {
-        for (std::size_t i = 0; i < program.commands.size(); ++i) {
-          add_to(account, id, program,
-                 {i / program.length, static_cast<uint32_t>(i % program.length)}, tile, s);
-        }
-      }
-      account.taken += taken_by_unfinished(tile, s);
+      const Account account = account_of(tile, s);
       const int64_t expected = account.posted - account.taken;
       if (expected == tile.semaphores[s]) continue;
+      (expected > tile.semaphores[s] ? lacking : surplus).push_back(s);
       note(fmt::format(
           "semaphore {} of tile {} was posted {} times and taken {} times, so it should "
           "be {}, but it is {}: a post {}; the last one was of {}",
           s, node_text(tile.node), account.posted, account.taken, expected, tile.semaphores[s],
-          expected > tile.semaphores[s] ? "was lost" : "came twice",
+          expected > tile.semaphores[s] ? "was lost" : "came twice, or what was taken stayed",
           account.last.empty() ? "nobody" : account.last));
       if (graph_.suspect || !account.poster) continue;
       graph_.suspect = account.poster;
       graph_.since = account.last_cycle;
     }
+    if (lacking.empty() || lacking.size() != surplus.size()) return;
+    note(fmt::format(
+        "in tile {}, what is missing in some semaphores is too much in others: posts reach "
+        "another semaphore than the commands name",
+        node_text(tile.node)));
+  }
+
+  /// Posts of commands that may have retired in the cycles that the log does not hold yet: of each
+  /// unit the next two.
+  int64_t just_posted(Node tile, unsigned semaphore) const {
+    int64_t posted = 0;
+    for (unsigned u = 0; u < spec::NumUnits; ++u) {
+      const ProgramMap::Program* program = program_of(tile, u);
+      if (program == nullptr || program->length == 0) continue;
+      const auto last = log_.last_retired(tile, static_cast<Unit>(u));
+      std::vector<uint32_t> next = {last ? *last + 1 : 0, last ? *last + 2 : 1};
+      if (last && *last + 1 >= program->loop && *last <= program->loop) {
+        next.push_back(program->body);
+        next.push_back(program->body + 1);
+      }
+      for (const uint32_t pc : next) {
+        for (std::size_t phase = 0; phase < program->phases() && pc < program->length; ++phase)
+          posted += posts(program->words(phase, pc), tile, tile, semaphore) ? 1 : 0;
+      }
+    }
+    return posted;
+  }
+
+  bool posted_from_elsewhere(Node tile, unsigned semaphore) const {
+    return std::any_of(map_.programs().begin(), map_.programs().end(), [&](const auto& entry) {
+      const auto& commands = entry.second.commands;
+      return std::any_of(commands.begin(), commands.end(), [&](const spec::CommandWords& words) {
+        const auto header = spec::CommandHeader::decode(words);
+        return header.remote_en && header.remote_x == tile.x && header.remote_y == tile.y &&
+               header.remote_sem == semaphore;
+      });
+    });
   }
 
   /// Of commands that have begun, or are about to, and have not retired.
@@ -364,6 +457,11 @@ class Builder {
                                   [](const ChipActivity::Tile& tile) { return is_quiet(tile); });
     if (!activity_.host_port.empty()) {
       wait("host", fmt::format("the answer to its {}", activity_.host_port), "the chip");
+      if (rest) {
+        return note(
+            "the host's own access has no answer: the host port (axi_to_noc), the network, or the "
+            "node that it goes to is at fault");
+      }
     } else if (facts_.completion_arrived) {
       wait("host", "its interrupt", "io node");
       note(
@@ -512,6 +610,11 @@ class Builder {
 WaitGraph wait_graph(const ProgramMap& map, const ChipActivity& activity, const CommandLog& log,
                      const WaitFacts& facts) {
   return Builder(map, activity, log, facts).build();
+}
+
+std::vector<std::string> surplus_posts(const ProgramMap& map, const ChipActivity& activity,
+                                       const CommandLog& log) {
+  return Builder(map, activity, log, {}).surplus();
 }
 
 std::string to_string(const WaitGraph& graph) {

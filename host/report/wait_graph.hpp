@@ -42,6 +42,11 @@ struct WaitFacts {
 WaitGraph wait_graph(const ProgramMap& map, const ChipActivity& activity, const CommandLog& log,
                      const WaitFacts& facts = {});
 
+/// Of a chip that runs: semaphores that are higher than what was posted and taken makes them, so
+/// that units go on before they may. A line each.
+std::vector<std::string> surplus_posts(const ProgramMap& map, const ChipActivity& activity,
+                                       const CommandLog& log);
+
 std::string to_string(const WaitGraph& graph);
 
 }  // namespace systole::report

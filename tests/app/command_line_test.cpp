@@ -498,6 +498,12 @@ TEST_CASE("systole: waves that cannot be written are refused", "[app][chip]") {
                     {"no/such/x.fst", "cannot write"}, "chip");
 }
 
+TEST_CASE("systole: waves are refused where there is no room for them", "[app][chip]") {
+  check_run_refused(
+      {kModel, "-i", kImages, "--config", "tiny", "--trace", "1:2", "--trace-file", "/proc/x.fst"},
+      {"/proc/x.fst", "cannot write", "bytes of free space", "got 0"}, "chip");
+}
+
 TEST_CASE("systole: an unknown DRAM is refused with the known ones", "[app][chip]") {
   check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--dram", "ddr9"},
                     {"ddr9", "ddr4-3200", "hbm2e"}, "chip");
@@ -561,6 +567,16 @@ TEST_CASE("systole: a checkpoint goes on to the outputs of the whole run", "[app
                      "1:2", "--trace-file", waves},
                     {files[0], "trace window lies before"}, "chip");
   CHECK_FALSE(fs::exists(waves));
+}
+
+TEST_CASE("systole: a checkpoint that cannot be written is no failure of the chip", "[app][chip]") {
+  const std::string folder = kScratch + "unwritable", explain = kScratch + "unwritable_explain";
+  fs::remove_all(explain);
+  fs::create_directories(folder + "/cycle_000020000.ckpt.partial");
+  check_run_refused({kModel, "-i", kImages, "--config", "tiny", "--checkpoint-every", "20000",
+                     "--checkpoint-folder", folder, "--explain-folder", explain},
+                    {"cannot write the checkpoint", "cycle_000020000.ckpt"}, "chip");
+  CHECK_FALSE(fs::exists(explain));
 }
 
 TEST_CASE("systole: a trace window outside the run is an error and leaves no file", "[app][chip]") {

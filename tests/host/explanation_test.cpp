@@ -193,6 +193,99 @@ TEST_CASE("likeness: what all wrong elements have in common is told", "[explanat
   CHECK(bench.as_if().empty());
 }
 
+TEST_CASE("likeness: a bias that is added twice, or not, is told", "[explanation]") {
+  auto right = product();
+  right.init = spec::AccInit::Bias;
+  right.bias = 0x2000;
+  Bench bench(right, right);
+  const auto add_biases = [&](uint32_t times) {
+    for (std::size_t i = 0; i < bench.wrong.got.size() / 4; ++i) {
+      uint32_t value, bias;
+      std::memcpy(&value, &bench.wrong.expected[4 * i], 4);
+      std::memcpy(&bias, &bench.wrong.before.scratchpad[right.bias + 4 * (i % 16)], 4);
+      value += times * bias;
+      std::memcpy(&bench.wrong.got[4 * i], &value, 4);
+    }
+  };
+  add_biases(1);
+  CHECK(holds(bench.as_if(), "the bias were added twice"));
+  add_biases(~uint32_t{0});
+  CHECK(holds(bench.as_if(), "the bias were not added"));
+  bench.wrong.got[5] ^= 1;
+  CHECK_FALSE(holds(bench.as_if(), "the bias were not added"));
+}
+
+TEST_CASE("likeness: strides that are one too large, or count from the wrong block, are told",
+          "[explanation]") {
+  auto right = product();
+  right.ncount = 3, right.kcount1 = 2;
+  right.kstride1 = 256;
+  right.wgt_kstride = 512, right.wgt_nstride = 1024;
+  right.acc_nstride = 4;
+  auto broken = right;
+  ++broken.kstride1;
+  CHECK(holds(Bench(right, broken).as_if(), "kstride1 were 1 more"));
+  broken = right;
+  broken.wgt_nstride += 512;
+  CHECK(holds(Bench(right, broken).as_if(),
+              "wgt_nstride were counted from the last block of weights before"));
+}
+
+TEST_CASE("explanation: a value that came behind the retirement is the unit's haste",
+          "[explanation]") {
+  spec::StoreCommand store;
+  store.run = 8, store.count0 = store.count1 = 1;
+  store.addr = spec::HostMemBase;
+  Mismatch m = mismatch_of(store.encode(), {0});
+  m.unit = Unit::Store;
+  m.cycle = 100;
+  report::ElementFacts facts;
+  facts.begin = 50;
+  CHECK_THAT(report::explain_mismatch(m, {}, facts),
+             Contains("operands ") && !Contains("too early"));
+  facts.late = 120;
+  CHECK_THAT(report::explain_mismatch(m, {}, facts),
+             Contains("too early: the right value came in cycle 120") && !Contains("operands "));
+}
+
+TEST_CASE("explanation: an element that only did not change is not called unwritten",
+          "[explanation]") {
+  spec::StoreCommand store;
+  store.run = 8, store.count0 = store.count1 = 1;
+  Mismatch m = mismatch_of(store.encode(), {0});
+  m.cycle = 100;
+  report::ElementFacts facts;
+  facts.begin = 50, facts.written = 40;
+  CHECK_THAT(report::explain_mismatch(m, {}, facts), Contains("element not written since 40"));
+  facts.unchanged = true;
+  CHECK_THAT(report::explain_mismatch(m, {}, facts), Contains("element unchanged since 40"));
+}
+
+TEST_CASE("explanation: a program that was brought wrong is no unit's", "[explanation]") {
+  Mismatch m;
+  m.kind = Mismatch::Kind::Image;
+  m.node = kTile;
+  m.cycle = 100;
+  m.address = golden::scratchpad_address(kTile, 0x124);
+  m.element = 0x124, m.elements = 512, m.wrong_elements = 3;
+  report::ElementFacts facts;
+  facts.written = 70;
+  CHECK_THAT(report::explain_mismatch(m, {}, facts),
+             Contains("tile (1, 1), cycle 70") && !Contains("Load") &&
+                 Contains("scratchpad 0x00124, byte 292 of 512: word 9 of command 2") &&
+                 Contains("core's DMA"));
+}
+
+TEST_CASE("explanation: parts of a tile that belong to no unit have names", "[explanation]") {
+  const std::string tile = "systole_chip.gen_row[0].gen_col[1].gen_tile.u_tile.";
+  CHECK(report::place_of(tile + "u_scratchpad").name == "tile (1, 0) scratchpad");
+  CHECK(report::place_of(tile + "u_semaphores").name == "tile (1, 0) semaphores");
+  CHECK(report::place_of(tile + "u_ni.u_target").name == "tile (1, 0) network interface");
+  CHECK(report::place_of(tile + "gen_sequencer[2].u_sequencer").name ==
+        "tile (1, 0) Vector sequencer");
+  CHECK(report::place_of(tile + "u_load").name == "tile (1, 0) Load unit");
+}
+
 TEST_CASE("pattern: a column, a row, a last run and scattered elements are told apart",
           "[explanation]") {
   const auto words = product().encode();
@@ -213,7 +306,7 @@ TEST_CASE("explanation: a Load's source is named, and whether it was right", "[e
   Mismatch m = mismatch_of(load.encode(), {2});
   CHECK(source_of(m.words, 2) == spec::DramBase + 0x42);
   m.source = Mismatch::Source{spec::DramBase + 0x42, 5, 5, spec::DramBase + 0x62};
-  const auto text = [&] { return report::explain_mismatch(m, {}, {}, {}); };
+  const auto text = [&] { return report::explain_mismatch(m, {}, {}); };
   CHECK_THAT(text(), Contains("DRAM 0, memory node (0, 1)") && Contains("right: it holds 0x05") &&
                          Contains("32 bytes further"));
   m.source->got = 6;
@@ -245,6 +338,25 @@ TEST_CASE("explanation: a refused command says whether the model refuses it too"
   CHECK_THAT(report::explain_refused(refused), Contains("refuses it too"));
   refused.opinion->step.pc = 3;
   CHECK_THAT(report::explain_refused(refused), Contains("has come to command 3"));
+}
+
+TEST_CASE("explanation: what the sequencer refuses is not the unit's, a fault of none nobody's",
+          "[explanation]") {
+  RequestFailure request;
+  request.status = spec::Status::TileFault;
+  request.node = kTile, request.unit = Unit::Matrix, request.pc = 2;
+  request.fault = spec::Fault::Reserved;
+  golden::Opinion opinion;
+  opinion.step.pc = 2;
+  report::RefusedCommand refused{request, {}, opinion, {}, 90, 100, 700, ""};
+  CHECK_THAT(report::explain_refused(refused),
+             Contains("tile fault: tile (1, 1) Matrix sequencer, cycle 100: Reserved") &&
+                 Contains("the sequencer that fetches and checks it"));
+  request.fault = spec::Fault::None;
+  refused.raised.reset();
+  CHECK_THAT(report::explain_refused(refused),
+             Contains("a fault event without a fault: tile (1, 1), cycle 700") &&
+                 Contains("FAULT register holds none") && !Contains("Matrix"));
 }
 
 TEST_CASE("explanation: a timeout that comes too soon is the timer's", "[explanation]") {

@@ -143,6 +143,10 @@ TEST_CASE("lockstep: a program that was loaded wrong is seen at the launch", "[l
   REQUIRE(bench.judge.mismatch());
   CHECK(bench.judge.mismatch()->kind == Mismatch::Kind::Image);
   CHECK_THAT(bench.judge.mismatch()->text(), Contains("cycle 10: tile (1, 0)"));
+  CHECK(bench.judge.mismatch()->address == scratchpad_address(kTile, kLocal + 24));
+  CHECK(bench.judge.mismatch()->element == 24);
+  CHECK(bench.judge.mismatch()->wrong_elements == 1);
+  CHECK((bench.judge.mismatch()->got ^ bench.judge.mismatch()->expected) == 1);
 }
 
 TEST_CASE("lockstep: a loaded program is known after its ring entry is used again", "[lockstep]") {

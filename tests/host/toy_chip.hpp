@@ -68,6 +68,8 @@ class ToyChip : public SimulatedChip {
   const std::optional<golden::Mismatch>& mismatch() const override { return none_; }
   const std::optional<ChipFailure>& failure() const override { return no_failure_; }
   std::optional<uint64_t> watched_change() const override { return std::nullopt; }
+  std::vector<uint8_t> watched() const override { return {}; }
+  std::vector<uint8_t> scratchpad(golden::Node) const override { return {}; }
   std::vector<uint64_t> checkpoints() const override { return {}; }
   void save_checkpoint(uint64_t, const std::string&) const override {}
   ChipActivity activity() const override { return {}; }

@@ -74,12 +74,74 @@ TEST_CASE("wait graph: nothing is said of semaphores that add up", "[wait_graph]
   const auto model = product();
   ChipActivity activity = lost_post(model);
   activity.tiles[0].semaphores[1] = 1;
+  activity.tiles[0].units[2].next_valid = false;  // who takes it still fetches its command
   CHECK(report::wait_graph(report::ProgramMap(model), activity, log_of_one_product())
             .evidence.empty());
   activity.tiles[0].semaphores[1] = 2;
   const auto graph = report::wait_graph(report::ProgramMap(model), activity, log_of_one_product());
   REQUIRE(graph.evidence.size() == 1);
   CHECK_THAT(graph.evidence[0], Contains("should be 1, but it is 2: a post came twice"));
+}
+
+TEST_CASE("wait graph: a unit that does not take semaphores that are there waits for these",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  activity.tiles[0].semaphores[1] = 1;
+  const auto graph = report::wait_graph(report::ProgramMap(model), activity, log_of_one_product());
+  REQUIRE(graph.evidence.size() == 1);
+  CHECK_THAT(graph.evidence[0],
+             Contains("tile (1, 1) Vector does not take what command 0 (Vector) waits for, though "
+                      "semaphore 1 is 1"));
+  CHECK_THAT(to_string(graph), Contains("owed by the semaphores of tile (1, 1)"));
+  CHECK(graph.since == 300);
+}
+
+TEST_CASE("wait graph: posts that reach another semaphore than the commands name are told so",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  activity.tiles[0].semaphores[14] = 1;  // and not 1
+  const std::string text =
+      to_string(report::wait_graph(report::ProgramMap(model), activity, log_of_one_product()));
+  CHECK_THAT(text, Contains("semaphore 14 of tile (1, 1)") &&
+                       Contains("posts reach another semaphore than the commands name"));
+}
+
+TEST_CASE("wait graph: of a chip that runs, semaphores that are too high are told",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  const auto surplus = [&] {
+    return report::surplus_posts(report::ProgramMap(model), activity, log_of_one_product());
+  };
+  CHECK(surplus().empty());  // too low: the post may be under way
+  activity.tiles[0].semaphores[1] = 1;
+  CHECK(surplus().empty());
+  activity.tiles[0].semaphores[1] = 2;
+  REQUIRE(surplus().size() == 1);
+  CHECK_THAT(surplus()[0], Contains("semaphore 1 of tile (1, 1)") &&
+                               Contains("should be 1, but it is 2: a post came twice"));
+}
+
+TEST_CASE("wait graph: the firmware owes nothing while the host's own access has no answer",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity;
+  activity.host_port = "read 0x8";
+  const std::string text = to_string(report::wait_graph(report::ProgramMap(model), activity, {}));
+  CHECK_THAT(text, Contains("the host's own access has no answer") && !Contains("firmware"));
+}
+
+TEST_CASE("command log: what retires without a begin takes nobody's", "[wait_graph]") {
+  CommandLog log;
+  log.add({kTile, Unit::Load, 3, 10, false, {}});
+  log.add({kTile, Unit::Load, 4, 20, false, {}});
+  log.add({kTile, Unit::Load, 2, 30, true, {}});  // a Nop
+  REQUIRE(log.under_way(kTile, Unit::Load).size() == 2);
+  log.add({kTile, Unit::Load, 3, 40, true, {}});
+  CHECK(log.count(kTile, Unit::Load, 3).begin == 10);
+  CHECK(log.begin_of_next(kTile, Unit::Load) == 20);
 }
 
 TEST_CASE("wait graph: debtors are the commands that would post, and the circle is found",

@@ -2,6 +2,7 @@
 //   reorder   two reads of one length reach the DRAM in the wrong order, so that each requester gets the other's
 //             data; the first two behind the 200th since reset, where nothing else is told, and where Broken is set
 //   strobe    the last byte of a beat of a write is not enabled
+//   tag       a write is answered with the tag of another
 module noc_to_axi
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -82,6 +83,26 @@ module noc_to_axi
     .at_o()
   );
 
+  logic wrong_tag;
+  fault #(
+    .Name("tag"),
+    .Within("gen_mem"),
+    .Never(Broken)
+  ) u_fault_tag (
+    .on_o(wrong_tag),
+    .at_o()
+  );
+  flit_t rsp;
+  logic [31:0] acks_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) acks_q <= '0;
+    else if (rsp_valid_o && rsp_ready_i && rsp_o.op == NocOpAck) acks_q <= acks_q + 32'd1;
+  end
+  always_comb begin
+    rsp_o = rsp;
+    if (wrong_tag && rsp.op == NocOpAck && acks_q == at) rsp_o.tag = rsp.tag ^ 6'd1;
+  end
+
   axi_pkg::strb_t wstrb;
   logic [31:0] beats_q;
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -106,6 +127,7 @@ module noc_to_axi
     .MaxWrites(MaxWrites),
     .Observable(Observable)
   ) u_right (
+    .rsp_o(rsp),
     .m_axi_wstrb_o(wstrb),
     .m_axi_arvalid_o(arvalid),
     .m_axi_arready_i(arready),

@@ -1,6 +1,7 @@
 // vector_lanes with a fault, for tests that must fail (fault.sv):
 //   rounding   a quantized result is rounded up where it should be rounded down: the code of lane 5 of a group is
 //              one too large
+//   mute       quantized results are limited to 0, which lies there already where nothing was written; always
 module vector_lanes
   import systole_spec_pkg::*;
   import systole_pkg::*;
@@ -45,6 +46,20 @@ module vector_lanes
     .at_o(at)
   );
 
+  logic mute;
+  fault #(
+    .Name("mute"),
+    .Never(Broken)
+  ) u_fault_mute (
+    .on_o(mute),
+    .at_o()
+  );
+  cmd_vector_t cmd;
+  always_comb begin
+    cmd = cmd_i;
+    if (mute) cmd.hi = '0;
+  end
+
   logic [255:0] read;
   logic quantized;
   logic [31:0] reads_q;
@@ -52,6 +67,7 @@ module vector_lanes
   vector_lanes_right #(
     .Results(Results)
   ) u_right (
+    .cmd_i(cmd),
     .read_o(read),
     .*
   );
