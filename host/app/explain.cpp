@@ -250,6 +250,7 @@ class Explainer {
     if (is_refusal() && run_.request->status == spec::Status::TileFault) {
       raised_ =
           rerun_with({What::Fault, run_.request->node, 0, 1}, false, run_.request->end).changed;
+      if (run_.request->fault == spec::Fault::None) raised_ = end_of(run_.request->node);
       return;
     }
     if (!is_value() && !is_of(golden::Mismatch::Kind::HostWrite) &&
@@ -271,6 +272,17 @@ class Explainer {
       source_written_ =
           rerun_with({What::Memory, mismatch_->node, mismatch_->source->address, 1}, false).changed;
     }
+  }
+
+  /// When the last program of a tile ended.
+  std::optional<uint64_t> end_of(golden::Node node) const {
+    std::optional<uint64_t> end;
+    for (const auto& [id, program] : map_.programs()) {
+      if (!(id.node == node) || program.length == 0) continue;
+      const auto last = run_.log.count(node, id.unit, static_cast<uint32_t>(program.length) - 1);
+      if (last.retired > 0 && (!end || *end < last.last)) end = last.last;
+    }
+    return end;
   }
 
   Watch element() const {

@@ -412,7 +412,9 @@ std::string explain_no_fault(const RefusedCommand& refused) {
          row("suspects",
              "what sends, carries and takes the tile's event: its network interface "
              "(tile_requester), the request network, the io node (TILE_EVENT)") +
-         row("request", r.what) + row("cycles", fmt::format("seen {}", refused.seen));
+         row("request", r.what) +
+         row("cycles", (refused.raised ? fmt::format("tile ended {}, ", *refused.raised) : "") +
+                           fmt::format("seen {}", refused.seen));
 }
 
 }  // namespace

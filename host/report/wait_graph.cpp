@@ -19,6 +19,7 @@ using spec::Unit;
 
 constexpr const char* kFirmware = "firmware";
 constexpr uint32_t kFirmwarePanic = 2;
+constexpr unsigned kUnlogged = 3;  // commands of a unit that retire in a cycle or two, at most
 
 std::string node_text(Node node) { return fmt::format("({}, {})", node.x, node.y); }
 
@@ -385,25 +386,37 @@ class Builder {
         node_text(tile.node)));
   }
 
-  /// Posts of commands that may have retired in the cycles that the log does not hold yet: of each
-  /// unit the next two.
+  /// Posts of commands that have retired in the cycle that the log does not hold yet: those between
+  /// the last one in it and the oldest that the unit has not done.
   int64_t just_posted(Node tile, unsigned semaphore) const {
     int64_t posted = 0;
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
       const ProgramMap::Program* program = program_of(tile, u);
-      if (program == nullptr || program->length == 0) continue;
       const auto last = log_.last_retired(tile, static_cast<Unit>(u));
-      std::vector<uint32_t> next = {last ? *last + 1 : 0, last ? *last + 2 : 1};
-      if (last && *last + 1 >= program->loop && *last <= program->loop) {
-        next.push_back(program->body);
-        next.push_back(program->body + 1);
-      }
-      for (const uint32_t pc : next) {
-        for (std::size_t phase = 0; phase < program->phases() && pc < program->length; ++phase)
+      if (program == nullptr || program->length == 0 || !last) continue;
+      const uint32_t oldest = oldest_of(*program, tile_at(tile).units[u]);
+      uint32_t pc = after(*program, *last, oldest);
+      for (unsigned i = 0; i < kUnlogged && pc != oldest && pc < program->length; ++i) {
+        for (std::size_t phase = 0; phase < program->phases(); ++phase)
           posted += posts(program->words(phase, pc), tile, tile, semaphore) ? 1 : 0;
+        pc = after(*program, pc, oldest);
       }
     }
     return posted;
+  }
+
+  static uint32_t oldest_of(const ProgramMap::Program& program, const ChipActivity::Unit& unit) {
+    if (unit.ended) return static_cast<uint32_t>(program.length);
+    uint32_t pc = unit.next_pc;
+    if (unit.under_way == 0 && !unit.next_valid) return after(program, pc, pc + 1);
+    for (unsigned i = 0; i < unit.under_way; ++i) pc = issued_before(program, unit, pc, i);
+    return pc;
+  }
+
+  /// The command behind `pc`, on the way to another.
+  static uint32_t after(const ProgramMap::Program& program, uint32_t pc, uint32_t on_the_way_to) {
+    const bool again = pc == program.loop && on_the_way_to <= program.loop;
+    return again ? program.body : pc + 1;
   }
 
   bool posted_from_elsewhere(Node tile, unsigned semaphore) const {

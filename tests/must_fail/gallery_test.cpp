@@ -30,7 +30,7 @@ constexpr int64_t kImages = 4;
 constexpr uint64_t kWatchdog = 100000;
 constexpr uint64_t kPicosecondsPerCycle = 1000;
 
-enum class Seen { Value, Assertion, Hang, Request };
+enum class Seen { Value, Image, Assertion, Hang, Request };
 
 struct Fault {
   const char* name;  // of tests/must_fail/*.sv
@@ -255,7 +255,7 @@ const std::vector<Fault> kGallery = {
      true},
     {"stale",
      0,
-     Seen::Value,
+     Seen::Image,
      R"(the program in the scratchpad is not the one that was loaded: tile \(1, 0\), cycle \d+)",
      {R"(place +scratchpad 0x00020, byte 32 of \d+: word 8 of command 0)",
       R"(expected +.*\n +got )", R"(suspects .*the core's DMA \(io node\))",
@@ -394,7 +394,8 @@ class Check {
     const Run run = shell(command_of(fault_));
     said_ = run.said;
     status_ = run.status;
-    expect(run.status == (fault_.seen == Seen::Value ? 1 : 2), "exit status");
+    const bool differs = fault_.seen == Seen::Value || fault_.seen == Seen::Image;
+    expect(run.status == (differs ? 1 : 2), "exit status");
     expect(std::regex_search(run.said, std::regex(R"(explained in \d+\.\d\d s)")), "no time");
     find_bundle();
     if (bundle_.empty()) return complaints_;
@@ -473,6 +474,7 @@ class Check {
                        : hang                           ? "nothing has happened"
                        : fault_.seen == Seen::Assertion ? "an assertion of the chip failed"
                        : fault_.seen == Seen::Request   ? "the chip reports a failure"
+                       : fault_.seen == Seen::Image     ? "is not the one that was loaded"
                        : fault_.loading                 ? "a write of the host has arrived wrong"
                                                         : "wrong value";
     if (fault_.seen != Seen::Request)
