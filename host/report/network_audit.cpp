@@ -25,6 +25,7 @@ constexpr std::array<const char*, kPorts> kSides = {"the north", "the east", "th
                                                     "the west", "its node"};
 constexpr unsigned kEventTag = 0x2f;  // rtl/tile/tile_requester.sv
 constexpr uint64_t kPatience = 64;    // cycles without ready that are worth a word
+constexpr uint64_t kLongest = 512;    // that an answer takes, the host's memory being slow
 
 struct Flit {
   Node dst, src;
@@ -342,7 +343,7 @@ class AnswerAudit {
 
   void finish(bool hang, std::vector<Finding>& findings) {
     if (hang && findings_.empty() && !open_.empty() && open_.front().complete &&
-        open_.front().cycle + kPatience <= last_cycle_) {
+        open_.front().cycle + kLongest <= last_cycle_) {
       const Request& request = open_.front();
       find("no answer", request.cycle,
            fmt::format("{} came in, and was never answered in full: {} of {} flits",
