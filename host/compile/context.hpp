@@ -111,6 +111,8 @@ class Context {
   unsigned tiles() const { return schedule.tiles(); }
   /// Bytes of each scratchpad for data that comes and goes.
   int64_t working_bytes() const { return working_bytes_; }
+  /// And for commands.
+  int64_t program_bytes() const { return resident_begin_; }
   double weight_price() const { return weight_price_; }
 
   // ---- order between tiles

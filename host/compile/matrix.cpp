@@ -6,12 +6,15 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <tuple>
 
 #include "host/command/error.hpp"
 #include "host/compile/kernel_plan.hpp"
+#include "host/compile/weight_ring.hpp"
 
 namespace systole::compile {
 namespace {
@@ -21,7 +24,7 @@ constexpr int64_t kDepth = spec::ArrayDepth;
 constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
 constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
-constexpr int64_t kSlabParts = 2;               // of a large slab, loaded one by one
+constexpr int64_t kSlabParts = 4;               // of a large slab, loaded one by one
 
 constexpr int64_t kLonePieces = 4;  // of one that a lone tile, which has no other, waits for
 
@@ -35,28 +38,22 @@ struct Tiling {
   int64_t panel = 1;    // blocks of channels whose output is held before it is stored
   int64_t group = 1;    // stream: blocks of channels loaded together
   int64_t steps = 0;    // stream: k steps loaded together
+  int64_t stores = 1;   // of a panel
   bool rewind = false;  // blocks so large that they must lie side by side
 };
 
-/// Streamed weights that two tiles share: each loads its half of every group from DRAM and sends it
-/// to the other, one group ahead of its use. Two buffers a tile.
-struct Exchange {
-  struct Group {
-    int64_t offset = 0, bytes = 0;  // of the packed weights
-    int64_t commands = 0;           // Matmuls that use it
-  };
-  struct Side {
-    std::array<Block, 2> slots;
-    std::size_t sent = 0;       // groups loaded and sent
-    std::size_t used = 0;       // groups whose use has begun
-    int64_t commands_left = 0;  // Matmuls of the current one
-  };
-  std::vector<Group> groups;  // the same for all tiles; empty: nothing is shared
-  std::vector<Side> sides;    // by tile
-  bool on = false;
-
-  void mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule);
+/// Blocks [b0, b1) of output channels, which a command takes at a time.
+struct Group {
+  int64_t b0 = 0, b1 = 0;
+  uint32_t weights = 0;  // 0: they come step by step
+  Block loaded;          // when they were for this group alone
+  std::size_t shared = 0;  // of the ring's groups
 };
+
+/// Rows of the next chunk, of `left`: even ones.
+int64_t chunk_rows(const Tiling& tiling, int64_t left) {
+  return divide_up(left, divide_up(left, tiling.rows));
+}
 
 /// Where pixels of a chunk's output go, in bytes.
 struct Rows {
@@ -95,10 +92,9 @@ class MatrixEmitter {
   void emit_tile(unsigned tile, const Share& share);
   void emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n, int64_t oy0,
                   int64_t oy1, int64_t ox0, int64_t ox1);
-  void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0, int64_t b1,
-                 uint32_t weights, int64_t pixel0, int64_t pixels, int64_t width, const Slab& slab,
-                 const Rows& out);
-  void matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0, int64_t b1,
+  void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, const Group& group,
+                 int64_t pixel0, int64_t pixels, int64_t width, const Slab& slab, const Rows& out);
+  void matmul(unsigned tile, const KernelSegment& segment, bool first, const Group& group,
               uint32_t weights, int64_t weight_nstride, uint32_t act, int64_t row0, int64_t rows,
               int64_t width, const Slab& slab, int64_t acc, uint32_t bias);
   void subtract_zero_point(unsigned tile, int64_t b0, int64_t b1, int64_t pixels, int64_t acc);
@@ -131,9 +127,20 @@ class MatrixEmitter {
   int64_t edge_pixels(int64_t pixels, int64_t width, bool edge) const;
   int64_t command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const;
   int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
-  void prepare_exchange();
-  void send_group(unsigned tile);
-  uint32_t use_group(unsigned tile);
+  void share_weights();
+  Tiling choose_shared_tiling(const Share& share, int64_t memory) const;
+  double shared_cost(const Share& share, const Tiling& tiling) const;
+  int64_t shared_program_bytes(const Share& share, const Tiling& tiling) const;
+  std::vector<WeightRing::Group> shared_groups(const Share& share) const;
+  int64_t end_of_group(int64_t b0, int64_t p1, int64_t most) const;
+  std::vector<std::vector<Group>> batches(const Share& share, int64_t p0, int64_t p1, int64_t most,
+                                          int64_t pixels, int64_t width) const;
+  void get_weights(unsigned tile, const Share& share, const Tiling& tiling, int64_t commands,
+                   Group& group);
+  bool is_cut(int64_t pixels, int64_t width) const;
+  void store_panel(unsigned tile, Block block, int64_t offset, int64_t height, int64_t width,
+                   int64_t run, int64_t pieces);
+  void emit_late_store();
   const Home::Piece* output_piece(unsigned tile) const;
   Rows rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const;
   /// Whether the predicate of slab.hpp holds for all that the tiles read.
@@ -164,8 +171,10 @@ class MatrixEmitter {
   std::vector<Share> shares_;
   std::map<std::pair<int64_t, int64_t>, Address> packed_;
   std::vector<Held> held_;
-  Exchange exchange_;
-  Tiling tiling_;          // of all tiles, when they exchange weights
+  bool sharing_ = false;  // the tiles share what they stream
+  WeightRing ring_;       // then
+  Tiling tiling_;         // of all tiles then
+  std::deque<std::function<void()>> late_stores_;
   bool biased_ = true;     // some bias is not 0
   bool uniform_ = false;   // all channels have one multiplier
   bool in_place_ = false;  // every tile has all the input that it needs, and laid out as needed
@@ -393,8 +402,8 @@ void MatrixEmitter::partition() {
       weights = 0;
     } else if (weights + slab > 1.4 * room) {
       weights *= std::ceil(slab / room);
-      // Pairs of tiles with the same channels share what they load.
-      if (tn == 1 && tr % 2 == 0 && all_rows % tr == 0 && op_.group == 1) weights /= 2;
+      // Tiles with the same channels share what they load.
+      if (tn == 1 && op_.group == 1) weights /= static_cast<double>(tr);
     }
     const bool home = op_.in.stored->buffer.space == Buffer::Space::Home;
     const double dram = static_cast<double>(tr * tn) * ((home ? 0 : slab) + weights) / 22.0;
@@ -493,7 +502,7 @@ SlabShape MatrixEmitter::slab_shape(const Share& share, int64_t n, int64_t oy0, 
 }
 
 int64_t MatrixEmitter::slab_parts() const {
-  if (exchange_.on) return kSlabParts;
+  if (sharing_) return kSlabParts;
   const bool handed = op_.in.stored->buffer.space == Buffer::Space::Dram;
   return context_.tiles() == 1 && handed ? kLonePieces : 1;
 }
@@ -605,10 +614,11 @@ MatrixEmitter::Held MatrixEmitter::hold(unsigned tile, const Share& share) {
   return held;
 }
 
-void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool first, int64_t b0,
-                           int64_t b1, uint32_t weights, int64_t weight_nstride, uint32_t act,
-                           int64_t row0, int64_t rows, int64_t width, const Slab& slab, int64_t acc,
-                           uint32_t bias) {
+void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool first,
+                           const Group& group, uint32_t weights, int64_t weight_nstride,
+                           uint32_t act, int64_t row0, int64_t rows, int64_t width,
+                           const Slab& slab, int64_t acc, uint32_t bias) {
+  const int64_t b0 = group.b0, b1 = group.b1;
   // Rows are pixels row0 .. row0+rows of lines of `width` pixels, from `act` on.
   spec::MatmulCommand c;
   const int64_t pixel = op_.sw * pixel_;
@@ -657,7 +667,7 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.bias = first && biased_ ? bias : 0;
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
-  if (!exchange_.groups.empty()) exchange_.mark(tile, c.header, context_.schedule);
+  if (ring_) ring_.mark(tile, group.shared, c.header);
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
 }
 
@@ -694,101 +704,129 @@ void MatrixEmitter::emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pix
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
 }
 
-// ------------------------------------------------------------------------ weights shared by a pair
+// ------------------------------------------------------------------------- weights that are shared
 
-/// The first Matmul of a group waits for the partner's half; the last one frees the partner's way
-/// into this buffer, unless nothing more will come.
-void Exchange::mark(unsigned tile, spec::CommandHeader& header, const Schedule& schedule) {
-  Side& side = sides[tile];
-  if (side.commands_left == groups[side.used - 1].commands) header.wait_mask |= 1u << kStreamData;
-  if (--side.commands_left == 0 && side.used + 1 < groups.size()) {
-    header.remote_en = true;
-    header.remote_sem = kStreamFree;
-    header.remote_x = static_cast<uint8_t>(schedule.place(tile ^ 1).x);
-    header.remote_y = static_cast<uint8_t>(schedule.place(tile ^ 1).y);
-  }
-}
+/// Bytes a cycle that DRAM gives on the whole.
+constexpr double kDramRate = 22;
+/// Groups at the end of a chunk whose rows are used part by part, so that those of the next chunk
+/// come meanwhile.
+constexpr std::size_t kEdgeGroups = 2;
+/// Barriers and the like.
+constexpr int64_t kOtherCommands = 32;
+/// Stores of a panel, where there is room for the commands: others are handed weights between them.
+constexpr int64_t kPanelStores = 4;
 
-/// Loads this tile's half of the next group and sends it to the partner.
-void MatrixEmitter::send_group(unsigned tile) {
-  Exchange::Side& side = exchange_.sides[tile];
-  const Exchange::Group& group = exchange_.groups[side.sent];
-  const std::size_t slot = side.sent % 2;
-  const int64_t half = group.bytes / 2;
-  const int64_t begin = tile % 2 * half;
-  const auto mine = side.slots[slot].address() + static_cast<uint32_t>(begin);
-  context_.load(tile, {Buffer::Space::Dram, held_[tile].source, nullptr}, group.offset + begin,
-                mine, half, {});
-  const Place partner = context_.schedule.place(tile ^ 1);
-  spec::StoreCommand push;
-  if (side.sent >= 2) push.header.wait_mask = 1u << kStreamFree;
-  push.header.remote_en = true;
-  push.header.remote_sem = kStreamData;
-  push.header.remote_x = static_cast<uint8_t>(partner.x);
-  push.header.remote_y = static_cast<uint8_t>(partner.y);
-  push.addr = (spec::TileBase | Address{partner.y} << spec::TileRowShift |
-               Address{partner.x} << spec::TileColShift) +
-              exchange_.sides[tile ^ 1].slots[slot].address() + static_cast<Address>(begin);
-  push.local_addr = mine;
-  push.run = static_cast<uint32_t>(half);
-  push.count0 = push.count1 = 1;
-  context_.schedule.emit(tile, spec::Unit::Store, push);
-  ++side.sent;
-}
-
-/// Begins the use of the next group, sends the one behind it. Returns the group's address.
-uint32_t MatrixEmitter::use_group(unsigned tile) {
-  Exchange::Side& side = exchange_.sides[tile];
-  const std::size_t ahead = std::min(side.used + 2, exchange_.groups.size());
-  while (side.sent < ahead) send_group(tile);
-  const uint32_t at = side.slots[side.used % 2].address();
-  side.commands_left = exchange_.groups[side.used].commands;
-  ++side.used;
-  return at;
-}
-
-/// Whether pairs of tiles, 2i and 2i + 1, do the same with the same weights: then each loads half
-/// of them and gets the other half from its partner.
-void MatrixEmitter::prepare_exchange() {
+/// Whether the tiles do the same with the same weights, which don't stay: then they share them.
+void MatrixEmitter::share_weights() {
   const Share& first = shares_[0];
-  bool alike = context_.tiles() % 2 == 0 && op_.group == 1 && op_.out.n == 1;
+  bool alike = context_.tiles() > 1 && op_.group == 1 && op_.out.n == 1;
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const Share& s = shares_[t];
-    alike = alike && !s.empty() && s.b0 == first.b0 && s.b1 == first.b1 &&
-            s.g1 - s.g0 == first.g1 - first.g0 && held_[t].weights == 0;
+    alike = alike && !s.empty() && s.b0 == first.b0 && s.b1 == first.b1 && held_[t].weights == 0;
   }
   if (!alike) return;
-  const Tiling tiling = choose_tiling(first, memory_for(0), false);
-  if (tiling.steps < steps_ || tiling.columns < op_.out.w) return;
-  exchange_.sides.resize(context_.tiles());
-  for (unsigned t = 0; t < context_.tiles(); ++t) {
-    for (Block& slot : exchange_.sides[t].slots) {
-      slot = context_.scratch_at_end(t, tiling.group * steps_ * kBlockBytes);
-    }
+  // The largest share's, which is the first.
+  tiling_ = choose_shared_tiling(first, memory_for(0));
+  if (tiling_.rows == 0 || tiling_.columns < op_.out.w) return;
+  const std::vector<WeightRing::Group> groups = shared_groups(first);
+  for (const Share& share : shares_) {
+    if (shared_groups(share) != groups) return;
   }
-  tiling_ = tiling;
-  for (int64_t g = first.g0; g < first.g1;) {
-    const int64_t left = first.g1 - g;
-    const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
-    const int64_t group = command_blocks(tiling, rows, op_.out.w);
-    const int64_t pixels = command_pixels(tiling, rows, op_.out.w);
-    exchange_.on = true;
-    for (int64_t p0 = first.b0; p0 < first.b1; p0 += tiling.panel) {
-      const int64_t p1 = std::min(p0 + tiling.panel, first.b1);
-      for (int64_t b0 = p0; b0 < p1; b0 += group) {
-        const bool edge = b0 == first.b0 || std::min(b0 + group, p1) == first.b1;
-        const int64_t lines =
-            std::max<int64_t>(edge_pixels(pixels, op_.out.w, edge) / op_.out.w, 1);
-        const int64_t block = steps_ * kBlockBytes;
-        exchange_.groups.push_back({(b0 - first.b0) * block,
-                                    (std::min(b0 + group, p1) - b0) * block,
-                                    divide_up(rows, lines) * divide_up(op_.out.w, kHalf) * parts_ *
-                                        static_cast<int64_t>(plan_.segments.size())});
+  sharing_ = true;
+  ring_.start(context_, held_[0].source, groups);
+}
+
+/// The one that takes least time, of those that fit; no rows when none does.
+Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t memory) const {
+  const int64_t rows = share.g1 - share.g0;
+  const int64_t blocks = share.b1 - share.b0;
+  Tiling best;
+  best.rows = 0;
+  double least = 0;
+  for (int64_t chunks = 1; chunks <= rows; ++chunks) {
+    Tiling tiling;
+    tiling.stream = tiling.rewind = true;
+    tiling.steps = steps_;
+    tiling.columns = std::min(op_.out.w, slab_columns() * (op_.reads_pairs ? 2 : 1));
+    tiling.rows = divide_up(rows, chunks);
+    if (tiling.rows == best.rows) continue;
+    const int64_t pixels = std::min(kHalf, tiling.rows * tiling.columns);
+    for (tiling.group = std::min(blocks, kHalf / pixels); tiling.group > 0; tiling.group /= 2) {
+      const int64_t rooms = WeightRing::kRooms * tiling.group * steps_ * kBlockBytes;
+      const auto fits = [&] {
+        const int64_t bytes = rooms + slab_bytes(tiling.rows) +
+                              2 * out_bytes(tiling.rows, tiling.columns, tiling.panel) +
+                              shared_program_bytes(share, tiling);
+        return bytes <= memory + context_.program_bytes();
+      };
+      // The largest panel, and of that the most stores.
+      bool found = false;
+      for (int64_t panel = std::min<int64_t>(blocks, 32); panel >= tiling.group && !found;
+           panel /= 2) {
+        tiling.panel = panel;
+        for (tiling.stores = kPanelStores; tiling.stores > 0 && !found; --tiling.stores)
+          found = fits();
+        ++tiling.stores;
+      }
+      if (!found) continue;
+      const double cost = shared_cost(share, tiling);
+      if (best.rows == 0 || cost < least) {
+        best = tiling;
+        least = cost;
       }
     }
-    g += rows;
   }
-  context_.barrier();
+  return best;
+}
+
+/// Of the commands for the share, about.
+int64_t MatrixEmitter::shared_program_bytes(const Share& share, const Tiling& tiling) const {
+  const int64_t chunks = divide_up(share.g1 - share.g0, tiling.rows);
+  const int64_t blocks = share.b1 - share.b0;
+  const int64_t lines = divide_up(tiling.rows * tiling.columns * tiling.group, kHalf);
+  const int64_t products = parts_ * static_cast<int64_t>(plan_.segments.size()) + 1;
+  const int64_t group = lines * products + WeightRing::commands(context_.tiles());
+  // In parts: the last groups of a chunk, and the first one.
+  const int64_t parts = static_cast<int64_t>(kEdgeGroups + 1) * (kSlabParts - 1) * products;
+  const int64_t chunk = divide_up(blocks, tiling.group) * group + kSlabParts +
+                        divide_up(blocks, tiling.panel) * tiling.stores + parts;
+  return (chunks * chunk + kOtherCommands) * spec::CommandBytes;
+}
+
+/// Cycles, about: the multipliers' or DRAM's, and waiting for rows as far as the last groups of the
+/// chunk before don't take as long.
+double MatrixEmitter::shared_cost(const Share& share, const Tiling& tiling) const {
+  const auto tiles = static_cast<double>(context_.tiles());
+  const auto chunks = static_cast<double>(divide_up(share.g1 - share.g0, tiling.rows));
+  const int64_t blocks = share.b1 - share.b0;
+  const int64_t pixels = tiling.rows * tiling.columns;
+  const auto matrix = [&](int64_t of) { return static_cast<double>(pixels * of * steps_); };
+  const double rows = tiles * static_cast<double>(slab_bytes(tiling.rows)) / kDramRate;
+  const double weights = static_cast<double>(blocks * steps_ * kBlockBytes) / kDramRate;
+  const double results =
+      tiles * static_cast<double>(pixels * op_.out.c * element_bytes()) / kDramRate;
+  const double edge = matrix(kEdgeGroups * tiling.group);
+  return chunks * std::max(matrix(blocks), rows + weights + results) + rows +
+         (chunks - 1) * std::max(rows - edge, 0.0) +
+         40 * chunks * static_cast<double>(divide_up(blocks, tiling.group));
+}
+
+/// What a tile uses of the weights, one group after the other.
+std::vector<WeightRing::Group> MatrixEmitter::shared_groups(const Share& share) const {
+  std::vector<WeightRing::Group> groups;
+  const int64_t block = steps_ * kBlockBytes;
+  for (int64_t g = share.g0, rows; g < share.g1; g += rows) {
+    rows = chunk_rows(tiling_, share.g1 - g);
+    const int64_t most = command_blocks(tiling_, rows, op_.out.w);
+    for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling_.panel) {
+      const int64_t p1 = std::min(p0 + tiling_.panel, share.b1);
+      for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
+        b1 = end_of_group(b0, p1, most);
+        groups.push_back({(b0 - share.b0) * block, (b1 - b0) * block});
+      }
+    }
+  }
+  return groups;
 }
 
 /// Output pixels of one command: whole lines where a line fits. Few commands, but more than one,
@@ -800,13 +838,6 @@ int64_t MatrixEmitter::command_pixels(const Tiling& tiling, int64_t lines, int64
     most = std::max(divide_up(lines, 4), divide_up(32, width));
   most = std::min(most, lines);
   return divide_up(lines, divide_up(lines, most)) * width;
-}
-
-/// The first group of a chunk begins when a part of its rows is there, the last one gives them free
-/// part by part: their commands are shorter.
-int64_t MatrixEmitter::edge_pixels(int64_t pixels, int64_t width, bool edge) const {
-  const bool cut = exchange_.on && edge && width == 1 && pixels >= 64;
-  return cut ? divide_up(pixels, kSlabParts) : pixels;
 }
 
 /// Blocks of output channels of one command.
@@ -863,11 +894,12 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   context_.schedule.emit(tile, spec::Unit::Vector, c);
 }
 
-/// Pixels [pixel0, pixel0 + pixels) of the chunk, blocks [b0, b1): sum and drain.
-void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling, int64_t b0,
-                              int64_t b1, uint32_t weights, int64_t pixel0, int64_t pixels,
-                              int64_t width, const Slab& slab, const Rows& out) {
+/// Pixels [pixel0, pixel0 + pixels) of the chunk, a group of blocks: sum and drain.
+void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling,
+                              const Group& group, int64_t pixel0, int64_t pixels, int64_t width,
+                              const Slab& slab, const Rows& out) {
   const Held& held = held_[tile];
+  const int64_t b0 = group.b0, b1 = group.b1;
   const int64_t acc = context_.next_half(tile) * kHalf;
   const uint32_t bias = held.bias + static_cast<uint32_t>(64 * (b0 - share.b0));
   bool first = true;
@@ -877,7 +909,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
     for (const KernelSegment& segment : segments) {
       const int64_t step = part * plan_.steps + segment.first_step;
       Block piece;
-      uint32_t at = weights + static_cast<uint32_t>(step * kBlockBytes);
+      uint32_t at = group.weights + static_cast<uint32_t>(step * kBlockBytes);
       if (pieces) {
         const int64_t bytes = segment.steps() * kBlockBytes;
         piece = context_.scratch(tile, bytes);
@@ -885,7 +917,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
         context_.load(tile, {Buffer::Space::Dram, held.source, nullptr},
                       ((b0 - share.b0) * steps_ + step) * kBlockBytes, at, bytes, {});
       }
-      matmul(tile, segment, first, b0, b1, at, steps_ * kBlockBytes, slab.address, pixel0, pixels,
+      matmul(tile, segment, first, group, at, steps_ * kBlockBytes, slab.address, pixel0, pixels,
              width, slab, acc, bias);
       first = false;
     }
@@ -894,19 +926,79 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
   drain(tile, share, b0, b1, pixels, acc, held.multipliers, pixel0, width, out);
 }
 
+/// Behind the last block of a group that begins with b0, of a panel that ends with p1.
+int64_t MatrixEmitter::end_of_group(int64_t b0, int64_t p1, int64_t most) const {
+  int64_t b1 = std::min(b0 + most, p1);
+  // Blocks of one command start at evenly spaced input channels.
+  while (b1 - b0 > 2 && [&] {
+    const int64_t step = first_channel(b0 + 1) - first_channel(b0);
+    for (int64_t b = b0 + 1; b < b1; ++b) {
+      if (first_channel(b) - first_channel(b - 1) != step) return true;
+    }
+    return false;
+  }()) {
+    --b1;
+  }
+  return b1;
+}
+
+/// The groups of a panel, those together whose rows are used part by part.
+std::vector<std::vector<Group>> MatrixEmitter::batches(const Share& share, int64_t p0, int64_t p1,
+                                                       int64_t most, int64_t pixels,
+                                                       int64_t width) const {
+  std::vector<std::vector<Group>> all;
+  for (int64_t b0 = p0; b0 < p1;) {
+    Group group;
+    group.b0 = b0;
+    group.b1 = b0 = end_of_group(b0, p1, most);
+    all.emplace_back();
+    all.back().push_back(std::move(group));
+  }
+  if (p1 < share.b1 || !is_cut(pixels, width)) return all;
+  std::vector<Group>& last = all[all.size() - std::min(kEdgeGroups, all.size())];
+  while (&all.back() != &last) {
+    last.insert(last.begin() + 1, std::move(all.back().front()));
+    all.pop_back();
+  }
+  return all;
+}
+
+/// Whether the rows of a chunk come and go in parts.
+bool MatrixEmitter::is_cut(int64_t pixels, int64_t width) const {
+  return sharing_ && width == 1 && pixels >= 16 * kSlabParts;
+}
+
+void MatrixEmitter::get_weights(unsigned tile, const Share& share, const Tiling& tiling,
+                                int64_t commands, Group& group) {
+  const Held& held = held_[tile];
+  const int64_t offset = (group.b0 - share.b0) * steps_ * kBlockBytes;
+  if (held.weights != 0) {
+    group.weights = held.weights + static_cast<uint32_t>(offset);
+  } else if (ring_) {
+    group.shared = ring_.use(tile, commands);
+    group.weights = ring_.address(tile, group.shared);
+  } else if (tiling.steps >= steps_) {
+    const int64_t bytes = (group.b1 - group.b0) * steps_ * kBlockBytes;
+    group.loaded = context_.scratch(tile, bytes);
+    group.weights = group.loaded.address();
+    context_.load(tile, {Buffer::Space::Dram, held.source, nullptr}, offset, group.weights, bytes,
+                  {});
+  }
+}
+
 void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n,
                                int64_t oy0, int64_t oy1, int64_t ox0, int64_t ox1) {
-  const Held& held = held_[tile];
   const int64_t width = ox1 - ox0;
-  const int64_t pixels = (oy1 - oy0) * width;
+  const int64_t height = oy1 - oy0;
+  const int64_t pixels = height * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
   const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
                               : load_slab(context_, tile, op_.in, shape,
                                           byte_pattern(op_.x.zero_point), slack(), slab_parts());
   // Commands take whole lines, or pieces of one.
-  const int64_t rows = command_pixels(tiling, oy1 - oy0, width);
-  const int64_t group = command_blocks(tiling, oy1 - oy0, width);
+  const int64_t rows = command_pixels(tiling, height, width);
+  const int64_t most_blocks = command_blocks(tiling, height, width);
   for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling.panel) {
     const int64_t p1 = std::min(p0 + tiling.panel, share.b1);
     const int64_t channel0 = p0 * kColumns;
@@ -918,76 +1010,82 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
     const Rows out = home == nullptr ? Rows{block.address(), channels * element_bytes(),
                                             width * channels * element_bytes()}
                                      : rows_at_home(*home, n * op_.out.h + oy0, channel0);
-    for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
-      b1 = std::min(b0 + group, p1);
-      // Blocks of one command start at evenly spaced input channels.
-      while (b1 - b0 > 2 && [&] {
-        const int64_t step = first_channel(b0 + 1) - first_channel(b0);
-        for (int64_t b = b0 + 1; b < b1; ++b) {
-          if (first_channel(b) - first_channel(b - 1) != step) return true;
-        }
-        return false;
-      }()) {
-        --b1;
+    for (auto& batch : batches(share, p0, p1, most_blocks, pixels, width)) {
+      const bool edge = batch.front().b0 == share.b0 || batch.back().b1 == share.b1;
+      const int64_t part = edge && is_cut(pixels, width) ? divide_up(pixels, kSlabParts) : rows;
+      // A line longer than a command, or as many lines as fit.
+      const int64_t lines = width <= kHalf ? part / width : 1;
+      const int64_t times = divide_up(height, lines) * divide_up(width, kHalf);
+      if (ring_) ring_.fetch_ahead(tile);
+      for (Group& group : batch) {
+        const auto segments = static_cast<int64_t>(plan_.segments.size());
+        get_weights(tile, share, tiling, times * parts_ * segments, group);
       }
-      Block loaded;
-      uint32_t weights =
-          held.weights == 0
-              ? 0
-              : held.weights + static_cast<uint32_t>((b0 - share.b0) * steps_ * kBlockBytes);
-      if (tiling.stream && tiling.steps >= steps_) {
-        const int64_t bytes = (b1 - b0) * steps_ * kBlockBytes;
-        const int64_t offset = (b0 - share.b0) * steps_ * kBlockBytes;
-        if (!exchange_.groups.empty()) {
-          weights = use_group(tile);
-        } else {
-          loaded = context_.scratch(tile, bytes);
-          weights = loaded.address();
-          context_.load(tile, {Buffer::Space::Dram, held.source, nullptr}, offset, weights, bytes,
-                        {});
-        }
-      }
-      const int64_t most = edge_pixels(rows, width, b0 == share.b0 || b1 == share.b1) / width;
-      for (int64_t y = 0; y < oy1 - oy0;) {
-        // A line longer than a command, or as many lines as fit.
-        const int64_t lines = width <= kHalf ? std::min(most, oy1 - oy0 - y) : 1;
+      if (!late_stores_.empty()) emit_late_store();
+      for (int64_t y = 0; y < height; y += lines) {
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
-          const int64_t count = width <= kHalf ? lines * width : std::min(kHalf, width - x);
-          Rows to = out;
-          to.address += static_cast<uint32_t>((b0 * kColumns - channel0) * element_bytes());
-          emit_rows(tile, share, tiling, b0, b1, weights, y * width + x, count, width, slab, to);
+          const int64_t count = width <= kHalf ? std::min(lines, height - y) * width
+                                               : std::min(kHalf, width - x);
+          for (const Group& group : batch) {
+            Rows to = out;
+            to.address +=
+                static_cast<uint32_t>((group.b0 * kColumns - channel0) * element_bytes());
+            emit_rows(tile, share, tiling, group, y * width + x, count, width, slab, to);
+          }
         }
-        y += lines;
       }
     }
     if (home != nullptr) continue;
     const int64_t pixel = op_.out.c * element_bytes();
-    const int64_t run = channels * element_bytes();
     const int64_t offset =
         ((n * op_.out.h + oy0) * op_.out.w + ox0) * pixel + channel0 * element_bytes();
-    context_.store(tile, op_.out.stored->buffer, offset, out.address, run,
-                   {{width, pixel, run}, {oy1 - oy0, op_.out.w * pixel, width * run}});
+    store_panel(tile, std::move(block), offset, height, width, channels * element_bytes(),
+                std::min(tiling.stores, divide_up(p1 - p0, most_blocks)));
   }
+}
+
+/// The lines of a panel. Where tiles hand on weights, in pieces that are emitted one by one behind
+/// what follows, so that the weights don't wait for all of them.
+void MatrixEmitter::store_panel(unsigned tile, Block block, int64_t offset, int64_t height,
+                                int64_t width, int64_t run, int64_t pieces) {
+  const int64_t pixel = op_.out.c * element_bytes();
+  const auto panel = std::make_shared<Block>(std::move(block));
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const auto [first, last] = compile::share(height, piece, pieces);
+    const int64_t to = offset + first * op_.out.w * pixel;
+    const int64_t from = first * width * run;
+    late_stores_.push_back([=, lines = last - first] {
+      context_.store(tile, op_.out.stored->buffer, to,
+                     panel->address() + static_cast<uint32_t>(from), run,
+                     {{width, pixel, run}, {lines, op_.out.w * pixel, width * run}});
+    });
+  }
+  while (!ring_ && !late_stores_.empty()) emit_late_store();
+}
+
+void MatrixEmitter::emit_late_store() {
+  late_stores_.front()();
+  late_stores_.pop_front();
 }
 
 void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Held& held = held_[tile];
-  const Tiling tiling = !exchange_.groups.empty()
-                            ? tiling_
-                            : choose_tiling(share, memory_for(tile), held.weights != 0);
-  if (!exchange_.groups.empty()) send_group(tile);  // before the rows, which take longer
+  const Tiling tiling =
+      ring_ ? tiling_ : choose_tiling(share, memory_for(tile), held.weights != 0);
+  if (ring_) ring_.fetch(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;
     const int64_t oy0 = g % op_.out.h;
     // The rest of this image in even chunks.
     const int64_t left = std::min(op_.out.h - oy0, share.g1 - g);
-    const int64_t rows = divide_up(left, divide_up(left, tiling.rows));
+    const int64_t rows = chunk_rows(tiling, left);
     for (int64_t ox = 0; ox < op_.out.w; ox += tiling.columns) {
       emit_chunk(tile, share, tiling, n, oy0, oy0 + rows, ox,
                  std::min(ox + tiling.columns, op_.out.w));
     }
     g += rows;
   }
+  while (!late_stores_.empty()) emit_late_store();
 }
 
 const Home::Piece* MatrixEmitter::output_piece(unsigned tile) const {
@@ -1051,7 +1149,7 @@ void MatrixEmitter::emit() {
     spread_zero_point(context_, t, *op_.x_zero, held_[t].zero_row.address(), kDepth);
   }
   place_output();
-  prepare_exchange();
+  share_weights();
   for (unsigned t = 0; t < context_.tiles() && in_place_; ++t) {
     const Share& share = shares_[t];
     if (share.empty()) continue;

@@ -141,6 +141,8 @@ void Schedule::depend(Tile& tile, unsigned unit, Command& command, unsigned on, 
   for (unsigned v = 0; v < spec::NumUnits; ++v) known[v] = std::max(known[v], source.known[v]);
 }
 
+unsigned Schedule::handed_semaphore() const { return kBarrier[tiles() <= kMaxAllToAll ? 0 : 2]; }
+
 void Schedule::nop(unsigned tile, spec::Unit unit, uint16_t wait) {
   emit(tile, unit, spec::NopCommand{});
   tiles_[tile].units[static_cast<unsigned>(unit)].back().wait |= wait;

@@ -54,6 +54,9 @@ class Schedule {
   Schedule(const std::vector<Place>& places, std::vector<Place> team, unsigned page_commands = 0);
 
   unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
+  /// Of tokens from the store unit of the tile before to that of a tile, for what it hands on: a
+  /// barrier's, which goes the same way, or which they don't use.
+  unsigned handed_semaphore() const;
   Place place(unsigned tile) const { return tiles_[tile].place; }
 
   /// Commands emitted from here on belong to this layer (index into CompiledModel::layers), of this
