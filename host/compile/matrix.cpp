@@ -1034,6 +1034,7 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
           }
         }
       }
+      for (Group& group : batch) group.loaded.release();
     }
     if (home != nullptr) continue;
     const int64_t pixel = op_.out.c * element_bytes();
