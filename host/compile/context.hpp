@@ -113,6 +113,8 @@ class Context {
   int64_t working_bytes() const { return working_bytes_; }
   /// And for commands.
   int64_t program_bytes() const { return resident_begin_; }
+  /// Whether programs are cut into pages, so that their length costs no memory.
+  bool in_pages() const { return in_pages_; }
   double weight_price() const { return weight_price_; }
 
   // ---- order between tiles
@@ -201,6 +203,7 @@ class Context {
   GlobalMemory& memory_;
   Address record_base_;
   double weight_price_ = 0;
+  bool in_pages_ = false;
   unsigned in_flight_ = 1;
   std::vector<Scratchpad> scratchpads_;
   std::vector<Scratchpad> home_memory_;

@@ -39,14 +39,15 @@ struct Tiling {
   int64_t group = 1;    // stream: blocks of channels loaded together
   int64_t steps = 0;    // stream: k steps loaded together
   int64_t stores = 1;   // of a panel
+  WeightRing::Plan ring;
   bool rewind = false;  // blocks so large that they must lie side by side
 };
 
 /// Blocks [b0, b1) of output channels, which a command takes at a time.
 struct Group {
   int64_t b0 = 0, b1 = 0;
-  uint32_t weights = 0;  // 0: they come step by step
-  Block loaded;          // when they were for this group alone
+  uint32_t weights = 0;    // 0: they come step by step
+  Block loaded;            // when they were for this group alone
   std::size_t shared = 0;  // of the ring's groups
 };
 
@@ -54,6 +55,9 @@ struct Group {
 int64_t chunk_rows(const Tiling& tiling, int64_t left) {
   return divide_up(left, divide_up(left, tiling.rows));
 }
+
+/// Weights that a tile streams, at most, to share them: each 32 KiB take some commands.
+constexpr double kMostShared = 6.0 * 1024 * 1024;
 
 /// Where pixels of a chunk's output go, in bytes.
 struct Rows {
@@ -130,7 +134,7 @@ class MatrixEmitter {
   void share_weights();
   Tiling choose_shared_tiling(const Share& share, int64_t memory) const;
   double shared_cost(const Share& share, const Tiling& tiling) const;
-  int64_t shared_program_bytes(const Share& share, const Tiling& tiling) const;
+  int64_t shared_commands(const Share& share, const Tiling& tiling) const;
   std::vector<WeightRing::Group> shared_groups(const Share& share) const;
   int64_t end_of_group(int64_t b0, int64_t p1, int64_t most) const;
   std::vector<std::vector<Group>> batches(const Share& share, int64_t p0, int64_t p1, int64_t most,
@@ -402,8 +406,9 @@ void MatrixEmitter::partition() {
       weights = 0;
     } else if (weights + slab > 1.4 * room) {
       weights *= std::ceil(slab / room);
-      // Tiles with the same channels share what they load.
-      if (tn == 1 && op_.group == 1) weights /= static_cast<double>(tr);
+      // Tiles with the same channels share what they load, if the commands for that have room.
+      const bool fits = context_.in_pages() || weights <= kMostShared;
+      if (tn == 1 && op_.group == 1 && fits) weights /= static_cast<double>(tr);
     }
     const bool home = op_.in.stored->buffer.space == Buffer::Space::Home;
     const double dram = static_cast<double>(tr * tn) * ((home ? 0 : slab) + weights) / 22.0;
@@ -706,15 +711,21 @@ void MatrixEmitter::emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pix
 
 // ------------------------------------------------------------------------- weights that are shared
 
-/// Bytes a cycle that DRAM gives on the whole.
+/// Bytes a cycle that DRAM gives on the whole, and a link of the network.
 constexpr double kDramRate = 22;
+constexpr double kLinkRate = 28;
+/// Bytes to DRAM that a run costs beside its own.
+constexpr double kShortRun = 64;
+/// Cycles between commands, and what each costs besides, about.
+constexpr double kCommandCycles = 40;
+constexpr double kCommandLoad = 3, kPagedCommand = 50;
 /// Groups at the end of a chunk whose rows are used part by part, so that those of the next chunk
 /// come meanwhile.
 constexpr std::size_t kEdgeGroups = 2;
+/// How much of one such group's time this hides, with DRAM busy for all tiles at once.
+constexpr double kEdgeShare = 0.7;
 /// Barriers and the like.
-constexpr int64_t kOtherCommands = 32;
-/// Stores of a panel, where there is room for the commands: others are handed weights between them.
-constexpr int64_t kPanelStores = 4;
+constexpr int64_t kOtherCommands = 48;
 
 /// Whether the tiles do the same with the same weights, which don't stay: then they share them.
 void MatrixEmitter::share_weights() {
@@ -733,82 +744,101 @@ void MatrixEmitter::share_weights() {
     if (shared_groups(share) != groups) return;
   }
   sharing_ = true;
-  ring_.start(context_, held_[0].source, groups);
+  ring_.start(context_, tiling_.ring, held_[0].source, groups);
 }
 
 /// The one that takes least time, of those that fit; no rows when none does.
 Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t memory) const {
   const int64_t rows = share.g1 - share.g0;
   const int64_t blocks = share.b1 - share.b0;
+  memory += context_.program_bytes();
   Tiling best;
   best.rows = 0;
   double least = 0;
+  Tiling tiling;
+  tiling.stream = tiling.rewind = true;
+  tiling.steps = steps_;
+  tiling.columns = std::min(op_.out.w, slab_columns() * (op_.reads_pairs ? 2 : 1));
+  const auto consider = [&] {
+    const int64_t bytes =
+        tiling.ring.rooms * tiling.group * steps_ * kBlockBytes + slab_bytes(tiling.rows) +
+        2 * out_bytes(tiling.rows, tiling.columns, tiling.panel) +
+        (context_.in_pages() ? context_.program_bytes()
+                             : shared_commands(share, tiling) * int64_t{spec::CommandBytes});
+    if (bytes > memory) return;
+    const double cost = shared_cost(share, tiling);
+    if (best.rows > 0 && cost >= least) return;
+    best = tiling;
+    least = cost;
+  };
   for (int64_t chunks = 1; chunks <= rows; ++chunks) {
-    Tiling tiling;
-    tiling.stream = tiling.rewind = true;
-    tiling.steps = steps_;
-    tiling.columns = std::min(op_.out.w, slab_columns() * (op_.reads_pairs ? 2 : 1));
+    if (divide_up(rows, chunks) == tiling.rows) continue;
     tiling.rows = divide_up(rows, chunks);
-    if (tiling.rows == best.rows) continue;
-    const int64_t pixels = std::min(kHalf, tiling.rows * tiling.columns);
-    for (tiling.group = std::min(blocks, kHalf / pixels); tiling.group > 0; tiling.group /= 2) {
-      const int64_t rooms = WeightRing::kRooms * tiling.group * steps_ * kBlockBytes;
-      const auto fits = [&] {
-        const int64_t bytes = rooms + slab_bytes(tiling.rows) +
-                              2 * out_bytes(tiling.rows, tiling.columns, tiling.panel) +
-                              shared_program_bytes(share, tiling);
-        return bytes <= memory + context_.program_bytes();
-      };
-      // The largest panel, and of that the most stores.
-      bool found = false;
-      for (int64_t panel = std::min<int64_t>(blocks, 32); panel >= tiling.group && !found;
-           panel /= 2) {
-        tiling.panel = panel;
-        for (tiling.stores = kPanelStores; tiling.stores > 0 && !found; --tiling.stores)
-          found = fits();
-        ++tiling.stores;
-      }
-      if (!found) continue;
-      const double cost = shared_cost(share, tiling);
-      if (best.rows == 0 || cost < least) {
-        best = tiling;
-        least = cost;
+    const int64_t most = kHalf / std::min(kHalf, tiling.rows * tiling.columns);
+    for (tiling.group = std::min(blocks, most); tiling.group > 0; tiling.group /= 2) {
+      for (const int64_t panel : {32, 16, 8, 4, 2, 1}) {
+        tiling.panel = std::min(panel, blocks);
+        if (tiling.panel < tiling.group) break;
+        for (const int64_t stores : {1, 2, 4}) {
+          for (const int64_t rooms : {2, 3}) {
+            for (const int64_t pieces : {1, 2, 4}) {
+              tiling.stores = stores;
+              tiling.ring = {rooms, pieces};
+              consider();
+            }
+          }
+        }
       }
     }
   }
   return best;
 }
 
-/// Of the commands for the share, about.
-int64_t MatrixEmitter::shared_program_bytes(const Share& share, const Tiling& tiling) const {
+/// For the share, about.
+int64_t MatrixEmitter::shared_commands(const Share& share, const Tiling& tiling) const {
   const int64_t chunks = divide_up(share.g1 - share.g0, tiling.rows);
   const int64_t blocks = share.b1 - share.b0;
   const int64_t lines = divide_up(tiling.rows * tiling.columns * tiling.group, kHalf);
   const int64_t products = parts_ * static_cast<int64_t>(plan_.segments.size()) + 1;
-  const int64_t group = lines * products + WeightRing::commands(context_.tiles());
+  const int64_t group = lines * products + tiling.ring.pieces;
   // In parts: the last groups of a chunk, and the first one.
   const int64_t parts = static_cast<int64_t>(kEdgeGroups + 1) * (kSlabParts - 1) * products;
   const int64_t chunk = divide_up(blocks, tiling.group) * group + kSlabParts +
                         divide_up(blocks, tiling.panel) * tiling.stores + parts;
-  return (chunks * chunk + kOtherCommands) * spec::CommandBytes;
+  return chunks * chunk * 33 / 32 + kOtherCommands;
 }
 
-/// Cycles, about: the multipliers' or DRAM's, and waiting for rows as far as the last groups of the
-/// chunk before don't take as long.
+/// Cycles, about.
 double MatrixEmitter::shared_cost(const Share& share, const Tiling& tiling) const {
-  const auto tiles = static_cast<double>(context_.tiles());
-  const auto chunks = static_cast<double>(divide_up(share.g1 - share.g0, tiling.rows));
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  const double tiles = context_.tiles();
   const int64_t blocks = share.b1 - share.b0;
+  const double chunks = number(divide_up(share.g1 - share.g0, tiling.rows));
+  const double groups = number(divide_up(blocks, tiling.group));
+  const double panels = number(divide_up(blocks, tiling.panel));
   const int64_t pixels = tiling.rows * tiling.columns;
-  const auto matrix = [&](int64_t of) { return static_cast<double>(pixels * of * steps_); };
-  const double rows = tiles * static_cast<double>(slab_bytes(tiling.rows)) / kDramRate;
-  const double weights = static_cast<double>(blocks * steps_ * kBlockBytes) / kDramRate;
-  const double results =
-      tiles * static_cast<double>(pixels * op_.out.c * element_bytes()) / kDramRate;
-  const double edge = matrix(kEdgeGroups * tiling.group);
-  return chunks * std::max(matrix(blocks), rows + weights + results) + rows +
-         (chunks - 1) * std::max(rows - edge, 0.0) +
-         40 * chunks * static_cast<double>(divide_up(blocks, tiling.group));
+  // Of all multipliers, of a group of weights, and of DRAM for all tiles.
+  const double group = number(pixels * tiling.group * steps_) + kCommandCycles;
+  const double rows = tiles * number(slab_bytes(tiling.rows)) / kDramRate;
+  const double bytes = number(tiling.group * steps_ * kBlockBytes);
+  const double results = tiles * number(pixels * op_.out.c * element_bytes()) / kDramRate;
+  // A group's way round, the time that there is for it, and for results to be stored meanwhile.
+  const double way =
+      bytes / kDramRate + (tiles - 1) * bytes / number(tiling.ring.pieces) / kLinkRate;
+  const double ahead = number(tiling.ring.rooms - 1) * group;
+  const double late = std::max(way - ahead, 0.0);
+  const double run = number(std::min(tiling.panel * kColumns, op_.out.c) * element_bytes());
+  const double store = results / panels / number(tiling.stores) * (1 + kShortRun / run);
+  const double held_up = std::max(store - std::max(ahead - way, 0.0), 0.0);
+  const double steady = std::max(groups * (group + late) + panels * number(tiling.stores) * held_up,
+                                 rows + groups * bytes / kDramRate + results);
+  // Rows come while the last groups of the chunk before are used; the first ones, and the first
+  // group, while all wait.
+  const double between = std::max(rows - kEdgeShare * group, 0.0);
+  // Of equals the one with fewer commands and longer runs.
+  const double load = context_.in_pages() ? kPagedCommand : kCommandLoad;
+  return chunks * steady + (chunks - 1) * between + rows + way +
+         load * number(shared_commands(share, tiling)) + chunks * results * kShortRun / run;
 }
 
 /// What a tile uses of the weights, one group after the other.
@@ -1024,12 +1054,11 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
       if (!late_stores_.empty()) emit_late_store();
       for (int64_t y = 0; y < height; y += lines) {
         for (int64_t x = 0; x < (width <= kHalf ? 1 : width); x += kHalf) {
-          const int64_t count = width <= kHalf ? std::min(lines, height - y) * width
-                                               : std::min(kHalf, width - x);
+          const int64_t count =
+              width <= kHalf ? std::min(lines, height - y) * width : std::min(kHalf, width - x);
           for (const Group& group : batch) {
             Rows to = out;
-            to.address +=
-                static_cast<uint32_t>((group.b0 * kColumns - channel0) * element_bytes());
+            to.address += static_cast<uint32_t>((group.b0 * kColumns - channel0) * element_bytes());
             emit_rows(tile, share, tiling, group, y * width + x, count, width, slab, to);
           }
         }
@@ -1071,8 +1100,7 @@ void MatrixEmitter::emit_late_store() {
 
 void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Held& held = held_[tile];
-  const Tiling tiling =
-      ring_ ? tiling_ : choose_tiling(share, memory_for(tile), held.weights != 0);
+  const Tiling tiling = ring_ ? tiling_ : choose_tiling(share, memory_for(tile), held.weights != 0);
   if (ring_) ring_.fetch(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;

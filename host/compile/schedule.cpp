@@ -64,8 +64,10 @@ void Schedule::emit_prologue(unsigned tile, const spec::LoadCommand& command) {
   tiles_[tile].prologue_layers.push_back(layer_);
 }
 
-/// Commands of a unit that no scratchpad holds. A plan for too little memory may have millions.
+/// Commands of a unit that no scratchpad holds, or that take too long to load page by page. A plan
+/// for too little memory may have millions.
 constexpr std::size_t kHopeless = 4 * spec::ScratchpadBytes / spec::CommandBytes;
+constexpr std::size_t kHopelessInPages = 16 * kHopeless;
 
 void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& words) {
   Tile& tile = tiles_[index];
@@ -112,7 +114,7 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   }
   command.known = tile.known[unit];
   tile.units[unit].push_back(std::move(command));
-  if (page_limit_[unit] == 0 && tile.units[unit].size() > kHopeless)
+  if (tile.units[unit].size() > (page_limit_[unit] == 0 ? kHopeless : kHopelessInPages))
     throw Error(kNoRoom, "program");
 }
 

@@ -41,10 +41,10 @@ inline Address scratchpad_base(Place place) {
          Address{place.x} << spec::TileColShift;
 }
 
-/// Semaphores for streams between tiles, which no pair of units uses: matrix and store have nothing
-/// to wait for of each other.
-constexpr unsigned kStreamData = 10;  // store to matrix
-constexpr unsigned kStreamFree = 5;   // matrix to store
+/// Semaphores for weights that tiles share, which no pair of units uses: matrix and store have
+/// nothing else to wait for of each other.
+constexpr unsigned kStreamData = 10;  // store to matrix: a group is there
+constexpr unsigned kStreamFree = 5;   // matrix to the store before: its room is free
 
 class Schedule {
  public:

@@ -3,25 +3,18 @@
 #include <algorithm>
 
 namespace systole::compile {
-namespace {
 
-/// Pieces of a group, handed on one by one: while one goes, the next one comes. In a long ring
-/// more, since the last tile waits for the way of the first piece and then for the others.
-int64_t pieces(unsigned tiles) { return std::clamp<int64_t>(tiles / 4, 1, 4); }
-
-}  // namespace
-
-int64_t WeightRing::commands(unsigned tiles) { return pieces(tiles); }
-
-void WeightRing::start(Context& context, Address source, std::vector<Group> groups) {
+void WeightRing::start(Context& context, const Plan& plan, Address source,
+                       std::vector<Group> groups) {
   context_ = &context;
+  plan_ = plan;
   source_ = source;
   groups_ = std::move(groups);
   int64_t largest = 0;
   for (const Group& group : groups_) largest = std::max(largest, group.bytes);
   sides_.resize(tiles());
   for (unsigned t = 0; t < tiles(); ++t) {
-    for (unsigned room = 0; room < kRooms; ++room)
+    for (int64_t room = 0; room < plan_.rooms; ++room)
       sides_[t].rooms.push_back(context.scratch_at_end(t, largest));
   }
   context.barrier();
@@ -46,9 +39,8 @@ void WeightRing::fetch(unsigned tile) {
   const bool last_hand = loads(next(to), index);
   const uint32_t here = address(tile, index);
   const Address there = scratchpad_base(schedule.place(to)) + address(to, index);
-  const int64_t count = pieces(tiles());
-  for (int64_t piece = 0; piece < count; ++piece) {
-    const auto [first, last] = share(group.bytes / 64, piece, count);
+  for (int64_t piece = 0; piece < plan_.pieces; ++piece) {
+    const auto [first, last] = share(group.bytes / 64, piece, plan_.pieces);
     const auto offset = static_cast<uint32_t>(first * 64);
     const int64_t bytes = (last - first) * 64;
     if (loaded) {
@@ -59,9 +51,9 @@ void WeightRing::fetch(unsigned tile) {
     spec::StoreCommand hand;
     if (!loaded) hand.header.wait_mask |= 1u << schedule.handed_semaphore();
     // The room over there is in use till then.
-    if (piece == 0 && index >= kRooms) hand.header.wait_mask |= 1u << kStreamFree;
+    if (piece == 0 && index >= rooms()) hand.header.wait_mask |= 1u << kStreamFree;
     if (!last_hand) post_to(to, schedule.handed_semaphore(), hand.header);
-    if (piece + 1 == count) {
+    if (piece + 1 == plan_.pieces) {
       if (last_hand) post_to(to, kStreamData, hand.header);
       if (!loaded) hand.header.post_mask |= 1u << kStreamData;
     }
@@ -75,7 +67,7 @@ void WeightRing::fetch(unsigned tile) {
 
 void WeightRing::fetch_ahead(unsigned tile) {
   Side& side = sides_[tile];
-  while (side.fetched < std::min(side.uses.size() + kRooms, groups_.size())) fetch(tile);
+  while (side.fetched < std::min(side.uses.size() + rooms(), groups_.size())) fetch(tile);
 }
 
 std::size_t WeightRing::use(unsigned tile, int64_t commands) {
@@ -84,16 +76,15 @@ std::size_t WeightRing::use(unsigned tile, int64_t commands) {
 }
 
 uint32_t WeightRing::address(unsigned tile, std::size_t group) const {
-  return sides_[tile].rooms[group % kRooms].address();
+  return sides_[tile].rooms[group % rooms()].address();
 }
 
 void WeightRing::mark(unsigned tile, std::size_t group, spec::CommandHeader& header) {
   Use& use = sides_[tile].uses[group];
   if (use.left == use.commands && !loads(tile, group)) header.wait_mask |= 1u << kStreamData;
-  const std::size_t same_room = group + kRooms;
+  const std::size_t same_room = group + rooms();
   const bool comes_again = same_room < groups_.size() && !loads(tile, same_room);
-  if (--use.left == 0 && comes_again)
-    post_to((tile + tiles() - 1) % tiles(), kStreamFree, header);
+  if (--use.left == 0 && comes_again) post_to((tile + tiles() - 1) % tiles(), kStreamFree, header);
 }
 
 }  // namespace systole::compile
