@@ -960,7 +960,7 @@ TEST_CASE("zero points that come at run time are subtracted to the last bit", "[
   });
 }
 
-// Of weights that are streamed, exchanged by pairs of tiles, or as large as they can be.
+// Of weights that are streamed, shared by the tiles, or as large as they can be.
 TEST_CASE("zero points of large products come at run time", "[compile]") {
   Rng rng = test::make_rng(24);
   const struct {
@@ -1006,7 +1006,8 @@ TEST_CASE("random networks are bit-exact", "[compile]") {
   });
 }
 
-// Weights that don't fit are streamed, pairs of tiles with like shares exchange halves of them.
+// Weights that don't fit are streamed; tiles with like shares load each of them once, and hand them
+// round: in one piece or several, with rooms for two groups or three, with even rows and odd ones.
 TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
   Rng rng = test::make_rng(10);
   const struct {
@@ -1017,7 +1018,12 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
                {60, 2000, 200, "small", 4},
                {50, 1500, 333, "tiny", 2},
                {3, 9000, 40, "tiny", 1},
-               {256, 512, 640, "tiny", 2}};
+               {256, 512, 640, "tiny", 2},
+               {256, 1024, 500, "small", 4},
+               {263, 700, 600, "small", 3},
+               {513, 512, 768, "wide", 8},
+               {320, 1024, 520, "medium", 16},
+               {64, 4096, 1100, "small", 4}};
   for (const auto& c : cases) {
     RandomGraph g(rng);
     g.output(g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns));
@@ -1027,7 +1033,7 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
 }
 
 // Four bytes an element: outputs of more than a scratchpad, beside weights that are held, streamed,
-// cut along the depth or exchanged.
+// cut along the depth or shared.
 TEST_CASE("large products that stay float are bit-exact", "[compile]") {
   Rng rng = test::make_rng(15);
   const struct {
