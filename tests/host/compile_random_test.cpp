@@ -1014,16 +1014,11 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
     int64_t rows, depth, columns;
     const char* config;
     unsigned tiles;
-  } cases[] = {{128, 1024, 400, "tiny", 2},
-               {60, 2000, 200, "small", 4},
-               {50, 1500, 333, "tiny", 2},
-               {3, 9000, 40, "tiny", 1},
-               {256, 512, 640, "tiny", 2},
-               {256, 1024, 500, "small", 4},
-               {263, 700, 600, "small", 3},
-               {513, 512, 768, "wide", 8},
-               {320, 1024, 520, "medium", 16},
-               {64, 4096, 1100, "small", 4}};
+  } cases[] = {{128, 1024, 400, "tiny", 2},    {60, 2000, 200, "small", 4},
+               {50, 1500, 333, "tiny", 2},     {3, 9000, 40, "tiny", 1},
+               {256, 512, 640, "tiny", 2},     {256, 1024, 500, "small", 4},
+               {263, 700, 600, "small", 3},    {513, 512, 768, "wide", 8},
+               {320, 1024, 520, "medium", 16}, {64, 4096, 1100, "small", 4}};
   for (const auto& c : cases) {
     RandomGraph g(rng);
     g.output(g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns));
