@@ -51,6 +51,10 @@ struct Group {
   std::size_t shared = 0;  // of the ring's groups
 };
 
+/// Groups at the end of a chunk whose rows are used part by part, so that those of the next chunk
+/// come meanwhile, as does its first group.
+int64_t edge_groups(const Tiling& tiling) { return tiling.ring.rooms - 1; }
+
 /// Rows of the next chunk, of `left`: even ones.
 int64_t chunk_rows(const Tiling& tiling, int64_t left) {
   return divide_up(left, divide_up(left, tiling.rows));
@@ -719,11 +723,9 @@ constexpr double kShortRun = 64;
 /// Cycles between commands, and what each costs besides, about.
 constexpr double kCommandCycles = 40;
 constexpr double kCommandLoad = 3, kPagedCommand = 50;
-/// Groups at the end of a chunk whose rows are used part by part, so that those of the next chunk
-/// come meanwhile.
-constexpr std::size_t kEdgeGroups = 2;
-/// How much of one such group's time this hides, with DRAM busy for all tiles at once.
-constexpr double kEdgeShare = 0.7;
+/// How much of the time of a chunk's last groups hides the way of the next rows, with DRAM busy for
+/// all tiles at once.
+constexpr double kEdgeShare = 0.35;
 /// Barriers and the like.
 constexpr int64_t kOtherCommands = 48;
 
@@ -779,7 +781,7 @@ Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t memory) c
       for (const int64_t panel : {32, 16, 8, 4, 2, 1}) {
         tiling.panel = std::min(panel, blocks);
         if (tiling.panel < tiling.group) break;
-        for (const int64_t stores : {1, 2, 4}) {
+        for (const int64_t stores : {1, 2, 4, 8}) {
           for (const int64_t rooms : {2, 3}) {
             for (const int64_t pieces : {1, 2, 4}) {
               tiling.stores = stores;
@@ -802,7 +804,7 @@ int64_t MatrixEmitter::shared_commands(const Share& share, const Tiling& tiling)
   const int64_t products = parts_ * static_cast<int64_t>(plan_.segments.size()) + 1;
   const int64_t group = lines * products + tiling.ring.pieces;
   // In parts: the last groups of a chunk, and the first one.
-  const int64_t parts = static_cast<int64_t>(kEdgeGroups + 1) * (kSlabParts - 1) * products;
+  const int64_t parts = (edge_groups(tiling) + 1) * (kSlabParts - 1) * products;
   const int64_t chunk = divide_up(blocks, tiling.group) * group + kSlabParts +
                         divide_up(blocks, tiling.panel) * tiling.stores + parts;
   return chunks * chunk * 33 / 32 + kOtherCommands;
@@ -834,7 +836,8 @@ double MatrixEmitter::shared_cost(const Share& share, const Tiling& tiling) cons
                                  rows + groups * bytes / kDramRate + results);
   // Rows come while the last groups of the chunk before are used; the first ones, and the first
   // group, while all wait.
-  const double between = std::max(rows - kEdgeShare * group, 0.0);
+  const double edge = number(edge_groups(tiling)) * group;
+  const double between = std::max(rows - kEdgeShare * edge, 0.0);
   // Of equals the one with fewer commands and longer runs.
   const double load = context_.in_pages() ? kPagedCommand : kCommandLoad;
   return chunks * steady + (chunks - 1) * between + rows + way +
@@ -985,7 +988,8 @@ std::vector<std::vector<Group>> MatrixEmitter::batches(const Share& share, int64
     all.back().push_back(std::move(group));
   }
   if (p1 < share.b1 || !is_cut(pixels, width)) return all;
-  std::vector<Group>& last = all[all.size() - std::min(kEdgeGroups, all.size())];
+  const auto edge = static_cast<std::size_t>(edge_groups(tiling_));
+  std::vector<Group>& last = all[all.size() - std::min(edge, all.size())];
   while (&all.back() != &last) {
     last.insert(last.begin() + 1, std::move(all.back().front()));
     all.pop_back();
@@ -1101,7 +1105,7 @@ void MatrixEmitter::emit_late_store() {
 void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
   const Held& held = held_[tile];
   const Tiling tiling = ring_ ? tiling_ : choose_tiling(share, memory_for(tile), held.weights != 0);
-  if (ring_) ring_.fetch(tile);  // before the rows, which take longer
+  if (ring_) ring_.fetch_ahead(tile);  // before the rows, which take longer
   for (int64_t g = share.g0; g < share.g1;) {
     const int64_t n = g / op_.out.h;
     const int64_t oy0 = g % op_.out.h;
