@@ -50,6 +50,9 @@ void require_observable(const SimulationOptions& options) {
   if (options.checkpoint_every > 0 || !options.resume.empty()) throw_unobserved("checkpoints");
 }
 
+/// A unit's command of the trace's: 16 bits a unit.
+uint16_t pc_of(uint64_t pcs, unsigned unit) { return static_cast<uint16_t>(pcs >> 16 * unit); }
+
 }  // namespace
 
 SimDevice::SimDevice(const ChipConfig& config, const SimulationOptions& options)
@@ -328,8 +331,8 @@ void SimDevice::judge_trace(uint64_t cycle) {
   for (unsigned t = 0; t < tiles; ++t) {
     for (unsigned u = 0; model.trace_retire_o[t] >> u != 0; ++u) {
       if ((model.trace_retire_o[t] >> u & 1) == 0) continue;
-      judge_->retired(node_of(t), static_cast<spec::Unit>(u),
-                      model.trace_retire_pc_o[t * spec::NumUnits + u], cycle);
+      judge_->retired(node_of(t), static_cast<spec::Unit>(u), pc_of(model.trace_retire_pc_o[t], u),
+                      cycle);
     }
   }
   for (unsigned t = 0; t < tiles; ++t) {
@@ -345,16 +348,16 @@ void SimDevice::observe_trace(uint64_t cycle) {
   };
   for (unsigned t = 0; t < config_.tiles(); ++t) {
     for (unsigned u = 0; u < spec::NumUnits; ++u) {
-      const unsigned i = t * spec::NumUnits + u;
       const bool retired = (model.trace_retire_o[t] >> u & 1) != 0;
       const bool begun = (model.trace_begin_o[t] >> u & 1) != 0;
       if (!retired && !begun) continue;
       const auto unit = static_cast<spec::Unit>(u);
       const StateCounts states = view_->state_counts(node_of(t), unit);
       if (retired) {
-        tell({node_of(t), unit, model.trace_retire_pc_o[i], cycle, true, states});
+        tell({node_of(t), unit, pc_of(model.trace_retire_pc_o[t], u), cycle, true, states});
       }
-      if (begun) tell({node_of(t), unit, model.trace_begin_pc_o[i], cycle, false, states});
+      if (begun)
+        tell({node_of(t), unit, pc_of(model.trace_begin_pc_o[t], u), cycle, false, states});
     }
   }
 }

@@ -125,9 +125,9 @@ module systole_chip
     // trace
     output logic                 trace_any_o,
     output logic  [NumUnits-1:0] trace_begin_o         [NumTiles],
-    output pc_t                  trace_begin_pc_o      [NumTiles*NumUnits],
+    output pcs_t                 trace_begin_pc_o      [NumTiles],
     output logic  [NumUnits-1:0] trace_retire_o        [NumTiles],
-    output pc_t                  trace_retire_pc_o     [NumTiles*NumUnits],
+    output pcs_t                 trace_retire_pc_o     [NumTiles],
     output logic                 trace_post_taken_o    [NumTiles],
     output node_t                trace_post_src_o      [NumTiles],
     output logic                 trace_post_with_data_o[NumTiles],
@@ -423,13 +423,13 @@ module systole_chip
         logic [31:0] clock_off_q, clock_off_seen_q;
 
         if (Observable) begin : gen_count
+          // Read before it is counted on, by a blocking assignment, and by one clock: as in unit_counters. What has
+          // been read is valid after a read, for which the tile's clock runs: unreset.
           always_ff @(posedge clk_i) begin
-            if (!rst_n) clock_off_q <= '0;
-            else if (!enable) clock_off_q <= clock_off_q + 32'd1;
+            if (stat_read) clock_off_seen_q <= clock_off_q;
+            if (!rst_n) clock_off_q = '0;
+            else if (!enable) clock_off_q = clock_off_q + 32'd1;
           end
-
-          // Valid after a read: unreset.
-          always_ff @(posedge clk) if (stat_read) clock_off_seen_q <= clock_off_q;
         end else begin : gen_no_count
           logic unused;
           assign unused = ^clock_off_q;
@@ -463,9 +463,9 @@ module systole_chip
           .clock_off_i(clock_off_seen_q),
           .noc_count_i(stat),
           .begin_o(trace_begin_o[Tile]),
-          .begin_pc_o(trace_begin_pc_o[Tile*NumUnits+:NumUnits]),
+          .begin_pc_o(trace_begin_pc_o[Tile]),
           .retire_o(trace_retire_o[Tile]),
-          .retire_pc_o(trace_retire_pc_o[Tile*NumUnits+:NumUnits]),
+          .retire_pc_o(trace_retire_pc_o[Tile]),
           .post_taken_o(trace_post_taken_o[Tile]),
           .post_src_o(trace_post_src_o[Tile]),
           .post_with_data_o(trace_post_with_data_o[Tile]),

@@ -46,9 +46,9 @@ module tile
 
     // trace, for the simulation
     output logic  [NumUnits-1:0] begin_o,
-    output pc_t                  begin_pc_o      [NumUnits],
+    output pcs_t                 begin_pc_o,
     output logic  [NumUnits-1:0] retire_o,
-    output pc_t                  retire_pc_o     [NumUnits],
+    output pcs_t                 retire_pc_o,
     output logic                 post_taken_o,
     output node_t                post_src_o,
     output logic                 post_with_data_o,
@@ -588,12 +588,15 @@ module tile
 
   if (Observable) begin : gen_trace
     logic [NumUnits-1:0] begins, begin_q, retire_q;
-    pc_t begin_pc_q[NumUnits];
-    pc_t retire_pc_q[NumUnits];
+    pcs_t begin_pc_q, retire_pc_q;
     logic post_taken_q, post_with_data_q, launch_q, fault_q;
     node_t post_src_q;
 
     assign begins = cmd_valid & cmd_ready;
+
+    function automatic pcs_t pcs_of(pc_t each[NumUnits]);
+      for (int unsigned u = 0; u < NumUnits; u++) pcs_of[u] = each[u];
+    endfunction
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
@@ -613,8 +616,8 @@ module tile
 
     // Valid with the flags: unreset.
     always_ff @(posedge clk_i) begin
-      if (begins != '0) begin_pc_q <= cmd_pc;
-      if (retire != '0) retire_pc_q <= retire_pc;
+      if (begins != '0) begin_pc_q <= pcs_of(cmd_pc);
+      if (retire != '0) retire_pc_q <= pcs_of(retire_pc);
       if (sem_post) begin
         post_src_q <= sem_src;
         post_with_data_q <= sem_with_data;
@@ -638,9 +641,9 @@ module tile
     assign unused[NumUnits] = ^{retire, sem_src, sem_with_data, fault};
     for (genvar u = 0; u < NumUnits; u++) begin : gen_unit
       assign unused[u] = ^{cmd_pc[u], retire_pc[u]};
-      assign begin_pc_o[u] = '0;
-      assign retire_pc_o[u] = '0;
     end
+    assign begin_pc_o = '0;
+    assign retire_pc_o = '0;
     assign begin_o = '0;
     assign retire_o = '0;
     assign post_taken_o = 1'b0;

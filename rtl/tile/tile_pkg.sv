@@ -3,6 +3,7 @@ package tile_pkg;
   import systole_spec_pkg::*;
 
   typedef logic [15:0] pc_t;  // index of a command in its program
+  typedef pc_t [NumUnits-1:0] pcs_t;  // of each unit, as one word: a simulation moves it at once
 
   // What a tile may reach besides its own scratchpad: granules first .. last, and how.
   typedef struct packed {

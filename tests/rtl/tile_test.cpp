@@ -92,7 +92,7 @@ class Dut : public systole::test::Dut<Vtile> {
       return;
     }
     for (int u = 0; u < 4; ++u) {
-      if (dut.retire_o >> u & 1) retired.push_back({time, u, dut.retire_pc_o[u]});
+      if (dut.retire_o >> u & 1) retired.push_back({time, u, uint16_t(dut.retire_pc_o >> 16 * u)});
     }
     if (dut.post_taken_o) posts.push_back({time, dut.post_src_o, bool(dut.post_with_data_o)});
     if (dut.req_valid_o && dut.req_ready_i) request_flit(unpack(dut.req_o));
