@@ -4,8 +4,8 @@
 #include <cstring>
 #include <limits>
 
-#include "host/command/error.hpp"
 #include "host/compile/elementwise.hpp"
+#include "host/compile/long_rows.hpp"
 #include "host/golden/real.hpp"
 
 namespace systole::compile {
@@ -495,6 +495,10 @@ void RowEmitter::emit_rows(int64_t first, int64_t last) {
 }
 
 void RowEmitter::emit() {
+  const int64_t rest = has_sums() ? width_ / 4 * kVectorBytes : 0;  // of sums that fill no vector
+  const int64_t widest = op_.by_columns() ? kMaxCount : kMaxCount * kLanes;
+  if (bytes_of_row() + rest + 512 > context_.working_bytes() || width_ > widest)
+    return emit_long_rows(context_, op_);
   if (is_arg_max()) {
     std::vector<uint8_t> bytes(static_cast<std::size_t>(width_ * 4));
     for (int64_t i = 0; i < width_; ++i) {
@@ -506,14 +510,9 @@ void RowEmitter::emit() {
   context_.begin({op_.in});
   context_.place_evenly(*op_.output);
   const int64_t limit = context_.working_bytes() / 3;
-  const int64_t rest = has_sums() ? width_ / 4 * kVectorBytes : 0;  // of sums that fill no vector
   int64_t at_a_time = std::max<int64_t>((limit - rest) / bytes_of_row(), 1);
   at_a_time = std::min({at_a_time, kMaxCount, std::max<int64_t>(kMaxCount * kLanes / width_, 1)});
   const bool single = at_a_time * bytes_of_row() > limit;
-  const int64_t widest = op_.by_columns() ? kMaxCount : kMaxCount * kLanes;
-  if (bytes_of_row() + rest + 512 > context_.working_bytes() || width_ > widest) {
-    throw Error(kNoRoom, context_.node_name);
-  }
   for (tile_ = 0; tile_ < context_.tiles(); ++tile_) {
     const auto [first, last] = share(rows_, tile_, context_.tiles());
     for (int64_t row = first; row < last; row += at_a_time) {

@@ -1,6 +1,6 @@
 // Operators on the rows of a matrix [R, N], row major: softmax and mean, host/golden/real.hpp pass
 // by pass, and where a row's largest number is. Rows are shared out over the tiles; a row lies in
-// one scratchpad.
+// one scratchpad, or passes through it in pieces (host/compile/long_rows.hpp).
 #pragma once
 
 #include "host/compile/context.hpp"
