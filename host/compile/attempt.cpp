@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 
-#include "host/command/error.hpp"
 #include "host/compile/fit.hpp"
 #include "host/compile/part_compiler.hpp"
 
@@ -66,6 +65,7 @@ class Attempt {
       most.homes = std::max(most.homes, needs.homes);
       most.more_homes = most.more_homes || needs.more_homes;
       most.records = std::max(most.records, needs.records);
+      most.record_steps = std::max(most.record_steps, needs.record_steps);
     }
     return most;
   }
@@ -95,6 +95,7 @@ class Attempt {
     Part part;
     part.team = tiles;
     part.places = staged() ? std::vector<Place>{tiles[stage]} : tiles;
+    part.at_once = inputs_at_once();
     part.staged = staged();
     part.is_last = stage + 1 == division_.stages;
     part.lead = division_.stages / 2 * inputs_at_once();
@@ -132,7 +133,7 @@ class Attempt {
 
 }  // namespace
 
-std::optional<Candidate> attempt(Job& job, const Choice& choice, std::string& failure) {
+std::optional<Candidate> attempt(Job& job, const Choice& choice, Failure& failure) {
   const Division& division = choice.division;
   const bool records_in_dram = job.options.records_in_dram;
   Budget start;
@@ -149,7 +150,7 @@ std::optional<Candidate> attempt(Job& job, const Choice& choice, std::string& fa
     while (met && !attempt.is_complete()) {
       attempt.add_group();
       if (attempt.failed()) {
-        failure = attempt.failed()->second.what();
+        failure = attempt.failed()->second;
         if (!fits[attempt.failed()->first].shrink()) return std::nullopt;
         met = false;
         break;
@@ -159,7 +160,10 @@ std::optional<Candidate> attempt(Job& job, const Choice& choice, std::string& fa
       for (unsigned stage = 0; stage < division.stages; ++stage) {
         Fit& fit = fits[stage];
         const bool ok = fit.meets(attempt.needs(stage), records_in_dram);
-        if (fit.too_long()) return std::nullopt;
+        if (fit.too_long()) {
+          if (!failure) failure = Error(kNoRoom, "the program");
+          return std::nullopt;
+        }
         if (!ok && fit.tired() && !fit.shrink()) return std::nullopt;
         met = met && ok;
       }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
+#include "host/command/error.hpp"
 #include "host/compile/compiled_model.hpp"
 #include "host/compile/matrix_memo.hpp"
 
@@ -33,8 +33,11 @@ struct Candidate {
   double price = 0;      // of weights
 };
 
+/// Why there is no plan; of several attempts the last one that had no room for an operator.
+using Failure = std::optional<Error>;
+
 /// Tries divisions of the scratchpads until one fits. None when nothing does: then `failure` says
 /// why.
-std::optional<Candidate> attempt(Job& job, const Choice& choice, std::string& failure);
+std::optional<Candidate> attempt(Job& job, const Choice& choice, Failure& failure);
 
 }  // namespace systole::compile

@@ -132,15 +132,15 @@ class Search {
     return {tiles_, division, std::move(cuts), page_commands};
   }
   std::vector<std::size_t> whole() const { return {0, job_.graph.nodes.size()}; }
-  std::vector<Candidate> plans(Choice choice, const std::vector<double>& prices,
-                               std::string& failure);
+  std::vector<Candidate> plans(Choice choice, const std::vector<double>& prices, Failure& failure);
   std::vector<Candidate> plans_of(Division division);
   const std::vector<uint64_t>& cycles_of_nodes();
   void add_cuts(Choice choice, std::vector<Candidate>& all);
+  [[noreturn]] void refuse() const;
 
   Job job_;
   unsigned tiles_;
-  std::string failure_;                                  // of the last attempt that failed
+  Failure failure_;                                      // of the last attempt that failed
   std::optional<std::vector<uint64_t>> cycles_;          // of the nodes, where stages are cut
   std::map<unsigned, std::vector<double>> good_prices_;  // by groups, of one input in flight
 };
@@ -148,7 +148,7 @@ class Search {
 /// Plans that differ in what weights may cost: divisions of the work by rows keep all weights in
 /// every tile, divisions by channels a part of them. The best first; none when nothing fits.
 std::vector<Candidate> Search::plans(Choice choice, const std::vector<double>& prices,
-                                     std::string& failure) {
+                                     Failure& failure) {
   std::vector<Candidate> all;
   std::set<std::string> digests;
   for (const double price : prices) {
@@ -164,7 +164,7 @@ std::vector<Candidate> Search::plans(Choice choice, const std::vector<double>& p
 /// What each node takes a single tile; empty when that has no room for them.
 const std::vector<uint64_t>& Search::cycles_of_nodes() {
   if (cycles_) return *cycles_;
-  std::string failure;
+  Failure failure;
   const auto alone = attempt(job_, {1, {1, 1, 1}, whole()}, failure);
   cycles_ = alone ? cycles_of(alone->model, job_.graph) : std::vector<uint64_t>{};
   return *cycles_;
@@ -175,7 +175,7 @@ constexpr int kMoreCuts = 3;
 /// A stage has memory that the network on one tile has not: its nodes take less time. So the plan
 /// tells where to cut again.
 void Search::add_cuts(Choice choice, std::vector<Candidate>& all) {
-  std::string failure;
+  Failure failure;
   for (int round = 0; round < kMoreCuts && !all.empty(); ++round) {
     auto again =
         cut_stages(job_.graph, cycles_of(all.back().model, job_.graph), choice.division.stages);
@@ -196,7 +196,7 @@ std::vector<Candidate> Search::plans_of(Division division) {
     const std::vector<uint64_t>& cycles = cycles_of_nodes();
     if (!cycles.empty()) stages = cut_stages(job_.graph, cycles, division.stages);
     if (stages.size() != division.stages + 1) {
-      failure_ = fmt::format("a network that can't be cut into {} stages", division.stages);
+      failure_ = Error(fmt::format("can't be cut into {} stages", division.stages), "the network");
       return {};
     }
   }
@@ -212,6 +212,14 @@ std::vector<Candidate> Search::plans_of(Division division) {
   return some;
 }
 
+/// No plan is left: names the operator, and what it needs.
+void Search::refuse() const {
+  const Error failure = failure_.value_or(Error(kNoRoom, "the network"));
+  if (failure.problem() != kNoRoom) throw failure;
+  throw Error("unsupported, since it " + kNoRoom, failure.where(), failure.expected(),
+              failure.got());
+}
+
 CompiledModel Search::run() {
   const CompileOptions& options = job_.options;
   check(options, job_.config, tiles_);
@@ -223,10 +231,10 @@ CompiledModel Search::run() {
     std::move(some.begin(), some.end(), std::back_inserter(all));
   }
   // Pages only where nothing else fits.
-  if (all.empty() && options.page_commands == 0 && !options.division)
-    all = plans(choice({1, 1, 1}, whole(), kPageCommands), kPrices, failure_);
-  if (all.empty())
-    throw Error("programs and data do not fit in the scratchpad", "compiler", "", failure_);
+  const Division last = options.division.value_or(Division{});
+  if (all.empty() && options.page_commands == 0 && last.stages == 1)
+    all = plans(choice(last, whole(), kPageCommands), kPrices, failure_);
+  if (all.empty()) refuse();
   if (options.inputs > 1) return best_in_stream(std::move(all), options.dram);
   return best_for_one(std::move(all), options.dram);
 }

@@ -83,9 +83,9 @@ struct Division {
 /// Launch parameter 0 is the offset of the first input record from `record_base`, parameter 1 that
 /// of the first output record. The programs work on `inputs_at_once` inputs, neighbours in memory,
 /// which take `phases` iterations of their loop: a launch of n times so many is one of n * phases,
-/// with steps of inputs_at_once * input_record / phases, and output_record likewise. One of the two
-/// numbers is 1. With stages, an input is done `lag` iterations after it came in: a launch has so
-/// many more, and the output records begin with so many times inputs_at_once that mean nothing.
+/// with steps of inputs_at_once * input_record / phases, and output_record likewise. With stages
+/// there is one phase, and an input is done `lag` iterations after it came in: a launch has so many
+/// more, and the output records begin with so many times inputs_at_once that mean nothing.
 struct CompiledModel {
   ChipConfig config;
   /// HostMemBase, or an address in DRAM behind all that the programs use there.

@@ -89,6 +89,7 @@ struct Budget {
   uint32_t homes = 0;     // bytes for values that stay in the scratchpads, behind those
   Address record_base = spec::HostMemBase;
   unsigned page_commands = 0;  // commands that a tile holds at a time, 0: all
+  unsigned record_steps = 1;   // iterations of an input, which records are multiples of
   /// Cycles that a byte of resident weights costs, when work is divided: with more of it, tiles
   /// share out channels rather than rows.
   double weight_price = 0;

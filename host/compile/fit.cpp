@@ -33,11 +33,13 @@ bool Fit::meets(const Needs& needs, bool records_in_dram) {
   const bool fits = needs.program <= budget_.program &&
                     (!records_in_dram || needs.records <= budget_.record_base);
   const bool exact = needs.resident == budget_.resident && needs.homes == budget_.homes;
+  const bool in_steps = needs.record_steps == budget_.record_steps;
   too_long_ = budget_.page_commands == 0 && exact && needs.program > kMaxProgram;
-  if (fits && (exact || round_ >= 5)) return true;
+  if (fits && in_steps && (exact || round_ >= 5)) return true;
   // Constants first: what they leave free changes the rest. Then a little more than needed for
   // commands, since less memory for data may mean more of them.
   if (exact && needs.program > budget_.program) budget_.program = needs.program + 512;
+  budget_.record_steps = needs.record_steps;
   budget_.resident = needs.resident;
   budget_.homes = needs.homes;
   if (records_in_dram) budget_.record_base = needs.records;

@@ -590,7 +590,12 @@ Tiling MatrixEmitter::choose_tiling(const Share& share, int64_t memory, bool wei
         }
       }
     }
-    if (tiling.rows == 1) throw Error(kNoRoom, context_.node_name);
+    if (tiling.rows == 1) {
+      const int64_t most = memory - 2 * tiling.steps * kBlockBytes;
+      throw Error(kNoRoom, context_.node_name,
+                  fmt::format("input and output of at most {} bytes for a line of outputs", most),
+                  std::to_string(slab_bytes(1) + out_bytes(1, tiling.columns, 1)));
+    }
   }
 }
 

@@ -14,6 +14,7 @@ struct Part {
   std::size_t begin = 0, end = 0;  // nodes
   int first_layer = 0;             // of those nodes
   std::vector<int> inputs;         // counted from the first that comes in with the iteration
+  unsigned at_once = 1;            // inputs of an iteration, of all parts
   bool staged = false;             // inputs one after the other, the team meets behind each
   unsigned lead = 0;               // output records before that of the iteration's first input
   bool is_last = true;             // makes the model's outputs

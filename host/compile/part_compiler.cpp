@@ -1,5 +1,6 @@
 #include "host/compile/part_compiler.hpp"
 
+#include "host/command/error.hpp"
 #include "host/compile/predict.hpp"
 
 namespace systole::compile {
@@ -14,7 +15,8 @@ PartCompiler::PartCompiler(const Graph& graph, MatrixMemo& memo, GlobalMemory& m
       part_(std::move(part)),
       context_(memory, part_.places, part_.team, part_.staged ? 1 : inputs(), budget),
       values_(graph, memory, context_, part_, handed),
-      operators_(graph, memo, context_, values_) {}
+      operators_(graph, memo, context_, values_),
+      record_steps_(budget.record_steps) {}
 
 void PartCompiler::begin_layer(Layer layer) {
   layer_ = layers_.size();
@@ -91,16 +93,15 @@ void PartCompiler::emit_stage() {
 }
 
 void PartCompiler::run() {
-  values_.bind();
+  values_.bind(record_steps_);
   part_.staged ? emit_stage() : emit_nodes();
   context_.schedule.set_layer(-1);
   context_.finish();
   // Records step once a phase.
   const Schedule& schedule = context_.schedule;
   const unsigned phases = schedule.phases();
-  values_.round_records(phases);
-  layout_.input_step = values_.input_record() / phases;
-  layout_.output_step = values_.output_record() / phases;
+  layout_.input_step = values_.input_record() / phases * part_.at_once;
+  layout_.output_step = values_.output_record() / phases * part_.at_once;
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     const auto bytes = static_cast<int64_t>(schedule.page_bytes(t));
     layout_.pages.push_back(bytes == 0 ? 0 : memory_.dram.allocate(bytes, "programs"));
@@ -113,6 +114,7 @@ Needs PartCompiler::needs() const {
   needs.resident = context_.resident_used();
   needs.homes = context_.homes_used();
   needs.more_homes = context_.lacks_homes();
+  needs.record_steps = context_.schedule.phases();
   needs.records = static_cast<Address>(
       round_up(static_cast<int64_t>(memory_.dram.end()), spec::WindowGranuleBytes));
   return needs;
@@ -138,6 +140,8 @@ uint64_t PartCompiler::spacing() const {
 
 void PartCompiler::add_to(CompiledModel& model) {
   values_.add_to(model);
+  if (!model.tiles.empty() && model.phases != context_.schedule.phases())
+    throw Error("parts with unequal numbers of pages", "compiler");
   model.phases = context_.schedule.phases();
   if (model.layers.size() == static_cast<std::size_t>(part_.first_layer)) {
     const std::vector<Layer> layers = predicted_layers();

@@ -14,6 +14,7 @@ struct Needs {
   uint32_t homes = 0;
   bool more_homes = false;  // some value found no room among them
   Address records = 0;
+  unsigned record_steps = 1;
 };
 
 /// One attempt at compiling a part, with a given division of the scratchpads.
@@ -48,6 +49,7 @@ class PartCompiler {
   Context context_;
   Values values_;
   Operators operators_;
+  unsigned record_steps_;
   Schedule::Layout layout_;
   std::size_t layer_ = 0;  // index in layers_
   std::vector<Layer> layers_;

@@ -1,5 +1,7 @@
 #include "host/compile/pool.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -245,7 +247,12 @@ void PoolEmitter::emit_share(unsigned tile, int64_t g0, int64_t g1, int64_t c0, 
     channels = round_up(divide_up(channels, 2), kLanes);
   }
   while (columns > 1 && needed() > limit) columns = divide_up(columns, 2);
-  if (needed() > largest) throw Error(kNoRoom, context_.node_name);
+  while (channels > 1 && needed() > largest) channels = divide_up(channels, 2);
+  if (needed() > largest) {
+    throw Error(kNoRoom, context_.node_name,
+                fmt::format("a window of at most {} bytes a channel", largest),
+                std::to_string(needed()));
+  }
   const bool single = needed() > limit;
   cut_ = channels < c1 - c0 || columns < op_.out.w;
   for (int64_t g = g0; g < g1;) {

@@ -21,6 +21,11 @@ Stored unplaced(const std::string& name, DataType type, const Shape& shape, View
   return stored;
 }
 
+/// A record that so many iterations step through.
+uint32_t in_steps(uint32_t record, unsigned steps) {
+  return static_cast<uint32_t>(round_up(record, 64 * int64_t{steps}));
+}
+
 Binding bound(const graph::Value& value, uint32_t& record) {
   Binding binding;
   binding.name = value.name;
@@ -57,9 +62,9 @@ Values::Values(const Graph& graph, GlobalMemory& memory, Context& context, const
     last_reader_[static_cast<std::size_t>(id)] = graph_.nodes.size();
 }
 
-void Values::bind() {
-  bind_inputs();
-  bind_outputs();
+void Values::bind(unsigned record_steps) {
+  bind_inputs(record_steps);
+  bind_outputs(record_steps);
 }
 
 void Values::begin(unsigned input, std::size_t layer) {
@@ -67,8 +72,9 @@ void Values::begin(unsigned input, std::size_t layer) {
   layer_ = layer;
 }
 
-void Values::bind_inputs() {
+void Values::bind_inputs(unsigned record_steps) {
   for (const ValueId id : graph_.inputs) inputs_.push_back(bound(graph_.value(id), input_record_));
+  input_record_ = in_steps(input_record_, record_steps);
   for (unsigned i = 0; i < inputs(); ++i) {
     values_[i].resize(graph_.values.size());
     for (std::size_t k = 0; k < inputs_.size(); ++k) {
@@ -91,10 +97,11 @@ void Values::bind_inputs() {
   }
 }
 
-void Values::bind_outputs() {
+void Values::bind_outputs(unsigned record_steps) {
   for (const ValueId id : graph_.outputs) {
     outputs_.push_back(bound(graph_.value(id), output_record_));
   }
+  output_record_ = in_steps(output_record_, record_steps);
   for (auto& written : output_written_) written.assign(outputs_.size(), false);
 }
 
@@ -238,11 +245,6 @@ void Values::copy_output(std::size_t output) {
             -1};
   if (from.elements() > 0) copy(from, to);
   note_place(to);
-}
-
-void Values::round_records(unsigned steps) {
-  for (uint32_t* record : {&input_record_, &output_record_})
-    *record = static_cast<uint32_t>(round_up(*record, 64 * int64_t{steps}));
 }
 
 void Values::add_to(CompiledModel& model) const {

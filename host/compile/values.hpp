@@ -24,8 +24,8 @@ class Values {
   Values(const graph::Graph& graph, GlobalMemory& memory, Context& context, const Part& part,
          Handed& handed);
 
-  /// Inputs, constants and outputs.
-  void bind();
+  /// Inputs, constants and outputs. Records get lengths that are multiples of so many steps.
+  void bind(unsigned record_steps);
   /// What follows is of this input, of those at once, and of this layer of the part.
   void begin(unsigned input, std::size_t layer);
 
@@ -55,16 +55,15 @@ class Values {
   bool is_written(std::size_t output) const { return output_written_[0][output]; }
   void copy_output(std::size_t output);
 
-  /// Bytes of a record of the model's inputs, and of its outputs: multiples of so many steps.
-  void round_records(unsigned steps);
+  /// Bytes of a record of the model's inputs, and of its outputs.
   uint32_t input_record() const { return input_record_; }
   uint32_t output_record() const { return output_record_; }
   void add_to(CompiledModel& model) const;
 
  private:
   unsigned inputs() const { return static_cast<unsigned>(part_.inputs.size()); }
-  void bind_inputs();
-  void bind_outputs();
+  void bind_inputs(unsigned record_steps);
+  void bind_outputs(unsigned record_steps);
   Buffer output_buffer(std::size_t output) const;
   void copy(const Stored& from, Stored& to);
   const Buffer& handed_on(const graph::Node& node, const View& view);

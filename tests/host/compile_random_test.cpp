@@ -540,7 +540,8 @@ void check(RandomGraph& random, Rng& rng) {
   for (int64_t i = uniform(rng, 1, 3); i > 0; --i) records.push_back(random.record());
   const unsigned page = one_in(rng, 4) ? static_cast<unsigned>(uniform(rng, 40, 120)) : 0;
   std::optional<compile::Division> division;
-  if (page == 0 && one_in(rng, 2)) division = random_division(tiles, rng);
+  if (one_in(rng, 2)) division = random_division(tiles, rng);
+  if (page > 0 && division && division->stages > 1) division.reset();  // never both
   if (division && !can_be_compiled(random.graph, config, tiles, *division)) division.reset();
   test::check_graph(random.graph, config, tiles, records, {rng() | 1}, page, division);
 }
@@ -836,6 +837,82 @@ TEST_CASE("softmax of long rows is bit-exact", "[compile]") {
   }
 }
 
+TEST_CASE("rows that no scratchpad holds pass through it in pieces", "[compile]") {
+  Rng rng = test::make_rng(29);
+  for (const DataType t : {DataType::S8, DataType::U8, DataType::F32}) {
+    const int64_t width = uniform(rng, 250000, 270000), rows = uniform(rng, 1, 2);
+    RandomGraph g(rng);
+    const auto x = g.input(t, {rows, width});
+    g.output(g.rows<graph::Softmax>(x, {rows, width}));
+    for (const bool last : {false, true})
+      g.output(g.add(graph::ArgMax{last}, {x}, DataType::S64, {rows, 1}));
+    test::check_graph(g.graph, chip_config("tiny"), 2, {g.record()}, {rng() | 1});
+  }
+}
+
+// The orders of the additions: a matrix whose columns are long is read column by column.
+TEST_CASE("sums of rows that no scratchpad holds go on from piece to piece", "[compile]") {
+  Rng rng = test::make_rng(30);
+  for (const DataType t : {DataType::S8, DataType::F32}) {
+    for (const auto order :
+         {graph::RowOrder::Packets, graph::RowOrder::Sequence, graph::RowOrder::Fours}) {
+      for (int64_t rest = 0; rest < 4; ++rest) {
+        const int64_t width = 4 * uniform(rng, 65000, 65300) + rest, rows = uniform(rng, 1, 3);
+        RandomGraph g(rng);
+        g.output(g.rows<graph::RowMean>(g.input(t, {rows, width}), {rows, 1}));
+        auto& mean = std::get<graph::RowMean>(g.graph.nodes.back().op);
+        mean.order = order;
+        mean.divisor = width;
+        test::check_graph(g.graph, chip_config("tiny"), 1, {g.record()}, {rng() | 1});
+      }
+    }
+  }
+}
+
+// As many rows as lanes, and a few more, of a length that leaves short pieces.
+TEST_CASE("more long rows than lanes are summed by columns", "[compile]") {
+  Rng rng = test::make_rng(31);
+  for (const auto order : {graph::RowOrder::Sequence, graph::RowOrder::Fours}) {
+    RandomGraph g(rng);
+    g.output(g.rows<graph::RowMean>(g.input(DataType::F32, {37, 66001}), {37, 1}));
+    std::get<graph::RowMean>(g.graph.nodes.back().op).order = order;
+    test::check_graph(g.graph, chip_config("tiny"), 2, {g.record()}, {rng() | 1});
+  }
+}
+
+TEST_CASE("a window that holds a scratchpad is taken a few channels at a time", "[compile]") {
+  Rng rng = test::make_rng(32);
+  RandomGraph g(rng);
+  const auto x = g.input(DataType::S8, {1, 5, 230, 231});
+  graph::QMaxPool op;
+  op.window.kernel = {230, 231};
+  g.output(g.add(op, {x}, DataType::S8, {1, 5, 1, 1}));
+  test::check_graph(g.graph, chip_config("tiny"), 2, {g.record()}, {rng() | 1});
+}
+
+// Selections of whatever take many commands.
+TEST_CASE("a given division whose programs are too long is cut into pages", "[compile]") {
+  Rng rng = test::make_rng(33);
+  for (const auto& [config, division] : {std::pair{"tiny", compile::Division{1, 3, 1}},
+                                         std::pair{"small", compile::Division{2, 2, 1}}}) {
+    RandomGraph g(rng);
+    const auto x = g.input(DataType::S32, {4, 7, 8, 9, 5});
+    graph::Select op;
+    for (const int64_t size : g.shape(x)) {
+      op.index.emplace_back();
+      for (int64_t i = 0; i < 6; ++i) op.index.back().push_back(uniform(rng, 0, size - 1));
+    }
+    op.fill = g.random_tensor(DataType::S32, {});
+    const Shape out = graph::selected_shape(op.index);
+    g.output(g.add(op, {x}, DataType::S32, out));
+    compile::CompileOptions options;
+    options.division = division;
+    CHECK(compile::compile(g.graph, chip_config(config), options).phases > 1);
+    test::check_graph(g.graph, chip_config(config), 0, {g.record(), g.record(), g.record()},
+                      {rng() | 1}, 0, division);
+  }
+}
+
 TEST_CASE("products of two values are bit-exact", "[compile]") {
   repeat(30, 8, [](RandomGraph& g, Rng& rng) {
     const int64_t k = uniform(rng, 1, 200), n = uniform(rng, 1, 70), m = uniform(rng, 1, 150);
@@ -1089,6 +1166,13 @@ TEST_CASE("what cannot be compiled is an error that names the place", "[compile]
   g.output(g.global_pool(g.input(DataType::S8, {1, 1, 300, 300})));
   CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny")),
                     Catch::Contains("node1") && Catch::Contains("65793"));
+  RandomGraph wide(rng);
+  wide.output(
+      wide.rows<graph::QAveragePool>(wide.input(DataType::F32, {1, 1, 300, 300}), {1, 1, 1, 1}));
+  std::get<graph::QAveragePool>(wide.graph.nodes.back().op).window.kernel = {300, 300};
+  CHECK_THROWS_WITH(compile::compile(wide.graph, chip_config("tiny")),
+                    Catch::Contains("node1") && Catch::Contains("unsupported") &&
+                        Catch::Contains("a window of at most"));
   CHECK_THROWS_WITH(compile::compile(g.graph, chip_config("tiny"), {3, false, 0, 1, {}}),
                     Catch::Contains("compute tiles") && Catch::Contains("at most 2"));
   CHECK_THROWS_WITH(chip_config("huge"), Catch::Contains("huge") && Catch::Contains("small"));
