@@ -150,7 +150,7 @@ endif
 
 # make report MODEL=model.onnx INPUT=x.npy CONFIG=small: build/report/model.html. Without MODEL: the digits networks.
 REPORTS := $(BUILD)/report
-report-run = $(SYSTOLE) run $(1) $(2) $(SIM_OPTIONS) --report $(REPORTS)/$(basename $(notdir $(1))).html \
+report-run = $(SYSTOLE) run $(1) $(2) $(SIM_OPTIONS) --scaling --report $(REPORTS)/$(basename $(notdir $(1))).html \
   && echo "open $(REPORTS)/$(basename $(notdir $(1))).html"
 report-digits = $(call report-run,$(DIGITS)/$(1).onnx,--input $(DIGITS)/$(1)_images.npy --labels $(DIGITS)/labels.npy)
 

@@ -200,6 +200,9 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
       ("json", po::value(&o.json)->value_name("FILE"), "write the report as JSON")  //
       ("report", po::value(&o.report)->value_name("FILE"),
        "write a page, HTML, that shows where the cycles went")  //
+      ("scaling",
+       "page and JSON say, too, what 1, 2, 4, ... tiles and larger configurations would give: "
+       "predicted, which compiles the network for each")  //
       ("timeline", po::value(&o.timeline)->value_name("FILE"),
        "write what every unit did when, as JSON for ui.perfetto.dev or chrome://tracing")  //
       ("sample-cycles",
@@ -277,6 +280,9 @@ Action parse_run(int argc, const char* const* argv, RunOptions& o) {
   o.outputs = named_files(outputs);
   o.check = map.count("no-check") == 0;
   o.quiet = map.count("quiet") != 0;
+  o.scaling = map.count("scaling") != 0;
+  if (o.scaling && o.report.empty() && o.json.empty())
+    throw Error("nothing would show it", "--scaling", "--report FILE or --json FILE");
   o.simulation.lockstep = on_or_off("--lockstep", lockstep);
   o.events = on_or_off("--events", events);
   o.explain = on_or_off("--explain", explain);

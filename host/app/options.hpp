@@ -25,7 +25,8 @@ struct RunOptions {
   std::string device = "chip";
   std::string json;
   std::string timeline;
-  std::string report;  // a page
+  std::string report;    // a page
+  bool scaling = false;  // reports say what more tiles would give
   std::string commit = "unknown";
   std::string firmware;
   unsigned tiles = 0;

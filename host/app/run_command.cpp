@@ -334,8 +334,12 @@ report::RunReport start_report(const RunOptions& options, const compile::Compile
 }
 
 /// Returns the exit status.
-int finish(const RunOptions& options, report::RunReport& report, Clock::time_point start) {
+int finish(const RunOptions& options, const PreparedRun& run, report::RunReport& report,
+           Clock::time_point start) {
   report.wall_s = seconds_since(start);
+  if (options.scaling && report.agrees()) {
+    report.scaling = report::scale(run.batch.graph, run.model.config, options.simulation.dram);
+  }
   if (!options.json.empty()) write_text(options.json, report::json(report));
   if (!options.report.empty()) write_text(options.report, report::html(report));
   fmt::print("{}", report::table(report));
@@ -371,7 +375,7 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
   std::vector<Record> outputs;
   if (options.device == "chip") {
     outputs = run_on_chip(options, prepared, report, failure);
-    if (outputs.empty()) return finish(options, report, start);
+    if (outputs.empty()) return finish(options, prepared, report, start);
     if (!report.matches_model && options.check) {
       const auto expected = run_on_model(model, batch, session_options(options));
       report.matches_model = same_outputs(batch, outputs, expected, "the functional model");
@@ -394,7 +398,7 @@ int run(const RunOptions& given, std::optional<ChipFailure>& failure) {
   }
   const std::vector<Tensor> joined = join_outputs(batch, outputs);
   for (const auto& [index, path] : files) npy::save(path, joined[index]);
-  return finish(options, report, start);
+  return finish(options, prepared, report, start);
 }
 
 }  // namespace systole::app

@@ -16,9 +16,11 @@ std::string tile_states_chart(const RunReport& report);   // html_stalls.cpp
 std::string layer_states_chart(const RunReport& report);  // html_stalls.cpp
 std::string mesh_chart(const RunReport& report);          // html_mesh.cpp
 std::string dram_chart(const RunReport& report);          // html_dram.cpp
-std::string wait_rows(const RunReport& report);   // html_stalls.cpp: a <table> of the longest
-std::string layer_rows(const RunReport& report);  // html_layers.cpp: a <table>
-std::string link_rows(const RunReport& report);   // html_mesh.cpp: a <table> of the busiest
+std::string scaling_chart(const RunReport& report);       // html_scaling.cpp
+std::string wait_rows(const RunReport& report);     // html_stalls.cpp: a <table> of the longest
+std::string layer_rows(const RunReport& report);    // html_layers.cpp: a <table>
+std::string link_rows(const RunReport& report);     // html_mesh.cpp: a <table> of the busiest
+std::string scaling_rows(const RunReport& report);  // html_scaling.cpp: a <table>
 
 /// Bytes that a channel's data bus passes in a cycle: 25.6 GB/s with both timings of
 /// host/timing/dram_timing.cpp.

@@ -175,14 +175,26 @@ class BusyCycles {
 
   /// Of the tile and unit that the layer keeps busy longest: the unit, cycles in all.
   std::pair<spec::Unit, uint64_t> longest(std::size_t layer) const {
+    return longest_of(busy_[layer]);
+  }
+  /// The same of all layers together.
+  std::pair<spec::Unit, uint64_t> longest() const {
+    std::map<UnitId, uint64_t> all;
+    for (const auto& layer : busy_) {
+      for (const auto& [unit, cycles] : layer) all[unit] += cycles;
+    }
+    return longest_of(all);
+  }
+
+ private:
+  static std::pair<spec::Unit, uint64_t> longest_of(const std::map<UnitId, uint64_t>& busy) {
     std::pair<spec::Unit, uint64_t> longest{spec::Unit::Load, 0};
-    for (const auto& [unit, cycles] : busy_[layer]) {
+    for (const auto& [unit, cycles] : busy) {
       if (cycles > longest.second) longest = {unit.unit, cycles};
     }
     return longest;
   }
 
- private:
   void add(const ProgramMap& map, const timing::Event& event) {
     const compile::TileProgram& tile = model_.tiles[event.launch];
     const UnitId unit{{tile.x, tile.y}, event.unit};
@@ -211,7 +223,19 @@ class BusyCycles {
   std::vector<std::map<UnitId, uint64_t>> busy_;
 };
 
-void predict(const CompiledModel& model, const std::string& dram, std::vector<LayerPlan>& layers) {
+/// "compute: matrix busy 93 %".
+std::string bound_text(spec::Unit unit, double share) {
+  share = std::min(1.0, share);
+  const bool computes = unit == spec::Unit::Matrix || unit == spec::Unit::Vector;
+  return fmt::format("{}: {} busy {:.0f} %",
+                     share < kBinds ? "waits"
+                     : computes     ? "compute"
+                                    : "transfer",
+                     lower(spec::to_string(unit)), 100 * share);
+}
+
+void predict(const CompiledModel& model, const std::string& dram, Plan& plan) {
+  std::vector<LayerPlan>& layers = plan.layers;
   const unsigned inputs = kSteps * model.inputs_at_once;
   const compile::RequestCycles request = compile::run_request(model, {inputs, dram, {}});
   const BusyCycles busy(model, request.events);
@@ -222,14 +246,11 @@ void predict(const CompiledModel& model, const std::string& dram, std::vector<La
     layer.cycles = static_cast<double>(model.layers[i].predicted_cycles);
     const auto [unit, cycles] = busy.longest(i);
     if (cycles == 0 || layer.cycles == 0) continue;
-    const double share = std::min(1.0, static_cast<double>(cycles) / of_a_tile / layer.cycles);
-    const bool computes = unit == spec::Unit::Matrix || unit == spec::Unit::Vector;
-    layer.bound_by = fmt::format("{}: {} busy {:.0f} %",
-                                 share < kBinds ? "waits"
-                                 : computes     ? "compute"
-                                                : "transfer",
-                                 lower(spec::to_string(unit)), 100 * share);
+    layer.bound_by = bound_text(unit, static_cast<double>(cycles) / of_a_tile / layer.cycles);
   }
+  const auto [unit, cycles] = busy.longest();
+  if (plan.spacing > 0)
+    plan.bound_by = bound_text(unit, static_cast<double>(cycles) / inputs / plan.spacing);
 }
 
 // --------------------------------------------------------------------------------------- in words
@@ -309,7 +330,7 @@ Plan plan(const CompiledModel& model, const std::string& dram) {
     commands.describe(i, plan.layers.back());
   }
   describe_places(model, plan.layers);
-  predict(model, dram, plan.layers);
+  predict(model, dram, plan);
   return plan;
 }
 
@@ -323,7 +344,9 @@ std::string text(const Plan& plan, bool explain) {
     for (const LayerPlan& layer : plan.layers) text += layer_text(layer);
   }
   text += row("layers", fmt::format("{}", plan.layers.size()));
-  text += row("predicted from input to input", fmt::format("{:.0f} cycles", plan.spacing));
+  text += row("predicted from input to input",
+              fmt::format("{:.0f} cycles{}", plan.spacing,
+                          plan.bound_by.empty() ? "" : "; " + plan.bound_by));
   if (plan.latency > 0)
     text += row("predicted for one input alone", fmt::format("{} cycles", plan.latency));
   text += row("commands of a tile",
@@ -343,6 +366,7 @@ std::string json(const Plan& plan) {
                               {"in_flight", plan.division.in_flight},
                               {"stages", plan.division.stages},
                               {"predicted_input_spacing", plan.spacing},
+                              {"bound_by", plan.bound_by},
                               {"predicted_latency", plan.latency},
                               {"program_bytes", plan.program},
                               {"constant_bytes", plan.constants},

@@ -38,6 +38,7 @@ struct Plan {
   uint64_t program = 0;    // bytes of commands, the longest of a tile
   uint64_t constants = 0;  // bytes in DRAM
   unsigned pages = 1;
+  std::string bound_by;  // of the stream: its busiest unit, "compute: matrix busy 93 %"
   double compile_s = 0;
   std::vector<LayerPlan> layers;
 };

@@ -194,6 +194,18 @@ std::string table(const RunReport& r) {
   return text;
 }
 
+nlohmann::ordered_json scale_json(const RunReport& r, std::size_t i) {
+  const ScalePoint& point = r.scaling[i];
+  nlohmann::ordered_json j = {{"config", point.config},
+                              {"tiles", point.tiles},
+                              {"channels", point.channels},
+                              {"predicted_input_spacing", point.cycles}};
+  j["speed_up"] = number_json(speed_up(r.scaling, i));
+  j["efficiency"] = number_json(efficiency(r.scaling, i));
+  j["bound_by"] = point.bound_by;
+  return j;
+}
+
 std::string json(const RunReport& r) {
   nlohmann::ordered_json j;
   j["model"] = r.model;
@@ -235,6 +247,7 @@ std::string json(const RunReport& r) {
   for (const LayerReport& layer : r.layers) j["layers"].push_back(layer_json(layer));
   j["waits"] = nlohmann::ordered_json::array();
   for (const WaitReport& wait : r.waits) j["waits"].push_back(wait_json(wait));
+  for (std::size_t i = 0; i < r.scaling.size(); ++i) j["scaling"].push_back(scale_json(r, i));
   if (r.counters) j["counters"] = counters_json(*r.counters);
   return j.dump(2) + "\n";
 }

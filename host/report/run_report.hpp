@@ -10,6 +10,7 @@
 
 #include "host/driver/chip_counters.hpp"
 #include "host/report/layer_states.hpp"
+#include "host/report/scaling.hpp"
 
 namespace systole::report {
 
@@ -77,6 +78,7 @@ struct RunReport {
   bool events = true;      // commands were followed: layers have cycles
   std::vector<LayerReport> layers;
   std::vector<WaitReport> waits;         // of the run, longest first
+  std::vector<ScalePoint> scaling;       // what more tiles would give, if asked
   std::optional<ChipCounters> counters;  // of the run, after loading; `cycle`: how many cycles
 
   /// Multiply-accumulates over what the tiles could have done in chip_cycles; 0 without cycles.

@@ -101,7 +101,7 @@ TEST_CASE("systole: help and version are there, and end with 0", "[app]") {
   for (const char* option :
        {"--input", "--output", "--labels", "--config", "--device", "--json", "--lockstep",
         "--trace", "--firmware", "--requests-of", "--timeout", "--watchdog", "--dram", "--seed",
-        "--report", "--timeline", "--sample-cycles"}) {
+        "--report", "--timeline", "--sample-cycles", "--scaling"}) {
     CHECK_THAT(run_help.out, Contains(option));
   }
   CHECK_THAT(run_help.out, Contains("Exit status"));
@@ -476,6 +476,8 @@ TEST_CASE("systole: a page and a timeline want a chip", "[app]") {
                       {option, "no cycles", "--device chip", "model"});
     CHECK_FALSE(fs::exists(path));
   }
+  check_run_refused({kModel, "-i", kImages, "--scaling"},
+                    {"--scaling", "--report FILE or --json FILE"}, "chip");
   check_run_refused({kModel, "-i", kImages, "--sample-cycles", "0"},
                     {"--sample-cycles", "at least 1"}, "chip");
 }

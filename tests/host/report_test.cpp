@@ -477,6 +477,53 @@ TEST_CASE("page: a run that says little makes a page without what is missing", "
   report.matches_model = false;
   const std::string page = html(report);
   CHECK_THAT(page, Contains("class=\"bad\"") && !Contains("Roofline") && !Contains("nan"));
+  CHECK_THAT(page, !Contains("More tiles"));
+}
+
+TEST_CASE("scaling: few tiles, all tiles, then larger chips, each as the compiler predicts it",
+          "[report]") {
+  const onnx::Model model = onnx::load("tests/models/digits/mlp.onnx");
+  const Batch batch =
+      make_batch(model, {{"image", npy::load("tests/models/digits/mlp_images.npy")}});
+  const std::vector<ScalePoint> points = scale(batch.graph, chip_config("small"), "ddr4-3200");
+  std::vector<std::tuple<std::string, unsigned, unsigned>> sizes;
+  for (const ScalePoint& point : points)
+    sizes.emplace_back(point.config, point.tiles, point.channels);
+  CHECK(sizes == std::vector<std::tuple<std::string, unsigned, unsigned>>{{"small", 1, 1},
+                                                                          {"small", 2, 1},
+                                                                          {"small", 4, 1},
+                                                                          {"wide", 8, 1},
+                                                                          {"medium", 16, 1},
+                                                                          {"medium", 16, 3}});
+  compile::CompileOptions options;
+  options.use_tiles = 2;
+  options.inputs = 32;
+  CHECK(points[1].cycles == compile::compile(batch.graph, chip_config("small"), options).spacing);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    REQUIRE(efficiency(points, i));
+    CHECK(*efficiency(points, i) == Approx(*speed_up(points, i) / points[i].tiles));
+    CHECK_THAT(points[i].bound_by, Contains(" busy ") && Contains("DRAM"));
+  }
+  CHECK(*speed_up(points, 0) == 1.0);
+  CHECK(*speed_up(points, 2) > 3);
+}
+
+TEST_CASE("scaling: a page and its JSON show it, also where there is no plan", "[report]") {
+  RunReport report;
+  report.scaling = {{"tiny", 2, 2, 1, 1, 0, "Conv <a>: no room"},
+                    {"tiny", 2, 2, 2, 1, 1000, "compute: matrix busy 90 %; DRAM 5 %"},
+                    {"wide", 5, 2, 8, 1, 500, "transfer: load busy 99 %; DRAM 88 %"},
+                    {"medium", 5, 4, 16, 3, 400, "transfer: load busy 97 %; DRAM 70 %"}};
+  CHECK_FALSE(efficiency(report.scaling, 0));
+  CHECK(*efficiency(report.scaling, 2) == Approx(0.5));
+  const std::string page = html(report);
+  CHECK_THAT(page, Contains("More tiles") && Contains("twice the tiles, twice the speed"));
+  CHECK_THAT(page, Contains("Conv &lt;a&gt;: no room") && Contains("transfer: load busy 99 %"));
+  CHECK_THAT(page, Contains("3 DRAM channels: medium") && Contains(">2.50<") && !Contains("nan"));
+  const Json j = Json::parse(json(report));
+  REQUIRE(j["scaling"].size() == 4);
+  CHECK(j["scaling"][0]["speed_up"].is_null());
+  CHECK(j["scaling"][3]["efficiency"].get<double>() == Approx(2.5 * 2 / 16));
 }
 
 TEST_CASE("stream: a step's inputs end together, and the first step is no spacing", "[report]") {
