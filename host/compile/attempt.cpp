@@ -1,5 +1,7 @@
 #include "host/compile/attempt.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 
@@ -131,6 +133,12 @@ class Attempt {
   std::optional<std::pair<unsigned, Error>> failed_;
 };
 
+/// Where pages are no way out, which stages have none of.
+Error too_long(uint32_t program, const Division& division) {
+  return {kNoRoom, division.stages > 1 ? "the program of a stage" : "the program",
+          fmt::format("at most {} bytes of commands", Fit::kMaxProgram), std::to_string(program)};
+}
+
 }  // namespace
 
 std::optional<Candidate> attempt(Job& job, const Choice& choice, Failure& failure) {
@@ -161,7 +169,7 @@ std::optional<Candidate> attempt(Job& job, const Choice& choice, Failure& failur
         Fit& fit = fits[stage];
         const bool ok = fit.meets(attempt.needs(stage), records_in_dram);
         if (fit.too_long()) {
-          if (!failure) failure = Error(kNoRoom, "the program");
+          if (!failure) failure = too_long(attempt.needs(stage).program, division);
           return std::nullopt;
         }
         if (!ok && fit.tired() && !fit.shrink()) return std::nullopt;

@@ -5,9 +5,6 @@
 namespace systole::compile {
 namespace {
 
-/// Programs that are longer are cut into pages.
-constexpr uint32_t kMaxProgram = 96 * 1024;
-
 struct Limit {
   uint32_t resident, homes;  // KiB
 };

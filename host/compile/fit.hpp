@@ -12,6 +12,9 @@ namespace systole::compile {
 /// constants.
 class Fit {
  public:
+  /// Programs that are longer are cut into pages.
+  static constexpr uint32_t kMaxProgram = 96 * 1024;
+
   /// `alone`: a short stage, whose weights one tile holds. Its values may leave more room for them.
   Fit(const Budget& start, bool alone);
 

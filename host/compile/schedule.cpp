@@ -115,7 +115,7 @@ void Schedule::add(unsigned index, spec::Unit which, const spec::CommandWords& w
   command.known = tile.known[unit];
   tile.units[unit].push_back(std::move(command));
   if (tile.units[unit].size() > (page_limit_[unit] == 0 ? kHopeless : kHopelessInPages))
-    throw Error(kNoRoom, "program");
+    throw Error(kNoRoom, "the program");
 }
 
 /// `command`, the next of `unit`, waits until `count` commands of unit `on` have retired.
