@@ -53,12 +53,15 @@ const std::vector<std::string> kOwnOptions = {
     "--json",   "--output", "-o",           "--explain",          "--explain-folder",
     "--until",  "--report", "--timeline",   "--on-mismatch",      "--bundle"};
 
+/// One without a value.
+const std::string kOwnFlag = "--scaling";
+
 /// The words of a command line without those options and their values.
 std::vector<std::string> shared_words(const std::vector<std::string>& words) {
   std::vector<std::string> result;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const bool attached = words[i].size() > 2 && words[i].compare(0, 2, "-o") == 0;
-    if (attached) continue;
+    if (attached || words[i] == kOwnFlag) continue;
     const std::string name = words[i].substr(0, words[i].find('='));
     if (std::find(kOwnOptions.begin(), kOwnOptions.end(), name) == kOwnOptions.end()) {
       result.push_back(words[i]);

@@ -476,8 +476,8 @@ TEST_CASE("systole: a page and a timeline want a chip", "[app]") {
                       {option, "no cycles", "--device chip", "model"});
     CHECK_FALSE(fs::exists(path));
   }
-  check_run_refused({kModel, "-i", kImages, "--scaling"},
-                    {"--scaling", "--report FILE or --json FILE"}, "chip");
+  check_refused({"run", kModel, "-i", kImages, "--scaling"},
+                {"--scaling", "--report FILE or --json FILE"});
   check_run_refused({kModel, "-i", kImages, "--sample-cycles", "0"},
                     {"--sample-cycles", "at least 1"}, "chip");
 }
