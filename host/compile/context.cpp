@@ -12,6 +12,11 @@ namespace {
 
 constexpr int64_t kReadBehind = 64;  // bytes of other things that windows may touch
 
+/// Rows that are spread between two barriers take so many bytes of a tile at most, a row so many at
+/// least: tokens stay few enough for a counter.
+constexpr int64_t kMostSpread = 16384;
+constexpr int64_t kLeastOfRow = 256;
+
 }  // namespace
 
 Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::vector<Place> team,
@@ -32,6 +37,8 @@ Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::ve
   working_bytes_ = end - homes_end;
   resident_next_.assign(tiles(), resident_begin_);
   halves_.assign(tiles(), 0);
+  pushes_.assign(tiles(), 0);
+  taken_.assign(tiles(), pushes_);
   home_memory_.assign(tiles(), Scratchpad(homes_begin_, homes_end));
   scratchpads_.assign(tiles(), Scratchpad(homes_end, end));
 }
@@ -87,6 +94,7 @@ void Context::arrive() {
 
 void Context::note_arrival() {
   ++arrivals_;
+  spread_bytes_ = 0;
   arrived_behind_ = operators_ - 1;
   free_unused();
   // What nobody uses any more is free behind this barrier.
@@ -110,7 +118,14 @@ void Context::await() {
   released_.clear();
 }
 
+/// Tokens that nobody waited for are taken.
 void Context::finish() {
+  for (unsigned t = 0; t < tiles(); ++t) {
+    for (unsigned from = 0; from < tiles(); ++from) {
+      for (; from != t && taken_[t][from] < pushes_[from]; ++taken_[t][from])
+        schedule.take(t, schedule.pushed(t, from));
+    }
+  }
   if (awaited_ < arrivals_) await();
   schedule.finish();
 }
@@ -207,6 +222,67 @@ void Context::place(Stored& value, int64_t rows, int64_t columns, std::vector<Ho
                     memory_.dram.allocate(value.elements() * value.element_bytes(), value.name),
                     nullptr};
   }
+}
+
+bool Context::can_spread(int64_t bytes) const {
+  if (tiles() < 2 || tiles() > kMaxPushing || streams_) return false;
+  if (spread_bytes_ + std::max(bytes, kLeastOfRow) > kMostSpread) return false;
+  return std::all_of(home_memory_.begin(), home_memory_.end(), [&](const Scratchpad& memory) {
+    return round_up(bytes, 64) <= memory.largest();
+  });
+}
+
+void Context::spread(Stored& value, int64_t bytes, std::vector<Home::Piece> pieces) {
+  const auto home = std::make_shared<Home>();
+  home->rows = 1;
+  home->columns = bytes;
+  home->spread = true;
+  for (Home::Piece& piece : pieces) {
+    piece.block = home_memory_[piece.tile].allocate_at_end(bytes, false, value.name);
+    piece.offset = static_cast<uint32_t>(piece.c0);
+    homes_used_ = std::max(homes_used_, piece.block.address() + piece.block.bytes() - homes_begin_);
+    home->pieces.push_back(std::move(piece));
+  }
+  spread_bytes_ += std::max(bytes, kLeastOfRow);
+  homes_.push_back(home);
+  value.epoch = epoch();
+  value.buffer = {Buffer::Space::Home, 0, home};
+}
+
+void Context::push(unsigned tile, Home& home) {
+  const Home::Piece& piece = home.pieces[tile];
+  if (piece.columns() > 0) {
+    for (unsigned distance = 1; distance < tiles(); ++distance) {
+      const unsigned to = (tile + distance) % tiles();
+      schedule.push(tile, to, piece.address(), home.pieces[to].block.address() + piece.offset,
+                    static_cast<uint32_t>(piece.columns()));
+    }
+    ++pushes_[tile];
+  }
+  home.pushes.push_back(pushes_[tile]);
+}
+
+uint16_t Context::take(unsigned tile, const Home& home, unsigned from) {
+  if (from == tile) return 0;
+  std::size_t& taken = taken_[tile][from];
+  if (taken >= home.pushes[from]) return 0;
+  const uint16_t token = schedule.pushed(tile, from);
+  for (++taken; taken < home.pushes[from]; ++taken) schedule.take(tile, token);
+  return token;
+}
+
+void Context::pass_over(unsigned tile, const Home& home) {
+  uint16_t tokens = 0;
+  for (unsigned from = 0; from < tiles(); ++from)
+    tokens = static_cast<uint16_t>(tokens | take(tile, home, from));
+  const Block& block = home.pieces[tile].block;
+  if (tokens != 0) schedule.take(tile, tokens, {block.address(), block.address() + block.bytes()});
+}
+
+bool Context::begin_streams() {
+  const bool pushed = std::any_of(pushes_.begin(), pushes_.end(), [](auto n) { return n > 0; });
+  streams_ = !pushed;
+  return streams_;
 }
 
 Home Context::even_parts(const Stored& value) const {

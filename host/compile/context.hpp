@@ -34,8 +34,9 @@ struct Home {
     unsigned tile = 0;
     int64_t r0 = 0, r1 = 0, c0 = 0, c1 = 0;
     Block block;
+    uint32_t offset = 0;  // of the rectangle in the block
     int64_t columns() const { return c1 - c0; }
-    uint32_t address() const { return block.address(); }
+    uint32_t address() const { return block.address() + offset; }
   };
   int64_t rows = 0, columns = 0;
   std::vector<Piece> pieces;
@@ -43,6 +44,11 @@ struct Home {
   bool direct = false;
 
   Border border;  // every piece is of whole lines then
+
+  /// A row that every tile gets to know: its blocks have room for all of it, the pieces lie where
+  /// they belong there, the tiles push them to each other.
+  bool spread = false;
+  std::vector<std::size_t> pushes;  // that the tiles have made with the last one of this row
 
   /// The tile's rectangle, or null.
   const Piece* of(unsigned tile) const;
@@ -116,6 +122,7 @@ class Context {
   int64_t program_bytes() const { return resident_begin_; }
   /// Whether programs are cut into pages, so that their length costs no memory.
   bool in_pages() const { return in_pages_; }
+  unsigned in_flight() const { return in_flight_; }
   double weight_price() const { return weight_price_; }
 
   // ---- order between tiles
@@ -149,6 +156,20 @@ class Context {
   Block scratch(unsigned tile, int64_t bytes) {
     return scratchpads_[tile].allocate(bytes, node_name);
   }
+  /// A row of bytes that all tiles want to read: whether there is room for it on each of them, and
+  /// whether they may push.
+  bool can_spread(int64_t bytes) const;
+  /// Gives it that room. `pieces`, one a tile, are what each tile makes, or nothing.
+  void spread(Stored& value, int64_t bytes, std::vector<Home::Piece> pieces);
+  /// The tile's piece is there: it goes to the others.
+  void push(unsigned tile, Home& home);
+  /// What the next command of the tile's matrix unit must wait for to read pieces of those tiles.
+  uint16_t take(unsigned tile, const Home& home, unsigned from);
+  /// The tile reads nothing of it.
+  void pass_over(unsigned tile, const Home& home);
+  /// From here on tiles exchange streams of weights instead; false if they have pushed already.
+  bool begin_streams();
+
   /// At the end of the scratchpad that the operator before did not use.
   Block scratch_at_end(unsigned tile, int64_t bytes) {
     return scratchpads_[tile].allocate_at_end(bytes, operators_ % 2 == 0, node_name);
@@ -223,6 +244,10 @@ class Context {
   int operators_ = 0;             // begun
   int arrived_behind_ = 0;        // so many of them had been emitted at the last arrival
   std::vector<unsigned> halves_;  // of the accumulators, by tile: how often one was begun
+  bool streams_ = false;
+  int64_t spread_bytes_ = 0;                     // since the last barrier, which frees them
+  std::vector<std::size_t> pushes_;              // by tile
+  std::vector<std::vector<std::size_t>> taken_;  // of these, by tile that takes, that pushes
 };
 
 /// Items [first, second) of `count` for part `part` of `parts`, as even as possible.

@@ -206,4 +206,33 @@ std::vector<KernelSegment> cut(const std::vector<KernelSegment>& segments, int64
   return out;
 }
 
+namespace {
+
+/// Makes a step the next one of a segment; false if it can't be.
+bool append(KernelSegment& segment, const KernelSegment& step) {
+  const int64_t count = segment.count[0];
+  const bool alike = segment.mode == step.mode && segment.run_stride == step.run_stride &&
+                     segment.len == segment.len_last && segment.len == step.len;
+  const int64_t stride = count == 1 ? step.offset - segment.offset : segment.stride[0];
+  if (!alike || step.first_step != segment.first_step + count ||
+      step.offset != segment.offset + count * stride)
+    return false;
+  segment.stride[0] = stride;
+  segment.len_last = step.len_last;
+  ++segment.count[0];
+  return true;
+}
+
+}  // namespace
+
+std::vector<KernelSegment> joined(const std::vector<KernelSegment>& steps,
+                                  const std::function<unsigned(const KernelSegment&)>& class_of) {
+  std::vector<KernelSegment> out;
+  for (const KernelSegment& step : steps) {
+    const bool alike = !out.empty() && class_of(out.back()) == class_of(step);
+    if (!alike || !append(out.back(), step)) out.push_back(step);
+  }
+  return out;
+}
+
 }  // namespace systole::compile

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -52,5 +53,9 @@ KernelPlan plan_kernel(const KernelShape& shape, int64_t rows);
 
 /// Cuts segments into pieces of at most `max_steps`.
 std::vector<KernelSegment> cut(const std::vector<KernelSegment>& segments, int64_t max_steps);
+
+/// Makes segments of single steps, in their order; all steps of one are of the same class.
+std::vector<KernelSegment> joined(const std::vector<KernelSegment>& steps,
+                                  const std::function<unsigned(const KernelSegment&)>& class_of);
 
 }  // namespace systole::compile

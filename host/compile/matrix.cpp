@@ -27,6 +27,8 @@ constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column
 constexpr int64_t kSlabParts = 4;               // of a large slab, loaded one by one
 
 constexpr int64_t kLonePieces = 4;  // of one that a lone tile, which has no other, waits for
+constexpr int64_t kLongRow = 16;    // steps that use a row which is loaded in two parts
+constexpr int64_t kRowParts = 4;    // one of these, and the rest
 
 using Share = MatrixShare;
 
@@ -153,6 +155,14 @@ class MatrixEmitter {
   Rows rows_at_home(const Home::Piece& piece, int64_t line, int64_t channel) const;
   /// Whether the predicate of slab.hpp holds for all that the tiles read.
   bool all_slabs(bool (*is)(unsigned, const Image&, const SlabShape&)) const;
+  void spread_output();
+  int64_t row_steps() const;
+  Slab load_row(unsigned tile);
+  std::vector<KernelSegment> segments_for(unsigned tile, const Tiling& tiling) const;
+  void find_sources();
+  std::vector<KernelSegment> segments_by_source(unsigned tile) const;
+  unsigned sources_of(const KernelSegment& segment) const;
+  uint16_t tokens_for(unsigned tile, const KernelSegment& segment);
 
   Context& context_;
   MatrixMemo& memo_;
@@ -186,6 +196,9 @@ class MatrixEmitter {
   bool biased_ = true;     // some bias is not 0
   bool uniform_ = false;   // all channels have one multiplier
   bool in_place_ = false;  // every tile has all the input that it needs, and laid out as needed
+  bool spread_ = false;        // every tile gets all of the output
+  Home* spread_in_ = nullptr;  // the input, when that is so of it
+  std::vector<unsigned> sources_;  // of what each step reads of that: a bit a tile
 };
 
 // A pointwise convolution sees no rows: its pixels are one long column.
@@ -437,7 +450,26 @@ void MatrixEmitter::partition() {
   }
 }
 
+/// Room for all of the row on every tile, those that make nothing of it as well.
+void MatrixEmitter::spread_output() {
+  std::vector<Home::Piece> pieces;
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    Home::Piece piece;
+    piece.tile = t;
+    if (!shares_[t].empty()) {
+      piece.r1 = 1;
+      piece.c0 = shares_[t].b0 * kColumns;
+      piece.c1 = std::min(shares_[t].b1 * kColumns, op_.out.c);
+    }
+    pieces.push_back(std::move(piece));
+  }
+  context_.spread(*op_.output, op_.out.c, std::move(pieces));
+}
+
 void MatrixEmitter::place_output() {
+  spread_ = op_.spreads && op_.output->buffer.space == Buffer::Space::Unplaced &&
+            op_.output->element_bytes() == 1 && context_.can_spread(op_.out.c);
+  if (spread_) return spread_output();
   std::vector<Home::Piece> pieces;
   for (unsigned t = 0; t < context_.tiles(); ++t) {
     if (shares_[t].empty()) continue;
@@ -682,6 +714,7 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
   if (ring_) ring_.mark(tile, group.shared, c.header);
+  if (spread_in_ != nullptr) c.header.wait_mask |= tokens_for(tile, segment);
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
 }
 
@@ -718,6 +751,75 @@ void MatrixEmitter::emit_zero(unsigned tile, int64_t b0, int64_t b1, int64_t pix
   context_.schedule.emit(tile, spec::Unit::Matrix, c);
 }
 
+/// Steps that use the first part of a long row which all tiles load from the host, whose link is
+/// narrow: it is used while the rest comes. 0 when there is no such row. More commands cost more
+/// than they save when another input fills the time.
+int64_t MatrixEmitter::row_steps() const {
+  const bool row = op_.in.n * op_.in.h * op_.in.w == 1 && pixel_ == op_.in.c;
+  const bool alone = context_.tiles() == 1 || context_.in_flight() > 1;
+  if (!row || in_place_ || alone || op_.in.stored->buffer.space != Buffer::Space::Input) return 0;
+  return plan_.steps < kLongRow ? 0 : plan_.steps / kRowParts;
+}
+
+Slab MatrixEmitter::load_row(unsigned tile) {
+  Slab slab;
+  slab.pitch = op_.in.c;
+  slab.block = context_.scratch(tile, op_.in.c + slack());
+  slab.address = slab.block.address();
+  const int64_t part = row_steps() * kDepth;
+  const Buffer& row = op_.in.stored->buffer;
+  context_.load(tile, row, 0, slab.address, part, {});
+  context_.load(tile, row, part, slab.address + static_cast<uint32_t>(part), op_.in.c - part, {});
+  return slab;
+}
+
+// ------------------------------------------------------------------------ rows that tiles push
+
+/// Of every step, which tiles make what it reads.
+void MatrixEmitter::find_sources() {
+  sources_.assign(static_cast<std::size_t>(plan_.steps), 0);
+  for (std::size_t lane = 0; lane < plan_.lanes->size(); ++lane) {
+    const int32_t channel = (*plan_.lanes)[lane];
+    for (const Home::Piece& piece : spread_in_->pieces) {
+      if (channel >= piece.c0 && channel < piece.c1) sources_[lane / kDepth] |= 1u << piece.tile;
+    }
+  }
+}
+
+unsigned MatrixEmitter::sources_of(const KernelSegment& segment) const {
+  unsigned sources = 0;
+  for (int64_t step = 0; step < segment.steps(); ++step)
+    sources |= sources_[static_cast<std::size_t>(segment.first_step + step)];
+  return sources;
+}
+
+/// The steps in the order in which what they read comes: what the tile itself makes is there first,
+/// and its weights are on their way while the others' pieces are on theirs.
+std::vector<KernelSegment> MatrixEmitter::segments_by_source(unsigned tile) const {
+  const unsigned tiles = context_.tiles();
+  const auto distance = [&](const KernelSegment& step) {
+    unsigned farthest = 0;
+    for (unsigned t = 0; t < tiles; ++t) {
+      if ((sources_of(step) >> t & 1) != 0)
+        farthest = std::max(farthest, (tile + tiles - t) % tiles);
+    }
+    return farthest;
+  };
+  std::vector<KernelSegment> steps = cut(plan_.segments, 1);
+  std::stable_sort(steps.begin(), steps.end(),
+                   [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+  return joined(steps, distance);
+}
+
+uint16_t MatrixEmitter::tokens_for(unsigned tile, const KernelSegment& segment) {
+  uint16_t tokens = 0;
+  for (unsigned t = 0; t < context_.tiles(); ++t) {
+    if ((sources_of(segment) >> t & 1) != 0)
+      tokens = static_cast<uint16_t>(tokens | context_.take(tile, *spread_in_, t));
+  }
+  return tokens;
+}
+
 // ------------------------------------------------------------------------- weights that are shared
 
 /// Bytes a cycle that DRAM gives on the whole, and a link of the network.
@@ -750,6 +852,7 @@ void MatrixEmitter::share_weights() {
   for (const Share& share : shares_) {
     if (shared_groups(share) != groups) return;
   }
+  if (spread_ || !context_.begin_streams()) return;
   sharing_ = true;
   ring_.start(context_, tiling_.ring, held_[0].source, groups);
 }
@@ -932,6 +1035,16 @@ void MatrixEmitter::drain(unsigned tile, const Share& share, int64_t b0, int64_t
   context_.schedule.emit(tile, spec::Unit::Vector, c);
 }
 
+/// The commands of a walk through the window, as far as all steps are not to be one.
+std::vector<KernelSegment> MatrixEmitter::segments_for(unsigned tile, const Tiling& tiling) const {
+  if (tiling.stream && tiling.steps < steps_) return cut(plan_.segments, tiling.steps);
+  if (spread_in_ != nullptr) return segments_by_source(tile);
+  if (row_steps() == 0) return plan_.segments;
+  return joined(cut(plan_.segments, 1), [this](const KernelSegment& step) {
+    return step.first_step >= row_steps() ? 1u : 0u;
+  });
+}
+
 /// Pixels [pixel0, pixel0 + pixels) of the chunk, a group of blocks: sum and drain.
 void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& tiling,
                               const Group& group, int64_t pixel0, int64_t pixels, int64_t width,
@@ -943,8 +1056,7 @@ void MatrixEmitter::emit_rows(unsigned tile, const Share& share, const Tiling& t
   bool first = true;
   const bool pieces = tiling.stream && tiling.steps < steps_;
   for (int64_t part = 0; part < parts_; ++part) {
-    const auto segments = pieces ? cut(plan_.segments, tiling.steps) : plan_.segments;
-    for (const KernelSegment& segment : segments) {
+    for (const KernelSegment& segment : segments_for(tile, tiling)) {
       const int64_t step = part * plan_.steps + segment.first_step;
       Block piece;
       uint32_t at = group.weights + static_cast<uint32_t>(step * kBlockBytes);
@@ -1032,9 +1144,18 @@ void MatrixEmitter::emit_chunk(unsigned tile, const Share& share, const Tiling& 
   const int64_t pixels = height * width;
   if (tiling.rewind) context_.rewind(tile);
   const SlabShape shape = slab_shape(share, n, oy0, oy1, ox0);
-  const Slab slab = in_place_ ? slab_in_place(tile, op_.in, shape)
-                              : load_slab(context_, tile, op_.in, shape,
-                                          byte_pattern(op_.x.zero_point), slack(), slab_parts());
+  Slab slab;
+  if (spread_in_ != nullptr) {
+    slab.address = spread_in_->pieces[tile].block.address();
+    slab.pitch = op_.in.c;
+  } else if (in_place_) {
+    slab = slab_in_place(tile, op_.in, shape);
+  } else if (row_steps() > 0) {
+    slab = load_row(tile);
+  } else {
+    slab = load_slab(context_, tile, op_.in, shape, byte_pattern(op_.x.zero_point), slack(),
+                     slab_parts());
+  }
   // Commands take whole lines, or pieces of one.
   const int64_t rows = command_pixels(tiling, height, width);
   const int64_t most_blocks = command_blocks(tiling, height, width);
@@ -1172,9 +1293,12 @@ void MatrixEmitter::emit() {
   if (op_.division != nullptr) *op_.division = shares_;
   plan_shares();
   held_.resize(context_.tiles());
-  in_place_ = all_slabs(lies_in_place);
+  Home* home = op_.in.stored->buffer.home.get();
+  if (home != nullptr && home->spread) spread_in_ = home;
+  if (spread_in_ != nullptr) find_sources();
+  in_place_ = spread_in_ != nullptr || all_slabs(lies_in_place);
   std::vector<const Stored*> inputs = {op_.in.stored};
-  if (all_slabs(is_held) && op_.in.stored->buffer.home->direct) inputs.clear();
+  if (spread_in_ != nullptr || (all_slabs(is_held) && home->direct)) inputs.clear();
   if (op_.x_zero != nullptr) inputs.push_back(op_.x_zero);
   context_.begin(inputs, [&] {
     for (unsigned t = 0; t < context_.tiles(); ++t) {
@@ -1190,13 +1314,18 @@ void MatrixEmitter::emit() {
   share_weights();
   for (unsigned t = 0; t < context_.tiles() && in_place_; ++t) {
     const Share& share = shares_[t];
-    if (share.empty()) continue;
+    if (share.empty() || spread_in_ != nullptr) continue;
     load_neighbours(context_, t, op_.in, slab_shape(share, 0, share.g0, share.g1, 0));
   }
   for (unsigned t = 0; t < context_.tiles(); ++t) {
-    if (!shares_[t].empty()) emit_tile(t, shares_[t]);
+    if (!shares_[t].empty()) {
+      emit_tile(t, shares_[t]);
+    } else if (spread_in_ != nullptr) {
+      context_.pass_over(t, *spread_in_);
+    }
+    if (spread_) context_.push(t, *op_.output->buffer.home);
   }
-  if (op_.output->buffer.home != nullptr) {
+  if (op_.output->buffer.home != nullptr && !spread_) {
     op_.output->buffer.home->direct = op_.reads_pairs || op_.out.w <= slab_columns();
   }
   op_.output->epoch = context_.epoch();

@@ -19,6 +19,7 @@ struct MatrixShare {
 struct MatrixOperator {
   Image in, out;
   Stored* output = nullptr;  // of `out`, placed here
+  bool spreads = false;      // `out` is one row, of which every tile wants all
   int64_t kh = 1, kw = 1, sh = 1, sw = 1, dh = 1, dw = 1;
   int64_t top = 0, left = 0;  // padding; that of the other sides follows from out
   int64_t group = 1;

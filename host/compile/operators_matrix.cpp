@@ -45,6 +45,11 @@ bool dense(const View& view, std::size_t dim, int64_t extent) {
   return offsets.back() == extent - 1;
 }
 
+/// Whether it multiplies a single row by a constant matrix: every tile wants all of the row.
+bool takes_row(const graph::Graph& graph, const Node& node) {
+  return std::holds_alternative<graph::QGemm>(node.op) && graph.value(node.inputs[0]).shape[0] == 1;
+}
+
 Weights weights_of(const graph::QConv& op) {
   const Shape& shape = op.weights.shape();
   const int64_t channels = shape[1], taps = shape[2] * shape[3];
@@ -160,7 +165,9 @@ void Operators::operator()(const Node& node, const graph::QGemm& op) {
   if (!rows_apart || !dense(in.view, 1, depth)) in = values_.with_view(in, wanted);
   const std::vector<int64_t> at = in.view.offsets(1);
   Stored to = values_.make_output(node, View::row_major(value.shape));
+  const Node* reader = values_.only_reader(node);
   MatrixOperator matrix;
+  matrix.spreads = reader != nullptr && takes_row(graph_, *reader);
   matrix.in = {&in, 1, rows, 1, depth};
   matrix.out = {&to, 1, rows, 1, columns};
   matrix.x = op.x;

@@ -19,9 +19,14 @@ unsigned pair_semaphore(unsigned from, unsigned to) {
   if (from == to) return 12;
   return from * 3 + (to > from ? to - 1 : to);
 }
-/// Barriers: few tiles meet in two rounds with the first two; more gather over a tree with the
-/// first and are released with the second. Few tiles end a body all-to-all with the third.
-constexpr unsigned kBarrier[3] = {13, 14, 15};
+/// Barriers: few tiles meet in two rounds; more gather over a tree with the first and are released
+/// with the second. Few tiles end a body all-to-all with the second, too: who posts for the end has
+/// passed all barriers before, so the others have arrived at those, and any token says as much.
+constexpr unsigned kBarrier[2] = {13, 14};
+/// Few tiles push with it, more hand weights on.
+constexpr unsigned kSpare = 15;
+/// Pushes of the tile before this one (round the ring), the one before that, and so on.
+constexpr unsigned kPush[kMaxPushing - 1] = {kStreamData, kStreamFree, kSpare};
 
 /// Up to this many tiles are few.
 constexpr unsigned kMaxAllToAll = 4;
@@ -143,7 +148,9 @@ void Schedule::depend(Tile& tile, unsigned unit, Command& command, unsigned on, 
   for (unsigned v = 0; v < spec::NumUnits; ++v) known[v] = std::max(known[v], source.known[v]);
 }
 
-unsigned Schedule::handed_semaphore() const { return kBarrier[tiles() <= kMaxAllToAll ? 0 : 2]; }
+unsigned Schedule::handed_semaphore() const {
+  return tiles() <= kMaxAllToAll ? kBarrier[0] : kSpare;
+}
 
 void Schedule::nop(unsigned tile, spec::Unit unit, uint16_t wait) {
   emit(tile, unit, spec::NopCommand{});
@@ -171,6 +178,8 @@ void Schedule::arrive(bool team) {
   team_barrier_ = team;
   for (unsigned t = 0; t < tiles(); ++t) {
     Tile& tile = tiles_[t];
+    // Matrix and store have no tokens for each other.
+    if (tile.known[kStore][kMatrix] < tile.units[kMatrix].size()) tell_vector(t, kMatrix);
     make_room(t, kStore);
     // The store unit learns that all others have retired what they have.
     Command first;
@@ -251,24 +260,74 @@ void Schedule::meet_team() {
 }
 
 void Schedule::settle_stores() {
-  for (Tile& tile : tiles_) {
-    const std::size_t stores = tile.units[kStore].size();
-    if (tile.known[kVector][kStore] >= stores) continue;
-    Command last;
-    last.words = spec::NopCommand{}.encode();
-    last.layer = layer_;
-    last.input = input_;
-    depend(tile, kVector, last, kStore, stores);
-    last.known = tile.known[kVector];
-    tile.units[kVector].push_back(std::move(last));
+  for (unsigned t = 0; t < tiles(); ++t) tell_vector(t, kStore);
+}
+
+/// The vector unit waits for what a unit has, unless it knows it to be retired.
+void Schedule::tell_vector(unsigned index, unsigned on) {
+  Tile& tile = tiles_[index];
+  if (tile.known[kVector][on] >= tile.units[on].size()) return;
+  make_room(index, kVector);
+  const std::size_t count = tile.units[on].size();
+  if (tile.known[kVector][on] >= count) return;
+  Command last;
+  last.words = spec::NopCommand{}.encode();
+  last.layer = layer_;
+  last.input = input_;
+  depend(tile, kVector, last, on, count);
+  last.known = tile.known[kVector];
+  tile.units[kVector].push_back(std::move(last));
+}
+
+uint16_t Schedule::pushed(unsigned tile, unsigned from) const {
+  const unsigned distance = (tile + tiles() - from) % tiles();
+  return static_cast<uint16_t>(1u << kPush[distance - 1]);
+}
+
+void Schedule::push(unsigned tile, unsigned to, uint32_t from_address, uint32_t to_address,
+                    uint32_t bytes) {
+  const Place& other = tiles_[to].place;
+  spec::StoreCommand command;
+  command.header.remote_en = true;
+  command.header.remote_sem = kPush[(to + tiles() - tile) % tiles() - 1];
+  command.header.remote_x = static_cast<uint8_t>(other.x);
+  command.header.remote_y = static_cast<uint8_t>(other.y);
+  command.addr = scratchpad_base(other) + to_address;
+  command.local_addr = from_address;
+  command.run = bytes;
+  command.count0 = command.count1 = 1;
+  emit(tile, spec::Unit::Store, command);
+  tiles_[to].pushes.emplace_back();
+  tiles_[to].pushes.back().writes = region(to_address, bytes, {});
+}
+
+void Schedule::take(unsigned tile, uint16_t tokens, Interval bytes) {
+  nop(tile, spec::Unit::Matrix, tokens);
+  if (bytes.lo < bytes.hi) tiles_[tile].units[kMatrix].back().access.read(Region(bytes));
+}
+
+/// Whether what others push early in a body disturbs stores of the body before that may not have
+/// ended.
+bool Schedule::pushes_meet_stores() const {
+  for (const Tile& tile : tiles_) {
+    const auto& stores = tile.units[kStore];
+    for (std::size_t s = tile.known[kVector][kStore]; s < stores.size(); ++s) {
+      for (const Access& push : tile.pushes) {
+        if (conflict(stores[s].access, push)) return true;
+      }
+    }
   }
+  return false;
 }
 
 void Schedule::finish() {
   for (const Tile& tile : tiles_) {
     phases_ = std::max(phases_, static_cast<unsigned>(tile.pages[kLoad].size()));
   }
-  if (phases_ == 1) return;  // the barrier between bodies comes with assembly
+  if (phases_ == 1) {  // the barrier between bodies comes with assembly
+    if (pushes_meet_stores()) settle_stores();
+    return;
+  }
   arrive();
   await();
   for (const Tile& tile : tiles_) {
@@ -468,7 +527,7 @@ std::vector<Schedule::Line> Schedule::arrival(unsigned index) const {
   };
   if (team() <= kMaxAllToAll) {
     for (unsigned other = 0; other < team(); ++other) {
-      if (other != self) remote(other, kBarrier[2]);
+      if (other != self) remote(other, kBarrier[1]);
     }
     return program;
   }
@@ -496,7 +555,7 @@ std::vector<Schedule::Line> Schedule::release(unsigned index) const {
     program.back().wait = mask(semaphore);
   };
   if (team() <= kMaxAllToAll) {
-    for (unsigned other = 1; other < team(); ++other) wait(kBarrier[2]);
+    for (unsigned other = 1; other < team(); ++other) wait(kBarrier[1]);
     return program;
   }
   if (self > 0) wait(kBarrier[1]);

@@ -45,6 +45,9 @@ inline Address scratchpad_base(Place place) {
 /// nothing else to wait for of each other.
 constexpr unsigned kStreamData = 10;  // store to matrix: a group is there
 constexpr unsigned kStreamFree = 5;   // matrix to the store before: its room is free
+/// Up to this many tiles push rows to each other (Context::push()): every tile has a semaphore for
+/// each of the others, the next one first. Streams and pushes are never in one program.
+constexpr unsigned kMaxPushing = 4;
 
 class Schedule {
  public:
@@ -83,6 +86,14 @@ class Schedule {
   void arrive_at_team() { arrive(true); }
   /// The end of the body, which is a barrier of the team, comes behind all stores.
   void settle_stores();
+
+  /// Copies bytes of a tile's scratchpad into another one's, and posts there. Tokens of one tile
+  /// come in the order of its pushes.
+  void push(unsigned tile, unsigned to, uint32_t from_address, uint32_t to_address, uint32_t bytes);
+  /// The semaphore that `from` posts to, as a mask.
+  uint16_t pushed(unsigned tile, unsigned from) const;
+  /// The matrix unit takes tokens; `bytes` are those that came, if it reads none of them.
+  void take(unsigned tile, uint16_t tokens, Interval bytes = {});
 
   /// Ends the programs. Emits nothing after it.
   void finish();
@@ -143,7 +154,8 @@ class Schedule {
     std::array<Clock, spec::NumUnits> known{};
     // Load commands (count) that the unit's next command must see retired: the last await().
     std::array<std::size_t, spec::NumUnits> released{};
-    std::size_t arrived = 0;  // store commands up to the last arrive()
+    std::size_t arrived = 0;     // store commands up to the last arrive()
+    std::vector<Access> pushes;  // of others, into this tile
     // tokens[u][v]: tokens of unit u taken by unit v so far, as the command index taking each.
     std::array<std::array<std::vector<std::size_t>, spec::NumUnits>, spec::NumUnits> tokens;
     // First command of every page, by unit.
@@ -156,6 +168,8 @@ class Schedule {
   void post_to(unsigned tile, spec::Unit unit, unsigned rank, unsigned semaphore);
   void arrive(bool team);
   void meet(unsigned tile, Command first);
+  void tell_vector(unsigned tile, unsigned on);
+  bool pushes_meet_stores() const;
   void make_room(unsigned tile, unsigned unit);
   void turn_page(unsigned tile);
   std::size_t page_length(const Tile& tile, unsigned unit, unsigned phase) const;

@@ -726,6 +726,65 @@ TEST_CASE("multiplications by constant matrices are bit-exact", "[compile]") {
   });
 }
 
+/// Products of one row, one behind the other; now and then something else on the way.
+void grow_chain(RandomGraph& g, Rng& rng, graph::ValueId x) {
+  for (int64_t i = uniform(rng, 2, 6); i > 0; --i) {
+    const int64_t most = one_in(rng, 3) ? 20 : one_in(rng, 3) ? 300 : 150;
+    x = g.gemm(x, uniform(rng, 1, most));
+    if (one_in(rng, 12)) x = g.requantize(x);
+    if (one_in(rng, 12)) x = g.add_values(x, g.constant(g.shape(x)), g.shape(x));
+    if (one_in(rng, 12)) g.output(x);
+    if (one_in(rng, 12)) g.output(g.gemm(x, uniform(rng, 1, 100)));
+  }
+  g.output(g.gemm(x, uniform(rng, 1, 100)));
+}
+
+TEST_CASE("chains of products of one row are bit-exact", "[compile]") {
+  repeat(80, 40, [](RandomGraph& g, Rng& rng) {
+    grow_chain(g, rng, g.input(g.byte_type(), {1, uniform(rng, 1, 300)}));
+    if (one_in(rng, 4)) grow_chain(g, rng, g.input(g.byte_type(), {1, uniform(rng, 1, 100)}));
+  });
+}
+
+TEST_CASE("two to four tiles run chains of products in any order", "[compile]") {
+  Rng rng = test::make_rng(41);
+  for (int i = 0; i < 24; ++i) {
+    INFO("graph " << i);
+    RandomGraph g(rng);
+    grow_chain(g, rng, g.input(g.byte_type(), {1, uniform(rng, 1, 300)}));
+    std::vector<graph::Tensors> records;
+    for (int64_t record = uniform(rng, 1, 5); record > 0; --record) records.push_back(g.record());
+    const auto tiles = static_cast<unsigned>(uniform(rng, 2, 4));
+    const auto in_flight = static_cast<unsigned>(uniform(rng, 1, 4));
+    test::check_graph(g.graph, chip_config("small"), tiles, records, {1, 2, 3, 4, 5, 6, 7, 8}, 0,
+                      compile::Division{1, in_flight, 1});
+  }
+}
+
+TEST_CASE("tiles push a row that all of them read, and meet for no load", "[compile]") {
+  for (const unsigned tiles : {2u, 3u, 4u}) {
+    Rng rng = test::make_rng(42);
+    RandomGraph g(rng);
+    auto x = g.input(DataType::S8, {1, 96});
+    for (const int64_t columns : {192, 384, 1, 192, 70}) x = g.gemm(x, columns, DataType::S8);
+    g.output(x);
+    compile::CompileOptions options;
+    options.use_tiles = tiles;
+    const auto model = compile::compile(g.graph, chip_config("small"), options);
+    std::size_t posts = 0;
+    for (const compile::TileProgram& tile : model.tiles) {
+      for (const spec::CommandWords& words : compile::commands_of(tile, spec::Unit::Load)) {
+        if (spec::CommandHeader::decode(words).opcode != spec::Opcode::Load) continue;
+        CHECK(spec::LoadCommand::decode(words).addr < spec::TileBase);
+      }
+      for (const spec::CommandWords& words : compile::commands_of(tile, spec::Unit::Store))
+        posts += spec::CommandHeader::decode(words).remote_en ? 1 : 0;
+    }
+    // A single channel is one tile's.
+    CHECK(posts == (3 * tiles + 1) * (tiles - 1));
+  }
+}
+
 TEST_CASE("a flattened image meets its matrix in the right order", "[compile]") {
   repeat(20, 5, [](RandomGraph& g, Rng& rng) {
     auto x = g.conv(g.input(g.byte_type(), random_image(rng)));
