@@ -193,9 +193,9 @@ class MatrixEmitter {
   WeightRing ring_;       // then
   Tiling tiling_;         // of all tiles then
   std::deque<std::function<void()>> late_stores_;
-  bool biased_ = true;     // some bias is not 0
-  bool uniform_ = false;   // all channels have one multiplier
-  bool in_place_ = false;  // every tile has all the input that it needs, and laid out as needed
+  bool biased_ = true;         // some bias is not 0
+  bool uniform_ = false;       // all channels have one multiplier
+  bool in_place_ = false;      // every tile has all the input that it needs, and laid out as needed
   bool spread_ = false;        // every tile gets all of the output
   Home* spread_in_ = nullptr;  // the input, when that is so of it
   std::vector<unsigned> sources_;  // of what each step reads of that: a bit a tile
