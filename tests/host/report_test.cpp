@@ -164,7 +164,7 @@ TEST_CASE("program map: says who posts a semaphore, here and from other tiles", 
   }
   CHECK(remote);
   CHECK(map.posters_text({1, 0}, 0) == "load");
-  CHECK_THAT(map.posters_text({1, 0}, 15), Contains("of 3 other tiles"));
+  CHECK_THAT(map.posters_text({1, 0}, 14), Contains("of 3 other tiles"));
   CHECK(map.posters_text({7, 7}, 3) == "nobody");
 }
 
