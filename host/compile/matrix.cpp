@@ -829,7 +829,7 @@ constexpr double kLinkRate = 28;
 constexpr double kShortRun = 64;
 /// Cycles between commands, and what each costs besides, about.
 constexpr double kCommandCycles = 40;
-constexpr double kCommandLoad = 3, kPagedCommand = 50;
+constexpr double kCommandLoad = 3, kPagedCommand = 120;
 /// How much of the time of a chunk's last groups hides the way of the next rows, with DRAM busy for
 /// all tiles at once.
 constexpr double kEdgeShare = 0.35;
