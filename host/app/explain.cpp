@@ -475,8 +475,10 @@ class Explainer {
                                    step.words, *raised_);
     }
     if (!is_value()) return std::nullopt;
+    // The unit may have been given it again since, for the next input.
+    const uint64_t given = begin().value_or(0);
     if (auto found = report::audit_command(waves, {mismatch_->node, mismatch_->unit}, mismatch_->pc,
-                                           mismatch_->words, mismatch_->cycle))
+                                           mismatch_->words, given))
       return found;
     return report::audit_scratchpad(waves, mismatch_->node, run_.chip.scratchpad(mismatch_->node),
                                     mismatch_->cycle);

@@ -18,7 +18,7 @@ namespace systole::report {
 std::optional<Finding> audit_scratchpad(const Waves& waves, golden::Node node,
                                         const std::vector<uint8_t>& content, uint64_t until);
 
-/// Whether the sequencer gave its unit the words of command `pc`, the last time before `until`.
+/// Whether the sequencer gave its unit the words of command `pc`, the last time up to `until`.
 std::optional<Finding> audit_command(const Waves& waves, const UnitId& unit, uint32_t pc,
                                      const spec::CommandWords& words, uint64_t until);
 
