@@ -138,7 +138,7 @@ class MatrixEmitter {
   int64_t command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const;
   int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
   void share_weights();
-  Tiling choose_shared_tiling(const Share& share, int64_t memory) const;
+  Tiling choose_shared_tiling(const Share& share, int64_t least_rows, int64_t memory) const;
   double shared_cost(const Share& share, const Tiling& tiling) const;
   int64_t shared_commands(const Share& share, const Tiling& tiling) const;
   std::vector<WeightRing::Group> shared_groups(const Share& share) const;
@@ -845,8 +845,11 @@ void MatrixEmitter::share_weights() {
     alike = alike && !s.empty() && s.b0 == first.b0 && s.b1 == first.b1 && held_[t].weights == 0;
   }
   if (!alike) return;
-  // The largest share's, which is the first.
-  tiling_ = choose_shared_tiling(first, memory_for(0));
+  const auto rows = [](const Share& share) { return share.g1 - share.g0; };
+  const auto [least, most] =
+      std::minmax_element(shares_.begin(), shares_.end(),
+                          [&](const Share& a, const Share& b) { return rows(a) < rows(b); });
+  tiling_ = choose_shared_tiling(*most, rows(*least), memory_for(0));
   if (tiling_.rows == 0 || tiling_.columns < op_.out.w) return;
   const std::vector<WeightRing::Group> groups = shared_groups(first);
   for (const Share& share : shares_) {
@@ -857,8 +860,10 @@ void MatrixEmitter::share_weights() {
   ring_.start(context_, tiling_.ring, held_[0].source, groups);
 }
 
-/// The one that takes least time, of those that fit; no rows when none does.
-Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t memory) const {
+/// For the largest share the one that takes least time, of those that fit and cut the smallest
+/// share, of `least_rows`, into as many chunks; no rows when none does.
+Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t least_rows,
+                                           int64_t memory) const {
   const int64_t rows = share.g1 - share.g0;
   const int64_t blocks = share.b1 - share.b0;
   memory += context_.program_bytes();
@@ -884,6 +889,7 @@ Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t memory) c
   for (int64_t chunks = 1; chunks <= rows; ++chunks) {
     if (divide_up(rows, chunks) == tiling.rows) continue;
     tiling.rows = divide_up(rows, chunks);
+    if (divide_up(least_rows, tiling.rows) != divide_up(rows, tiling.rows)) continue;
     const int64_t most = kHalf / std::min(kHalf, tiling.rows * tiling.columns);
     for (tiling.group = std::min(blocks, most); tiling.group > 0; tiling.group /= 2) {
       for (const int64_t panel : {32, 16, 8, 4, 2, 1}) {

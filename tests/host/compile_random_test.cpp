@@ -1164,6 +1164,33 @@ TEST_CASE("multiplications by large matrices are bit-exact", "[compile]") {
   }
 }
 
+TEST_CASE("tiles with shares of unequal size share weights, too", "[compile]") {
+  Rng rng = test::make_rng(43);
+  const struct {
+    int64_t rows, depth, columns;
+    const char* config;
+    unsigned tiles;
+  } cases[] = {{263, 700, 600, "small", 3},
+               {262, 700, 600, "small", 3},
+               {255, 1024, 500, "small", 4},
+               {513, 512, 768, "wide", 8}};
+  for (const auto& c : cases) {
+    RandomGraph g(rng);
+    g.output(g.gemm(g.input(DataType::S8, {c.rows, c.depth}), c.columns));
+    compile::CompileOptions options;
+    options.use_tiles = c.tiles;
+    const auto model = compile::compile(g.graph, chip_config(c.config), options);
+    INFO(c.rows << " rows on " << c.tiles << " tiles");
+    for (const compile::TileProgram& tile : model.tiles) {
+      const auto stores = compile::commands_of(tile, spec::Unit::Store);
+      CHECK(std::any_of(stores.begin(), stores.end(), [](const spec::CommandWords& words) {
+        const auto header = spec::CommandHeader::decode(words);
+        return header.opcode == spec::Opcode::Store && header.remote_en;
+      }));
+    }
+  }
+}
+
 // Four bytes an element: outputs of more than a scratchpad, beside weights that are held, streamed,
 // cut along the depth or shared.
 TEST_CASE("large products that stay float are bit-exact", "[compile]") {
