@@ -7,7 +7,8 @@
 // here"; what a unit knows of the others is kept as vector clocks, and no token is spent on what is
 // known.
 //
-// Memory outside the tile (DRAM, host memory, other tiles) is ordered by barriers only.
+// Memory outside the tile (DRAM, host memory, other tiles) is ordered by barriers only, but for
+// rows that are pushed, and weights that are handed on (host/compile/weight_ring.hpp).
 //
 // A tile's program is a prologue (once a launch), then a body (once an input). Between two bodies
 // is a barrier, but the first loads of the next input come before it, and the last stores of an
