@@ -79,6 +79,9 @@ uint32_t WeightRing::address(unsigned tile, std::size_t group) const {
   return sides_[tile].rooms[group % rooms()].address();
 }
 
+// Tokens for the matrix unit come from the tile before or from the own store unit, and still in the
+// order of the groups: the tile before hands on a group only behind the one before it, and into a
+// room that this tile has used.
 void WeightRing::mark(unsigned tile, std::size_t group, spec::CommandHeader& header) {
   Use& use = sides_[tile].uses[group];
   if (use.left == use.commands && !loads(tile, group)) header.wait_mask |= 1u << kStreamData;
