@@ -70,7 +70,6 @@ class LongRowEmitter {
   void fold(uint32_t from, int64_t lanes, int64_t groups, int64_t results, Vreduce reduce,
             uint32_t to) const;
   void add(uint32_t b, int64_t lanes, Vop op = Vop::Fma) const;
-  void flat(VectorCommand c, uint32_t from, uint32_t to, Vtype type, int64_t elements) const;
   float mean_scale() const { return in_type_ == Vtype::F32 ? 1.0f : op_.x.scale; }
   void emit(const VectorCommand& c) const { context_.schedule.emit(tile_, spec::Unit::Vector, c); }
 
@@ -124,27 +123,8 @@ Piece LongRowEmitter::load(int64_t offset, int64_t run, int64_t columns, float s
   c.s = float_bits(scale);
   c.a_type = in_type_;
   c.a_zp = static_cast<int16_t>(op_.x.zero_point);
-  flat(c, to, piece.numbers, Vtype::F32, piece.count);
+  emit(flat(c, to, piece.numbers, Vtype::F32, piece.count));
   return piece;
-}
-
-/// `elements` one after another. The command says what type they are, if not binary32.
-void LongRowEmitter::flat(VectorCommand c, uint32_t from, uint32_t to, Vtype type,
-                          int64_t elements) const {
-  if (c.a_type == Vtype::None) c.a_type = Vtype::F32;
-  c.d_type = type;
-  c.tail_dim = 0;
-  c.count0 = static_cast<uint16_t>(divide_up(elements, kLanes));
-  c.count1 = c.count2 = c.count3 = 1;
-  c.lanes = static_cast<uint8_t>(std::min(kLanes, elements));
-  c.lanes_last = static_cast<uint8_t>(elements - (c.count0 - 1) * kLanes);
-  c.a_base = from;
-  c.d_base = to;
-  c.a_stride0 = static_cast<int32_t>(c.a_type == Vtype::F32 ? kVectorBytes : kLanes);
-  c.b_stride0 = static_cast<int32_t>(kVectorBytes);
-  c.d_stride0 = static_cast<int32_t>(type == Vtype::F32 ? kVectorBytes : kLanes);
-  c.wcount0 = c.wcount1 = 1;
-  emit(c);
 }
 
 /// `results` times: `groups` groups of `lanes` numbers to one, group after group.
@@ -175,7 +155,7 @@ void LongRowEmitter::accumulate(uint32_t numbers, int64_t lanes, int64_t groups,
     numbers -= static_cast<uint32_t>(4 * lanes);
     VectorCommand c;
     c.op = Vop::Move;
-    flat(c, running_.address(), numbers, Vtype::F32, lanes);
+    emit(flat(c, running_.address(), numbers, Vtype::F32, lanes));
     ++groups;
   }
   fold(numbers, lanes, groups, 1, reduce, running_.address());
@@ -198,7 +178,7 @@ void LongRowEmitter::add(uint32_t b, int64_t lanes, Vop op) const {
   c.c = float_bits(-0.0f);
   c.b_type = Vtype::F32;
   c.b_base = b;
-  flat(c, running_.address(), running_.address(), Vtype::F32, lanes);
+  emit(flat(c, running_.address(), running_.address(), Vtype::F32, lanes));
 }
 
 /// 16 copies of the first number in running_, times `factor` and through `act`.
@@ -225,7 +205,7 @@ void LongRowEmitter::clip_infinite(const Piece& piece) const {
   c.op = Vop::Mul;
   c.s = float_bits(1.0f);
   set_clip(c, {-kLargest, kLargest});
-  flat(c, piece.numbers, piece.numbers, Vtype::F32, piece.count);
+  emit(flat(c, piece.numbers, piece.numbers, Vtype::F32, piece.count));
 }
 
 /// x - max, to the power.
@@ -235,12 +215,12 @@ void LongRowEmitter::power_below(const Piece& piece) const {
   below.s = float_bits(1.0f);
   below.c_vector = true;
   below.c = highest_.address();
-  flat(below, piece.numbers, piece.numbers, Vtype::F32, piece.count);
+  emit(flat(below, piece.numbers, piece.numbers, Vtype::F32, piece.count));
   VectorCommand power;
   power.op = Vop::Mul;
   power.act = Vact::Exp2;
   power.s = float_bits(golden::softmax_scale(in_type_ == Vtype::F32 ? 1.0f : op_.x.scale));
-  flat(power, piece.numbers, piece.numbers, Vtype::F32, piece.count);
+  emit(flat(power, piece.numbers, piece.numbers, Vtype::F32, piece.count));
 }
 
 /// golden::softmax(): for the maximum, for the sum of the powers, and for the results.
@@ -266,13 +246,13 @@ void LongRowEmitter::softmax(int64_t row) {
     part.op = Vop::Mul;
     part.s_vector = true;
     part.s = inverse_.address();
-    flat(part, piece.numbers, piece.numbers, Vtype::F32, count);
+    emit(flat(part, piece.numbers, piece.numbers, Vtype::F32, count));
     Block out;
     if (!is_float_) {
       out = context_.scratch(tile_, count);
       VectorCommand codes = division(op_.y.scale);
       set_codes(codes, op_.y.zero_point, op_.clamp);
-      flat(codes, piece.numbers, out.address(), vector_type(op_.output->type), count);
+      emit(flat(codes, piece.numbers, out.address(), vector_type(op_.output->type), count));
     }
     context_.store(tile_, op_.output->buffer, (row * width_ + first) * out_bytes_,
                    is_float_ ? piece.numbers : out.address(), count * out_bytes_, {});
@@ -300,14 +280,14 @@ void LongRowEmitter::arg_max(int64_t row) {
     below.s = float_bits(1.0f);
     below.c_vector = true;
     below.c = highest_.address();
-    flat(below, piece.numbers, piece.numbers, Vtype::F32, count);
+    emit(flat(below, piece.numbers, piece.numbers, Vtype::F32, count));
     // What is below 0, be it the smallest number, becomes -1.
     for (const float factor : {0x1p100f, 0x1p60f}) {
       VectorCommand raise;
       raise.op = Vop::Mul;
       raise.s = float_bits(factor);
       set_clip(raise, {-1.0f, 0.0f});
-      flat(raise, piece.numbers, piece.numbers, Vtype::F32, count);
+      emit(flat(raise, piece.numbers, piece.numbers, Vtype::F32, count));
     }
     VectorCommand key;
     key.op = Vop::Fma;
@@ -316,7 +296,7 @@ void LongRowEmitter::arg_max(int64_t row) {
     key.b_base = index_block_.address();
     key.t = float_bits(sign);
     key.c = float_bits(sign * static_cast<float>(first));
-    flat(key, piece.numbers, piece.numbers, Vtype::F32, count);
+    emit(flat(key, piece.numbers, piece.numbers, Vtype::F32, count));
     accumulate_row(piece, Vreduce::Max);
   });
   fold(running_.address(), 1, kLanes, 1, Vreduce::Max, running_.address());
@@ -326,7 +306,7 @@ void LongRowEmitter::arg_max(int64_t row) {
   VectorCommand index;
   index.op = Vop::Mul;
   index.s = float_bits(sign);
-  flat(index, running_.address(), out.address(), Vtype::S32, 1);
+  emit(flat(index, running_.address(), out.address(), Vtype::S32, 1));
   context_.store(tile_, op_.output->buffer, row * out_bytes_, out.address(), out_bytes_, {});
 }
 
@@ -382,12 +362,12 @@ void LongRowEmitter::emit_columns(int64_t row, int64_t rows) {
 /// The sums of `rows` rows, divided.
 void LongRowEmitter::finish_mean(int64_t row, int64_t rows) {
   const Block out = context_.scratch(tile_, kVectorBytes);
-  flat(division(static_cast<float>(op_.divisor)), running_.address(),
-       is_float_ ? out.address() : running_.address(), Vtype::F32, rows);
+  emit(flat(division(static_cast<float>(op_.divisor)), running_.address(),
+            is_float_ ? out.address() : running_.address(), Vtype::F32, rows));
   if (!is_float_) {
     VectorCommand codes = division(op_.y.scale);
     set_codes(codes, op_.y.zero_point, op_.clamp);
-    flat(codes, running_.address(), out.address(), vector_type(op_.output->type), rows);
+    emit(flat(codes, running_.address(), out.address(), vector_type(op_.output->type), rows));
   }
   context_.store(tile_, op_.output->buffer, row * out_bytes_, out.address(), rows * out_bytes_, {});
 }

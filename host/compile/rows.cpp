@@ -55,7 +55,6 @@ class RowEmitter {
   void reduce(const Elements& x, Vreduce reduce, float scale);
   void spread(float factor, Vact act);
   spec::VectorCommand by_row(const Elements& from, uint32_t to) const;
-  void flat(spec::VectorCommand c, uint32_t from, uint32_t to, Vtype type, int64_t elements) const;
   void emit(const spec::VectorCommand& c) const {
     context_.schedule.emit(tile_, spec::Unit::Vector, c);
   }
@@ -94,24 +93,6 @@ spec::VectorCommand RowEmitter::by_row(const Elements& from, uint32_t to) const 
   c.d_stride3 = static_cast<int32_t>(from.width * 4);
   c.wcount0 = c.wcount1 = 1;
   return c;
-}
-
-/// `elements` numbers one after another.
-void RowEmitter::flat(spec::VectorCommand c, uint32_t from, uint32_t to, Vtype type,
-                      int64_t elements) const {
-  c.a_type = Vtype::F32;
-  c.d_type = type;
-  c.tail_dim = 0;
-  c.count0 = static_cast<uint16_t>(divide_up(elements, kLanes));
-  c.count1 = c.count2 = c.count3 = 1;
-  c.lanes = static_cast<uint8_t>(std::min(kLanes, elements));
-  c.lanes_last = static_cast<uint8_t>(elements - (c.count0 - 1) * kLanes);
-  c.a_base = from;
-  c.d_base = to;
-  c.a_stride0 = static_cast<int32_t>(kVectorBytes);
-  c.d_stride0 = static_cast<int32_t>(type == Vtype::F32 ? kVectorBytes : kLanes);
-  c.wcount0 = c.wcount1 = 1;
-  emit(c);
 }
 
 /// Each row to one number, in `singles_`: elements 16 apart first, then the 16 results.
@@ -200,7 +181,7 @@ void RowEmitter::softmax(const Elements& x, uint32_t numbers, uint32_t out) {
   power.op = Vop::Mul;
   power.act = Vact::Exp2;
   power.s = float_bits(golden::softmax_scale(x.type == Vtype::F32 ? 1.0f : op_.x.scale));
-  flat(power, numbers, numbers, Vtype::F32, elements);
+  emit(flat(power, numbers, numbers, Vtype::F32, elements));
 
   Elements powers;
   powers.address = numbers;
@@ -215,7 +196,7 @@ void RowEmitter::softmax(const Elements& x, uint32_t numbers, uint32_t out) {
   if (is_float_) return;
   spec::VectorCommand codes = division(op_.y.scale);
   set_codes(codes, op_.y.zero_point, op_.clamp);
-  flat(codes, numbers, out, vector_type(op_.output->type), elements);
+  emit(flat(codes, numbers, out, vector_type(op_.output->type), elements));
 }
 
 /// golden::packet_sum(). Rows that begin alike, modulo four elements, together.
@@ -385,11 +366,11 @@ void RowEmitter::mean(const Elements& x, uint32_t out) {
     sum_packets(x, scale);
   }
   const spec::VectorCommand by_width = division(static_cast<float>(op_.divisor));
-  flat(by_width, singles_, is_float_ ? out : singles_, Vtype::F32, count_);
+  emit(flat(by_width, singles_, is_float_ ? out : singles_, Vtype::F32, count_));
   if (is_float_) return;
   spec::VectorCommand codes = division(op_.y.scale);
   set_codes(codes, op_.y.zero_point, op_.clamp);
-  flat(codes, singles_, out, vector_type(op_.output->type), count_);
+  emit(flat(codes, singles_, out, vector_type(op_.output->type), count_));
 }
 
 /// Keys are 0 for the largest numbers and below -width for the others, and then differ by index.
@@ -401,7 +382,7 @@ void RowEmitter::arg_max(const Elements& x, uint32_t numbers, uint32_t indices, 
     c.op = Vop::Mul;
     c.s = float_bits(factor);
     set_clip(c, limits);
-    flat(c, address, address, Vtype::F32, elements);
+    emit(flat(c, address, address, Vtype::F32, elements));
   };
   constexpr float kLargest = std::numeric_limits<float>::max();
   if (x.type == Vtype::F32) clip(x.address, 1.0f, {-kLargest, kLargest});
@@ -524,6 +505,24 @@ void RowEmitter::emit() {
 }
 
 }  // namespace
+
+spec::VectorCommand flat(spec::VectorCommand c, uint32_t from, uint32_t to, Vtype type,
+                         int64_t elements) {
+  if (c.a_type == Vtype::None) c.a_type = Vtype::F32;
+  c.d_type = type;
+  c.tail_dim = 0;
+  c.count0 = static_cast<uint16_t>(divide_up(elements, kLanes));
+  c.count1 = c.count2 = c.count3 = 1;
+  c.lanes = static_cast<uint8_t>(std::min(kLanes, elements));
+  c.lanes_last = static_cast<uint8_t>(elements - (c.count0 - 1) * kLanes);
+  c.a_base = from;
+  c.d_base = to;
+  c.a_stride0 = static_cast<int32_t>(c.a_type == Vtype::F32 ? kVectorBytes : kLanes);
+  if (c.b_type != Vtype::None) c.b_stride0 = static_cast<int32_t>(kVectorBytes);
+  c.d_stride0 = static_cast<int32_t>(type == Vtype::F32 ? kVectorBytes : kLanes);
+  c.wcount0 = c.wcount1 = 1;
+  return c;
+}
 
 void emit_row_operator(Context& context, const RowOperator& op) { RowEmitter(context, op).emit(); }
 

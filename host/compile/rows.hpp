@@ -23,4 +23,9 @@ struct RowOperator {
 
 void emit_row_operator(Context& context, const RowOperator& op);
 
+/// The command for `elements` numbers one after another, of `type` when they are written; those it
+/// reads are binary32, unless it says another type of a.
+spec::VectorCommand flat(spec::VectorCommand command, uint32_t from, uint32_t to, spec::Vtype type,
+                         int64_t elements);
+
 }  // namespace systole::compile
