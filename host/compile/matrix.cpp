@@ -23,6 +23,8 @@ constexpr int64_t kColumns = spec::ArrayCols;
 constexpr int64_t kDepth = spec::ArrayDepth;
 constexpr int64_t kBlockBytes = kColumns * kDepth;
 constexpr int64_t kHalf = spec::AccHalfRows;
+/// Fetching a weight block: four beats, and mostly a bank that a row of activations takes.
+constexpr int64_t kBlockCycles = 5;
 constexpr int64_t kMostOfBlock = kDepth * 127;  // that a block adds to a column, times bytes
 constexpr int64_t kSlabParts = 4;               // of a large slab, loaded one by one
 
@@ -409,7 +411,7 @@ void MatrixEmitter::partition() {
     const int64_t rows = divide_up(all_rows, tr);
     const int64_t blocks = divide_up(blocks_, tn);
     const int64_t pixels = rows * line_ * op_.out.w;
-    const int64_t streamed = std::max(pixels, 8 * divide_up(pixels, kHalf));
+    const int64_t streamed = std::max(pixels, kBlockCycles * divide_up(pixels, kHalf));
     const double matrix = static_cast<double>(blocks * steps_ * streamed);
     const double slab =
         static_cast<double>((rows * line_ - 1) * op_.sh + (op_.kh - 1) * op_.dh + 1) *

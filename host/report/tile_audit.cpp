@@ -71,11 +71,11 @@ class Ports {
   const std::vector<Access>& accesses() const { return accesses_; }
 
  private:
-  static constexpr std::size_t kWindows = 4;
+  static constexpr std::size_t kWindows = 4, kChunks = 8;
   static constexpr std::size_t kActMode = 14, kAct = 15, kWgt = kAct + kWindows;
-  static constexpr std::size_t kActData = kWgt + kWindows, kWgtData = kActData + 1;
+  static constexpr std::size_t kActData = kWgt + kChunks, kWgtData = kActData + 1;
   static constexpr std::size_t kRead =
-      kWgtData + kWindows;  // va, vb, st, seq: grant, addr, len, data
+      kWgtData + kChunks;  // va, vb, st, seq: grant, addr, len, data
   static constexpr std::array<const char*, 4> kReaders = {"va", "vb", "st", "seq"};
   static constexpr std::array<const char*, 4> kReaderNames = {
       "va, the Vector unit's", "vb, the Vector unit's", "st, the Store unit's",
@@ -87,9 +87,9 @@ class Ports {
         "vd_i.data", "ni_gnt_o",  "ni_we_i",  "ni_addr_i", "ni_be_i",  "ni_wdata_i", "ni_rdata_o"};
     names.push_back("act_mode_i");
     for (std::size_t i = 0; i < kWindows; ++i) names.push_back(fmt::format("act_addr_i[{}]", i));
-    for (std::size_t i = 0; i < kWindows; ++i) names.push_back(fmt::format("wgt_addr_i[{}]", i));
+    for (std::size_t i = 0; i < kChunks; ++i) names.push_back(fmt::format("wgt_addr_i[{}]", i));
     names.push_back("act_rdata_o");
-    for (std::size_t i = 0; i < kWindows; ++i) names.push_back(fmt::format("wgt_rdata_o[{}]", i));
+    for (std::size_t i = 0; i < kChunks; ++i) names.push_back(fmt::format("wgt_rdata_o[{}]", i));
     for (const char* reader : kReaders) {
       for (const char* part : {"_gnt_o", "_i.addr", "_i.len", "_rdata_o"})
         names.push_back(std::string(reader) + part);
@@ -129,6 +129,8 @@ class Ports {
       if (value(grants) >> i & 1)
         expect(cycle, "act, the Matrix unit's", static_cast<uint32_t>(value(kAct + i)), length,
                kActData, length * i);
+    }
+    for (std::size_t i = 0; i < kChunks; ++i) {
       if (value(grants + 1) >> i & 1)
         expect(cycle, "wgt, the Matrix unit's", static_cast<uint32_t>(value(kWgt + i)) & ~15u, 16,
                kWgtData + i, 0);

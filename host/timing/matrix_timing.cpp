@@ -3,8 +3,8 @@
 namespace systole::timing {
 namespace {
 
-constexpr unsigned kWeightBeats = 8;
-constexpr unsigned kChunks = 4;
+constexpr unsigned kWeightBeats = 4;
+constexpr unsigned kAllChunks = 255, kBiasChunks = 15;
 enum Loop : unsigned { R0, R1, R2, K0, K1, K2, N };
 
 unsigned windows_of(spec::RowMode mode, unsigned len) {
@@ -36,7 +36,7 @@ void MatrixTiming::ask(Scratchpad& scratchpad) {
     }
   }
   if (fetch_valid_ && (!full_ || takes_block_)) {
-    asked_chunks_ = 15 & ~got_chunks_;
+    asked_chunks_ = kAllChunks & ~got_chunks_;
     for (unsigned c = 0; c < kChunks; ++c) {
       if ((asked_chunks_ >> c & 1) != 0)
         scratchpad.ask(Scratchpad::Wgt + c, banks_of(chunk_[c], spec::BankBytes));
@@ -53,7 +53,7 @@ void MatrixTiming::step(Cycle cycle, uint32_t granted) {
     full_ = false;
     block_in_use_ = true;
   }
-  if (fetching) fetch(granted >> Scratchpad::Wgt & 15);
+  if (fetching) fetch(granted >> Scratchpad::Wgt & kAllChunks);
   const unsigned windows = granted >> Scratchpad::Act & 15;
   const bool row_done = asked_windows_ != 0 && (asked_windows_ & ~windows) == 0;
   const bool loads = next_valid_ && (!valid_ || (row_done && command_ends_));
@@ -85,18 +85,13 @@ void MatrixTiming::start() {
   ksteps_left_ = ksteps_ - 1;
   n_left_ = c.ncount - 1u;
   beat_ = got_chunks_ = 0;
-  int32_t step = spec::BankBytes;
-  beat_stride_ = 4 * spec::BankBytes;
-  if (c.weight_mode == spec::WeightMode::KRows) {
-    step = c.wgt_run;
-    beat_stride_ = 4 * c.wgt_run;
-  }
-  for (unsigned i = 0; i < kChunks; ++i) offset_[i] = static_cast<int32_t>(i) * step;
-  if (c.weight_mode == spec::WeightMode::Columns) {
-    offset_[2] = c.wgt_run;
-    offset_[3] = c.wgt_run + static_cast<int32_t>(spec::BankBytes);
-    beat_stride_ = 2 * c.wgt_run;
-  }
+  constexpr int32_t kChunkBytes = spec::BankBytes;
+  const bool columns = c.weight_mode == spec::WeightMode::Columns;
+  const int32_t run = c.weight_mode == spec::WeightMode::Packed ? kChunkBytes : c.wgt_run;
+  const int32_t chunks_of_run = columns ? 2 : 1;
+  for (int32_t i = 0; i < int32_t{kChunks}; ++i)
+    offset_[i] = i / chunks_of_run * run + i % chunks_of_run * kChunkBytes;
+  beat_stride_ = int32_t{kChunks} / chunks_of_run * run;
   block_ = n_block_ = c.wgt;
   bias_ = c.bias;
   for (unsigned i = 0; i < kChunks; ++i) chunk_[i] = block_ + static_cast<uint32_t>(offset_[i]);
@@ -104,12 +99,13 @@ void MatrixTiming::start() {
 
 void MatrixTiming::fetch(unsigned granted) {
   got_chunks_ |= asked_chunks_ & granted;
-  if (got_chunks_ != 15) return;
+  if (got_chunks_ != kAllChunks) return;
   got_chunks_ = 0;
   ++beat_;
   const bool first_of_n = ksteps_left_ == ksteps_ - 1;
   const bool with_bias = weights_.init == spec::AccInit::Bias && first_of_n;
   if (beat_ == kWeightBeats && with_bias) {
+    got_chunks_ = kAllChunks & ~kBiasChunks;
     for (unsigned i = 0; i < kChunks; ++i) chunk_[i] = bias_ + i * spec::BankBytes;
   } else if (beat_ < kWeightBeats) {
     for (uint32_t& chunk : chunk_) chunk += static_cast<uint32_t>(beat_stride_);

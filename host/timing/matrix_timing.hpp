@@ -27,6 +27,7 @@ class MatrixTiming {
 
  private:
   static constexpr unsigned kLoops = 7;
+  static constexpr unsigned kChunks = 8;  // of weights in a beat
   static constexpr unsigned kCheckCycles = 10;
 
   void start();
@@ -48,8 +49,8 @@ class MatrixTiming {
   unsigned beat_ = 0, got_chunks_ = 0;
   uint32_t ksteps_ = 1, ksteps_left_ = 0, n_left_ = 0;
   uint32_t block_ = 0, n_block_ = 0, bias_ = 0;
-  uint32_t chunk_[4] = {};
-  int32_t beat_stride_ = 0, offset_[4] = {};
+  uint32_t chunk_[kChunks] = {};
+  int32_t beat_stride_ = 0, offset_[kChunks] = {};
 
   // rows
   bool next_valid_ = false;

@@ -25,10 +25,10 @@ inline Banks banks_of(uint32_t address, unsigned bytes) {
 
 class Scratchpad {
  public:
-  /// Requesters in the order of their priority. Matrix: up to four windows of a row, four chunks of
-  /// weights.
-  enum Requester : unsigned { Act = 0, Wgt = 4, Va = 8, Vb, Vd, Ni, Load, Store, Fetch };
-  static constexpr unsigned kRequesters = 15;
+  /// Requesters in the order of their priority. Matrix: up to four windows of a row, eight chunks
+  /// of weights.
+  enum Requester : unsigned { Act = 0, Wgt = 4, Va = 12, Vb, Vd, Ni, Load, Store, Fetch };
+  static constexpr unsigned kRequesters = 19;
 
   void ask(unsigned requester, Banks banks) {
     wants_[requester] = banks;

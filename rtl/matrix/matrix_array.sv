@@ -3,7 +3,7 @@
 // Contract
 //   - A row that enters in cycle t leaves as 16 sums in cycle t + 2 (`valid_o`, `psum_o`); one row a
 //     cycle, none is ever refused. Sums are INT32, wrapping; they are not accumulated here.
-//   - A weight block is loaded beside the one in use, a beat of four 16-byte chunks a cycle, each
+//   - A weight block is loaded beside the one in use, a beat of eight 16-byte chunks a cycle, each
 //     chunk with its own valid. `swap_i` in cycle t makes the chunks that entered before t the
 //     block of all rows that enter in t or later; rows before t keep the old one. Chunks that enter
 //     in cycle t or later belong to the block after.
@@ -81,13 +81,13 @@ module matrix_array
       if (shadow_columns_q) begin
         for (int k = 0; k < ArrayDepth; k++) begin
           for (int c = 0; c < ArrayCols; c++) begin
-            weight_q[k][c] = {24'd0, shadow_q[c/2][2*(c%2)+k/16][8*(k%16)+:8] ^ flip[7:0]} - flip;
+            weight_q[k][c] = {24'd0, shadow_q[c/4][2*(c%4)+k/16][8*(k%16)+:8] ^ flip[7:0]} - flip;
           end
         end
       end else begin
         for (int k = 0; k < ArrayDepth; k++) begin
           for (int c = 0; c < ArrayCols; c++) begin
-            weight_q[k][c] = {24'd0, shadow_q[k/4][k%4][8*c+:8] ^ flip[7:0]} - flip;
+            weight_q[k][c] = {24'd0, shadow_q[k/8][k%8][8*c+:8] ^ flip[7:0]} - flip;
           end
         end
       end

@@ -4,8 +4,9 @@ package matrix_pkg;
   import systole_spec_pkg::*;
 
   localparam int unsigned ChunkBits = 128;
-  localparam int unsigned ChunksPerBeat = 4;
-  localparam int unsigned WeightBeats = 8;  // 512 bytes a block
+  localparam int unsigned ChunksPerBeat = 8;
+  localparam int unsigned WeightBeats = 4;  // 512 bytes a block
+  localparam int unsigned BiasChunks = 4;  // 64 bytes, a beat of their own
   localparam int unsigned RowHalves = 2;  // 32 bytes each; 2:4 takes both
   localparam int unsigned RowScaleBits = 64;
 
@@ -16,14 +17,14 @@ package matrix_pkg;
     PartIndices = 2'd2
   } load_part_e;
 
-  // Beside the 64 bytes of a beat. Rows of k: beat b holds k = 4b .. 4b+3, 16 columns each.
-  // Columns: beat b holds columns 2b and 2b+1, 32 of k each.
+  // Beside the 128 bytes of a beat. Rows of k: beat b holds k = 8b .. 8b+7, 16 columns each.
+  // Columns: beat b holds columns 4b .. 4b+3, 32 of k each.
   typedef struct packed {
     format_e format;
     load_part_e part;
     logic columns;
     logic is_signed;
-    logic [2:0] beat;
+    logic [$clog2(WeightBeats)-1:0] beat;
   } load_info_t;
 
   // Beside the bytes of a row. Lanes from len on count as 0.

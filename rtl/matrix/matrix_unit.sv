@@ -18,7 +18,7 @@
 //     then `busy_o` falls.
 //   - Scratchpad: a request comes from registers, is held until granted, and grants come in its
 //     cycle. Data come in the next cycle. act: window i of a row at its lanes, lanes of windows not
-//     granted in that cycle 0. wgt: four chunks at multiples of 16.
+//     granted in that cycle 0. wgt: eight chunks at multiples of 16.
 //   - Vector: a read of an accumulator row is granted in the cycle of the request unless a row is
 //     read in the same half; data in the next cycle, for that cycle only.
 //   - `state_o` counts this cycle: Busy, a row was granted; Scratchpad, a row or the weights waited
@@ -55,10 +55,10 @@ module matrix_unit
     input logic [255:0] act_rdata_i,
 
     // scratchpad: weights and bias
-    output logic [3:0] wgt_req_o,
-    output spad_addr_t wgt_addr_o[4],
-    input logic [3:0] wgt_gnt_i,
-    input logic [127:0] wgt_rdata_i[4],
+    output logic [ChunksPerBeat-1:0] wgt_req_o,
+    output spad_addr_t wgt_addr_o[ChunksPerBeat],
+    input logic [ChunksPerBeat-1:0] wgt_gnt_i,
+    input logic [ChunkBits-1:0] wgt_rdata_i[ChunksPerBeat],
 
     // vector unit: rows of accumulators
     input logic vacc_req_i,
@@ -100,9 +100,9 @@ module matrix_unit
   );
 
   // --------------------------------------------------------------------------- weights and rows
-  logic [3:0] load_valid;
+  logic [ChunksPerBeat-1:0] load_valid;
   load_info_t load_info;
-  logic [3:0] bias_load_valid;
+  logic [BiasChunks-1:0] bias_load_valid;
   logic block_full;
   logic block_take;
 
@@ -225,10 +225,10 @@ module matrix_unit
   end
 
   // The bias row of the next n is loaded beside the one in use; it comes into use with the rows.
-  logic [ChunkBits*ChunksPerBeat-1:0] next_bias;
-  logic [ChunkBits*ChunksPerBeat-1:0] bias_q;
+  logic [ChunkBits*BiasChunks-1:0] next_bias;
+  logic [ChunkBits*BiasChunks-1:0] bias_q;
 
-  for (genvar i = 0; i < ChunksPerBeat; i++) begin : gen_bias
+  for (genvar i = 0; i < BiasChunks; i++) begin : gen_bias
     logic [ChunkBits-1:0] chunk_q;
     always_ff @(posedge clk_i) if (bias_load_valid[i]) chunk_q <= wgt_rdata_i[i];
     assign next_bias[ChunkBits*i+:ChunkBits] = chunk_q;

@@ -12,7 +12,7 @@
 //     one by one. In the cycle after a grant, window i stands at its lanes of the row,
 //     `act_rdata_o[8*i*len +: 8*len]`; lanes of windows not granted in the previous cycle are 0, so
 //     that the matrix unit ORs parts of a row together.
-//   - wgt: four chunks, addresses multiples of 16 (the low bits are ignored).
+//   - wgt: eight chunks, addresses multiples of 16 (the low bits are ignored).
 //   - va, vb, st, seq read a window, vd and ld write one. ni reads or writes an aligned beat.
 //
 // Memory: a chunk is 16 aligned bytes. Chunk c lies in bank (c + (c >> 4) + (c >> 8)) mod 16, row
@@ -33,10 +33,10 @@ module scratchpad
     output logic       [  3:0] act_gnt_o,
     output logic       [255:0] act_rdata_o,
     // matrix unit: weights
-    input  logic       [  3:0] wgt_req_i,
-    input  spad_addr_t         wgt_addr_i [4],
-    output logic       [  3:0] wgt_gnt_o,
-    output logic       [127:0] wgt_rdata_o[4],
+    input  logic       [  7:0] wgt_req_i,
+    input  spad_addr_t         wgt_addr_i [8],
+    output logic       [  7:0] wgt_gnt_o,
+    output logic       [127:0] wgt_rdata_o[8],
     // vector unit
     input  logic               va_req_i,
     input  spad_read_t         va_i,
@@ -71,8 +71,8 @@ module scratchpad
     output logic               seq_gnt_o,
     output logic       [255:0] seq_rdata_o,
     // counters: requests granted and refused in this cycle
-    output logic       [  3:0] grants_o,
-    output logic       [  3:0] refusals_o
+    output logic       [  4:0] grants_o,
+    output logic       [  4:0] refusals_o
 );
   localparam int unsigned Banks = ScratchpadBanks;
   localparam int unsigned Rows = ScratchpadBytes / (ScratchpadBanks * BankBytes);
@@ -125,14 +125,14 @@ module scratchpad
   // The order is the priority.
   localparam int unsigned Act = 0;
   localparam int unsigned Wgt = 4;
-  localparam int unsigned Va = 8;
-  localparam int unsigned Vb = 9;
-  localparam int unsigned Vd = 10;
-  localparam int unsigned Ni = 11;
-  localparam int unsigned Ld = 12;
-  localparam int unsigned St = 13;
-  localparam int unsigned Seq = 14;
-  localparam int unsigned NumRequesters = 15;
+  localparam int unsigned Va = 12;
+  localparam int unsigned Vb = 13;
+  localparam int unsigned Vd = 14;
+  localparam int unsigned Ni = 15;
+  localparam int unsigned Ld = 16;
+  localparam int unsigned St = 17;
+  localparam int unsigned Seq = 18;
+  localparam int unsigned NumRequesters = 19;
 
   logic [NumRequesters-1:0] req;
   logic [NumRequesters-1:0] write;
@@ -157,6 +157,8 @@ module scratchpad
     for (int unsigned i = 0; i < 4; i++) begin
       req_addr[Act+i] = act_addr_i[i];
       req_len[Act+i] = act_len;
+    end
+    for (int unsigned i = 0; i < 8; i++) begin
       req_addr[Wgt+i] = {wgt_addr_i[i][17:4], 4'd0};
       req_len[Wgt+i] = 6'd16;
     end
@@ -177,7 +179,7 @@ module scratchpad
   end
 
   assign act_gnt_o = gnt[Act+:4];
-  assign wgt_gnt_o = gnt[Wgt+:4];
+  assign wgt_gnt_o = gnt[Wgt+:8];
   assign va_gnt_o  = gnt[Va];
   assign vb_gnt_o  = gnt[Vb];
   assign vd_gnt_o  = gnt[Vd];
@@ -197,7 +199,7 @@ module scratchpad
 
   assign refused = req & ~gnt;
   assign starved = count_q[0] & count_q[1] & count_q[2] & count_q[3] & count_q[4] & count_q[5];
-  assign prefer  = req & starved & (~(req & starved) + 15'd1);
+  assign prefer  = req & starved & (~(req & starved) + 19'd1);
 
   // Of those refused in the cycle before, the counters are not all zero.
   logic [NumRequesters-1:0] refused_q;
@@ -408,7 +410,7 @@ module scratchpad
   logic [NumRequesters-1:0] read_q;
   spad_addr_t act_addr_q[4];
   row_mode_e act_mode_q;
-  chunk_t wgt_chunk_q[4];
+  chunk_t wgt_chunk_q[8];
   chunk_t ni_chunk_q;
   spad_addr_t window_addr_q[NumWindowReads];
 
@@ -420,10 +422,8 @@ module scratchpad
   // Valid where read_q is: unreset.
   always_ff @(posedge clk_i) begin
     act_mode_q <= act_mode_i;
-    for (int unsigned i = 0; i < 4; i++) begin
-      act_addr_q[i]  <= act_addr_i[i];
-      wgt_chunk_q[i] <= wgt_addr_i[i][17:4];
-    end
+    for (int unsigned i = 0; i < 4; i++) act_addr_q[i] <= act_addr_i[i];
+    for (int unsigned i = 0; i < 8; i++) wgt_chunk_q[i] <= wgt_addr_i[i][17:4];
     window_addr_q[0] <= va_i.addr;
     window_addr_q[1] <= vb_i.addr;
     window_addr_q[2] <= st_i.addr;
@@ -491,7 +491,7 @@ module scratchpad
     endcase
   end
 
-  for (genvar i = 0; i < 4; i++) begin : gen_wgt
+  for (genvar i = 0; i < 8; i++) begin : gen_wgt
     assign wgt_rdata_o[i] = read_q[Wgt+i] ? {bank_hi[bank_of(
         wgt_chunk_q[i]
     )], bank_lo[bank_of(
@@ -515,8 +515,8 @@ module scratchpad
   assign vb_rdata_o  = window_data[1];
   assign st_rdata_o  = window_data[2];
   assign seq_rdata_o = window_data[3];
-  assign grants_o   = 4'($countones(gnt));
-  assign refusals_o = 4'($countones(refused));
+  assign grants_o   = 5'($countones(gnt));
+  assign refusals_o = 5'($countones(refused));
 
   `ASSERT(ActWindows_A, act_mode_i != RowModeRun32 || (act_req_i & 4'b1110) == '0)
   `ASSERT(ActWindows2_A, act_mode_i != RowModeRun16x2 || (act_req_i & 4'b1100) == '0)

@@ -304,12 +304,13 @@ module tile
     .spad_rdata_i(st_rdata)
   );
 
-  logic [3:0] act_req, act_gnt, wgt_req, wgt_gnt;
+  logic [3:0] act_req, act_gnt;
+  logic [7:0] wgt_req, wgt_gnt;
   spad_addr_t act_addr[4];
-  spad_addr_t wgt_addr[4];
+  spad_addr_t wgt_addr[8];
   row_mode_e act_mode;
   logic [255:0] act_rdata;
-  logic [127:0] wgt_rdata[4];
+  logic [127:0] wgt_rdata[8];
   acc_row_t vacc_row;
   logic signed [31:0] vacc_data[ArrayCols];
 
@@ -379,7 +380,7 @@ module tile
   spad_addr_t ni_addr;
   logic [31:0] ni_be;
   logic [255:0] ni_wdata, ni_rdata;
-  logic [3:0] spad_grants, spad_refusals;
+  logic [4:0] spad_grants, spad_refusals;
 
   scratchpad u_scratchpad (
     .clk_i,

@@ -69,8 +69,8 @@ module tile_regs
     input  logic        [ NumSemaphores-1:0] sem_nonzero_i,
     input  logic        [               7:0] sem_count_i  [NumSemaphores],
     // scratchpad
-    input  logic        [               3:0] spad_grants_i,
-    input  logic        [               3:0] spad_refusals_i,
+    input  logic        [               4:0] spad_grants_i,
+    input  logic        [               4:0] spad_refusals_i,
     // counters of the units, which unit_counters holds
     output logic                             count_read_o,
     output logic        [               6:0] count_word_o,

@@ -16,6 +16,7 @@ using systole::test::uniform;
 constexpr int kCols = 16;
 constexpr int kDepth = 32;
 constexpr int kLatency = 2;
+constexpr int kBeats = 4;  // of a weight block
 
 using Row = std::array<uint8_t, kDepth>;
 using Block = std::array<std::array<uint8_t, kCols>, kDepth>;  // [k][column]
@@ -38,18 +39,18 @@ struct ArrayDut : systole::test::Dut<Vmatrix_array> {
 
   /// Drives one beat of a weight block; the caller ticks.
   void drive_beat(const Block& block, int beat, bool columns, bool is_signed) {
-    for (int i = 0; i < 64; ++i) {
-      const int at = 64 * beat + i;
+    for (int i = 0; i < 128; ++i) {
+      const int at = 128 * beat + i;
       const uint8_t byte = columns ? block[at % 32][at / 32] : block[at / 16][at % 16];
       uint32_t& word = (*this)->load_i[i / 16][i % 16 / 4];
       word = (word & ~(0xffU << (8 * (i % 4)))) | uint32_t{byte} << (8 * (i % 4));
     }
-    (*this)->load_info_i = static_cast<uint16_t>(columns << 4 | is_signed << 3 | beat);
-    (*this)->load_valid_i = 0xf;
+    (*this)->load_info_i = static_cast<uint16_t>(columns << 3 | is_signed << 2 | beat);
+    (*this)->load_valid_i = 0xff;
   }
 
   void load(const Block& block, bool columns, bool is_signed) {
-    for (int beat = 0; beat < 8; ++beat) {
+    for (int beat = 0; beat < kBeats; ++beat) {
       drive_beat(block, beat, columns, is_signed);
       tick();
     }
@@ -228,7 +229,7 @@ TEST_CASE("matrix_array keeps a row a cycle through swaps: the old block to the 
       const bool row_signed = uniform(rng, 0, 1) == 1;
       dut->swap_i = r == 0;
       dut->load_valid_i = 0;
-      if (r < 8) dut.drive_beat(next, r, columns, next_signed);
+      if (r < kBeats) dut.drive_beat(next, r, columns, next_signed);
       dut.drive_row(row, len, row_signed);
       expected.push_back({ArrayDut::dot(row, block, len, row_signed, block_signed), b});
       if (expected.size() > kLatency) {
@@ -244,13 +245,13 @@ TEST_CASE("matrix_array loads each chunk of a beat by its own valid", "[matrix_a
   ArrayDut dut;
   auto rng = make_rng(4);
   const Block block = random_block(rng);
-  for (int beat = 0; beat < 8; ++beat) {
-    for (int chunk = 3; chunk >= 0; --chunk) {
+  for (int beat = 0; beat < kBeats; ++beat) {
+    for (int chunk = 7; chunk >= 0; --chunk) {
       dut.drive_beat(random_block(rng), beat, false, true);
       for (int w = 0; w < 4; ++w) {
         uint32_t word = 0;
         for (int b = 0; b < 4; ++b) {
-          word |= uint32_t{block[4 * beat + chunk][4 * w + b]} << (8 * b);
+          word |= uint32_t{block[8 * beat + chunk][4 * w + b]} << (8 * b);
         }
         dut->load_i[chunk][w] = word;
       }

@@ -38,9 +38,10 @@ constexpr int kRows = systole::golden::kAccRows;
 constexpr int kCols = systole::golden::kLanes;
 // From the cycle in which a command is taken to its first act_req, and from the grant of its last
 // row to done_o (rtl/matrix/README.md).
-constexpr int kStart = 19;
+constexpr int kStart = 15;
 constexpr int kChecks = 10;  // of these
 constexpr int kEnd = 4;
+constexpr unsigned kChunks = 8;  // of weights, asked for at once
 
 int rows_of(const MatmulCommand& c) { return c.rcount0 * c.rcount1 * c.rcount2; }
 int ksteps_of(const MatmulCommand& c) { return c.kcount0 * c.kcount1 * c.kcount2; }
@@ -171,7 +172,7 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
     unsigned wgt = 0;
     unsigned mode = 0;
     std::array<uint32_t, 4> act_addr{};
-    std::array<uint32_t, 4> wgt_addr{};
+    std::array<uint32_t, kChunks> wgt_addr{};
   };
 
   TileMemory& tile() { return machine_.tile(kTile); }
@@ -215,15 +216,15 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
     Requests asked{dut.act_req_o, dut.wgt_req_o, dut.act_mode_o, {}, {}};
     for (int i = 0; i < 4; ++i) {
       asked.act_addr[i] = dut.act_addr_o[i];
-      asked.wgt_addr[i] = dut.wgt_addr_o[i];
     }
+    for (unsigned i = 0; i < kChunks; ++i) asked.wgt_addr[i] = dut.wgt_addr_o[i];
     return asked;
   }
 
   /// What was refused in the cycle before is asked for again, unchanged.
   void check_held(const Requests& asked) {
     if (!refused_) return;
-    for (int i = 0; i < 4; ++i) {
+    for (unsigned i = 0; i < kChunks; ++i) {
       INFO(fmt::format("window or chunk {} was refused: its request is held", i));
       if (refused_->act >> i & 1) {
         REQUIRE((asked.act >> i & 1) == 1);
@@ -239,7 +240,7 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
 
   unsigned choose(unsigned asked) {
     unsigned granted = 0;
-    for (unsigned i = 0; i < 4; ++i) {
+    for (unsigned i = 0; i < kChunks; ++i) {
       if (!(asked >> i & 1) || uniform(rng, 0, 15) < refusals) continue;
       granted |= 1U << i;
       if (one_window_a_cycle) break;
@@ -253,7 +254,7 @@ class UnitDut : public systole::test::Dut<Vmatrix_unit> {
     const auto byte = [&](uint32_t address) { return bytes[address % kScratchpad]; };
     const unsigned run = run_length(static_cast<RowMode>(asked.mode));
     std::array<uint8_t, 32> row{};
-    for (unsigned i = 0; i < 4; ++i) {
+    for (unsigned i = 0; i < kChunks; ++i) {
       std::array<uint8_t, 16> chunk;
       for (unsigned b = 0; b < 16; ++b) {
         chunk[b] = wgt >> i & 1 ? byte(asked.wgt_addr[i] + b) : static_cast<uint8_t>(rng());
@@ -499,7 +500,7 @@ TEST_CASE("matrix_unit streams GEMM 256x256x256 with no gap between its 16 comma
   CHECK(dut.states[static_cast<int>(UnitState::Busy)] == 16 * 8 * 256);
 }
 
-TEST_CASE("matrix_unit runs one row a weight block at 8 cycles a block, 9 with a bias row",
+TEST_CASE("matrix_unit runs one row a weight block at 4 cycles a block, 5 with a bias row",
           "[matrix_unit]") {
   for (bool bias : {false, true}) {
     UnitDut dut;
@@ -511,11 +512,11 @@ TEST_CASE("matrix_unit runs one row a weight block at 8 cycles a block, 9 with a
     dut.run();
     // The first row comes with the first block; the last block ends the time.
     const auto cycles = static_cast<int64_t>(dut.last_done - dut.first_row);
-    CHECK(cycles == 127 * 8 + (bias ? 15 : 0) + kEnd);
+    CHECK(cycles == 127 * 4 + (bias ? 15 : 0) + kEnd);
   }
 }
 
-TEST_CASE("matrix_unit needs 19 cycles from a command to its first row, 4 from the last to done",
+TEST_CASE("matrix_unit needs 15 cycles from a command to its first row, 4 from the last to done",
           "[matrix_unit]") {
   UnitDut dut;
   dut.push(one_row());

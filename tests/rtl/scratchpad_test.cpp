@@ -22,7 +22,7 @@ int bank_of(uint32_t address) {
 }
 
 /// Requesters in order of priority.
-enum Port { ACT = 0, WGT = 4, VA = 8, VB, VD, NI, LD, ST, SEQ, PORTS };
+enum Port { ACT = 0, WGT = 4, VA = 12, VB, VD, NI, LD, ST, SEQ, PORTS };
 
 struct Access {
   bool valid = false;
@@ -111,8 +111,10 @@ class Dut : public systole::test::Dut<Vscratchpad> {
     dut.act_req_i = dut.wgt_req_i = 0;
     for (int i = 0; i < 4; ++i) {
       dut.act_req_i |= port[ACT + i].valid << i;
-      dut.wgt_req_i |= port[WGT + i].valid << i;
       dut.act_addr_i[i] = port[ACT + i].address;
+    }
+    for (int i = 0; i < 8; ++i) {
+      dut.wgt_req_i |= port[WGT + i].valid << i;
       dut.wgt_addr_i[i] = port[WGT + i].address;
     }
     dut.va_req_i = port[VA].valid;
@@ -174,7 +176,7 @@ class Dut : public systole::test::Dut<Vscratchpad> {
       std::copy_n(expected[ACT + i].begin(), length, row.begin() + i * length);
     }
     REQUIRE(std::memcmp(dut.act_rdata_o.data(), row.data(), 32) == 0);
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 8; ++i) {
       if (!(granted >> (WGT + i) & 1)) continue;
       REQUIRE(std::memcmp(dut.wgt_rdata_o[i].data(), expected[WGT + i].data(), 16) == 0);
     }
@@ -266,7 +268,7 @@ TEST_CASE("scratchpad feeds the array a row at any address every cycle, beside w
       REQUIRE(chunks == 0);
       chunks = 32;
     }
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 8; ++i) {
       if (chunks == 0 || dut.port[WGT + i].valid) continue;
       dut.request(WGT + i, weights += 16, 16);
       --chunks;

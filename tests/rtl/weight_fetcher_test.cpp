@@ -18,9 +18,12 @@ using systole::test::uniform;
 
 constexpr int64_t kScratchpad = systole::spec::ScratchpadBytes;
 
-/// One fetch of 64 bytes: where its chunks lie, and what it is.
+constexpr int kChunks = 8, kBiasChunks = 4;
+constexpr int kBeats = 4;  // of a block
+
+/// One fetch of 128 bytes: where its chunks lie, and what it is.
 struct Beat {
-  std::array<uint32_t, 4> addr;
+  std::array<uint32_t, kChunks> addr;
   bool bias;
   int beat;
   bool columns;
@@ -36,21 +39,21 @@ std::deque<Beat> beats_of(const MatmulCommand& c) {
   const int ksteps = c.kcount0 * c.kcount1 * c.kcount2;
   const auto add = [&](bool bias, int beat, auto chunk) {
     Beat b{{}, bias, beat, columns, c.wgt_signed, false};
-    for (int i = 0; i < 4; ++i) b.addr[i] = static_cast<uint32_t>(chunk(i)) % kScratchpad;
+    for (int i = 0; i < kChunks; ++i) b.addr[i] = static_cast<uint32_t>(chunk(i)) % kScratchpad;
     beats.push_back(b);
   };
   for (int n = 0; n < c.ncount; ++n) {
     for (int kl = 0; kl < ksteps; ++kl) {
       const int64_t block =
           int64_t{c.wgt} + int64_t{n} * c.wgt_nstride + int64_t{kl} * c.wgt_kstride;
-      for (int beat = 0; beat < 8; ++beat) {
+      for (int beat = 0; beat < kBeats; ++beat) {
         add(false, beat, [&](int i) {
-          return columns ? block + (2 * beat + i / 2) * run + 16 * (i % 2)
-                         : block + (4 * beat + i) * run;
+          return columns ? block + (4 * beat + i / 2) * run + 16 * (i % 2)
+                         : block + (8 * beat + i) * run;
         });
       }
       if (kl == 0 && c.init == AccInit::Bias) {
-        add(true, 8, [&](int i) { return c.bias + 64 * n + 16 * i; });
+        add(true, kBeats, [&](int i) { return c.bias + 64 * n + 16 * i; });
       }
       beats.back().ends_block = true;
     }
@@ -98,7 +101,9 @@ struct FetcherDut : systole::test::Dut<Vweight_fetcher> {
     if (asked != 0) {
       INFO("a fetch is expected");
       REQUIRE(!expected_.empty());
-      for (int i = 0; i < 4; ++i) {
+      const int chunks = expected_.front().bias ? kBiasChunks : kChunks;
+      REQUIRE(asked >> chunks == 0);
+      for (int i = 0; i < chunks; ++i) {
         INFO(fmt::format("beat {}{}, chunk {}: expected {:#x}, got {:#x}", expected_.front().beat,
                          expected_.front().bias ? " (bias)" : "", i, expected_.front().addr[i],
                          uint32_t{dut.wgt_addr_o[i]}));
@@ -107,7 +112,7 @@ struct FetcherDut : systole::test::Dut<Vweight_fetcher> {
       }
     }
     unsigned granted = 0;
-    for (unsigned i = 0; i < 4; ++i) {
+    for (unsigned i = 0; i < kChunks; ++i) {
       if ((asked >> i & 1) && uniform(rng, 0, 15) >= refusals) granted |= 1U << i;
     }
     dut.wgt_gnt_i = static_cast<uint8_t>(granted);
@@ -116,7 +121,7 @@ struct FetcherDut : systole::test::Dut<Vweight_fetcher> {
     if (granted != 0) loading_beat_ = expected_.front();
     got_ |= granted;
     full_ = full_ && !dut.block_take_i;
-    if (got_ == 0xf) {
+    if (got_ == (loading_beat_.bias ? 0xfu : 0xffu)) {
       full_ = full_ || expected_.front().ends_block;
       expected_.pop_front();
       got_ = 0;
@@ -142,7 +147,7 @@ struct FetcherDut : systole::test::Dut<Vweight_fetcher> {
     REQUIRE((*this)->bias_valid_o == bias);
     if (weights != 0) {
       REQUIRE((*this)->load_info_o ==
-              (loading_beat_.columns << 4 | loading_beat_.is_signed << 3 | loading_beat_.beat));
+              (loading_beat_.columns << 3 | loading_beat_.is_signed << 2 | loading_beat_.beat));
     }
   }
 
@@ -189,7 +194,7 @@ TEST_CASE("weight_fetcher fetches the chunks of the loop nest in its order", "[w
   }
 }
 
-TEST_CASE("weight_fetcher takes 8 cycles a block and one for each bias row, when all is granted",
+TEST_CASE("weight_fetcher takes 4 cycles a block and one for each bias row, when all is granted",
           "[weight_fetcher]") {
   for (bool bias : {false, true}) {
     FetcherDut dut;
@@ -202,7 +207,7 @@ TEST_CASE("weight_fetcher takes 8 cycles a block and one for each bias row, when
     const uint64_t start = dut.cycle();
     while (dut.blocks < 50) dut.step();
     // The last take follows the last grant by a cycle.
-    CHECK(dut.cycle() - start == 50 * 8 + (bias ? 5 : 0) + 1);
+    CHECK(dut.cycle() - start == 50 * kBeats + (bias ? 5 : 0) + 1);
   }
 }
 
