@@ -59,6 +59,8 @@ class Operators {
                            graph::QuantParams params) const;
   Border border_of(const graph::Node& node) const;
   bool joins_pixels(const graph::Node& node) const;
+  template <class Op>
+  void emit_matrix_node(const graph::Node& node, const Op& op, MatrixOperator matrix, Stored to);
   void emit_pool_node(const graph::Node& node, PoolOperator pool);
   void emit_row_node(const graph::Node& node, RowOperator rows);
   std::vector<std::size_t> align(std::vector<Stored>& inputs);

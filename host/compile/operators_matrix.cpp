@@ -1,6 +1,7 @@
 #include "host/compile/operators.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "host/compile/matmul.hpp"
 
@@ -121,6 +122,21 @@ bool Operators::joins_pixels(const Node& node) const {
          reads_pairs(*reader, out);
 }
 
+/// What convolutions and products by a constant have alike. `matrix.out` lies in `to`.
+template <class Op>
+void Operators::emit_matrix_node(const Node& node, const Op& op, MatrixOperator matrix, Stored to) {
+  matrix.x = op.x;
+  matrix.y = op.y;
+  if (node.inputs.size() > 1) matrix.x_zero = &values_.stored(node.inputs[1]);
+  matrix.clamp = op.clamp;
+  matrix.bias = op.bias;
+  matrix.multiplier = op.multiplier;
+  matrix.division = &divisions_[node.output];
+  matrix.out.stored = matrix.output = &to;
+  emit_matrix(context_, memo_, matrix);
+  values_.define(node, to);
+}
+
 void Operators::operator()(const Node& node, const graph::QConv& op) {
   const graph::Value& value = graph_.output_of(node);
   const Stored& x = values_.stored(node.inputs[0]);
@@ -142,17 +158,8 @@ void Operators::operator()(const Node& node, const graph::QConv& op) {
   matrix.top = op.window.pads[0];
   matrix.left = op.window.pads[1];
   matrix.group = op.group;
-  matrix.x = op.x;
-  matrix.y = op.y;
-  if (node.inputs.size() > 1) matrix.x_zero = &values_.stored(node.inputs[1]);
-  matrix.clamp = op.clamp;
   matrix.weights = memo_.weights(node.output, {}, [&] { return weights_of(op); });
-  matrix.bias = op.bias;
-  matrix.multiplier = op.multiplier;
-  matrix.division = &divisions_[node.output];
-  matrix.output = &to;
-  emit_matrix(context_, memo_, matrix);
-  values_.define(node, to);
+  emit_matrix_node(node, op, std::move(matrix), std::move(to));
 }
 
 void Operators::operator()(const Node& node, const graph::QGemm& op) {
@@ -170,18 +177,9 @@ void Operators::operator()(const Node& node, const graph::QGemm& op) {
   matrix.spreads = reader != nullptr && takes_row(graph_, *reader);
   matrix.in = {&in, 1, rows, 1, depth};
   matrix.out = {&to, 1, rows, 1, columns};
-  matrix.x = op.x;
-  matrix.y = op.y;
-  if (node.inputs.size() > 1) matrix.x_zero = &values_.stored(node.inputs[1]);
-  matrix.clamp = op.clamp;
   matrix.float_clamp = op.float_clamp;
   matrix.weights = memo_.weights(node.output, at, [&] { return weights_of(op, at, columns); });
-  matrix.bias = op.bias;
-  matrix.multiplier = op.multiplier;
-  matrix.division = &divisions_[node.output];
-  matrix.output = &to;
-  emit_matrix(context_, memo_, matrix);
-  values_.define(node, to);
+  emit_matrix_node(node, op, std::move(matrix), std::move(to));
 }
 
 void Operators::operator()(const Node& node, const graph::QMatMul& op) {
