@@ -466,22 +466,32 @@ class Explainer {
     if (!finding_) finding_ = audit_tile(waves);
   }
 
-  /// What the unit at fault was given, by its sequencer and by the scratchpad.
+  /// What the unit at fault was given, by its sequencer and by the scratchpad, and what it took.
   std::optional<report::Finding> audit_tile(const report::Waves& waves) const {
     if (is_refusal() && raised_ && run_.chip.opinion(run_.request->node, run_.request->unit)) {
-      const golden::Step step = run_.chip.opinion(run_.request->node, run_.request->unit)->step;
-      if (step.pc != run_.request->pc) return std::nullopt;
-      return report::audit_command(waves, {run_.request->node, run_.request->unit}, step.pc,
-                                   step.words, *raised_);
+      const report::UnitId unit{run_.request->node, run_.request->unit};
+      const golden::Step step = run_.chip.opinion(unit.node, unit.unit)->step;
+      const auto issue = report::last_issue(waves, unit, step.pc, *raised_);
+      if (step.pc != run_.request->pc || !issue) return std::nullopt;
+      return report::audit_command(unit, step.pc, *issue, step.words);
     }
     if (!is_value()) return std::nullopt;
+    const report::UnitId unit{mismatch_->node, mismatch_->unit};
     // The unit may have been given it again since, for the next input.
-    const uint64_t given = begin().value_or(0);
-    if (auto found = report::audit_command(waves, {mismatch_->node, mismatch_->unit}, mismatch_->pc,
-                                           mismatch_->words, given))
+    const auto issue = report::last_issue(waves, unit, mismatch_->pc, begin().value_or(0));
+    if (issue) {
+      if (auto found = report::audit_command(unit, mismatch_->pc, *issue, mismatch_->words))
+        return found;
+    }
+    const report::ScratchpadPorts ports(waves, unit.node);
+    if (!ports.known()) return std::nullopt;
+    if (auto found = report::audit_scratchpad(ports, unit.node, run_.chip.scratchpad(unit.node),
+                                              mismatch_->cycle))
       return found;
-    return report::audit_scratchpad(waves, mismatch_->node, run_.chip.scratchpad(mismatch_->node),
-                                    mismatch_->cycle);
+    // One that retires too early comes to them later.
+    if (!issue || late_) return std::nullopt;
+    return report::audit_operands(ports, unit, mismatch_->pc, mismatch_->words, issue->cycle,
+                                  mismatch_->cycle);
   }
 
   void trace() const {

@@ -1,6 +1,6 @@
 // Holds the parts of a tile against their contracts, in the waves of a failure: the scratchpad
-// gives each port what it holds; a unit is given the command that its program says. The judge sees
-// only what a command wrote.
+// gives each port what it holds; a unit is given the command that its program says, and goes
+// through the operands of that command. The judge sees only what a command wrote.
 #pragma once
 
 #include <cstdint>
@@ -9,18 +9,34 @@
 
 #include "host/report/network_audit.hpp"
 #include "host/report/program_map.hpp"
+#include "host/report/scratchpad_ports.hpp"
 
 namespace systole::report {
 
 /// The first read of a tile's scratchpad that brought something else than lies there, and the first
 /// write that did not change what it should. `content`: the scratchpad behind the last cycle that
 /// counts, `until`.
-std::optional<Finding> audit_scratchpad(const Waves& waves, golden::Node node,
+std::optional<Finding> audit_scratchpad(const ScratchpadPorts& ports, golden::Node node,
                                         const std::vector<uint8_t>& content, uint64_t until);
 
-/// Whether the sequencer gave its unit the words of command `pc`, the last time up to `until`.
-std::optional<Finding> audit_command(const Waves& waves, const UnitId& unit, uint32_t pc,
-                                     const spec::CommandWords& words, uint64_t until);
+/// What a sequencer gave to its unit, and when.
+struct Issue {
+  uint64_t cycle = 0;
+  spec::CommandWords words{};
+};
+/// Of command `pc`, the last one up to `until`.
+std::optional<Issue> last_issue(const Waves& waves, const UnitId& unit, uint32_t pc,
+                                uint64_t until);
+
+/// Whether the sequencer gave its unit the words of the command.
+std::optional<Finding> audit_command(const UnitId& unit, uint32_t pc, const Issue& issue,
+                                     const spec::CommandWords& words);
+
+/// Whether the unit touched all that its command is to read and write in the scratchpad, from its
+/// issue to its end, `until`: the first iteration that did not.
+std::optional<Finding> audit_operands(const ScratchpadPorts& ports, const UnitId& unit, uint32_t pc,
+                                      const spec::CommandWords& words, uint64_t issued,
+                                      uint64_t until);
 
 /// The last cycle in [from, to] in which a port of the scratchpad wrote the byte.
 std::optional<uint64_t> last_scratchpad_write(const Waves& waves, golden::Node node,
