@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace systole {
 namespace {
@@ -11,9 +12,14 @@ using See = std::function<bool(const LocalAccess&)>;
 
 uint32_t wrapped(int64_t address) { return static_cast<uint32_t>(address) % spec::ScratchpadBytes; }
 
-/// The bytes of one run, [0, run), at `address`.
+/// The chip refuses such a command.
+bool any_is_0(std::initializer_list<uint32_t> counts) {
+  return std::find(counts.begin(), counts.end(), 0u) != counts.end();
+}
+
 template <class Command>
 void block(const Command& c, SpadPort port, const See& see) {
+  if (any_is_0({c.run, c.count0, c.count1})) return;
   for (int64_t i1 = 0; i1 < c.count1; ++i1) {
     for (int64_t i0 = 0; i0 < c.count0; ++i0) {
       const int64_t address = c.local_addr + i1 * c.lstride1 + i0 * c.lstride0;
@@ -79,6 +85,8 @@ bool rows(const spec::MatmulCommand& c, const ProductStep& at, const See& see) {
 }
 
 void product(const spec::MatmulCommand& c, const See& see) {
+  if (any_is_0({c.rcount0, c.rcount1, c.rcount2, c.kcount0, c.kcount1, c.kcount2, c.ncount}))
+    return;
   for (int64_t n = 0; n < c.ncount; ++n) {
     int64_t step = 0;
     for (int64_t k2 = 0; k2 < c.kcount2; ++k2) {
@@ -130,6 +138,7 @@ bool group(const spec::VectorCommand& c, const std::array<int64_t, 4>& i, const 
 }
 
 void pass(const spec::VectorCommand& c, const See& see) {
+  if (any_is_0({c.count0, c.count1, c.count2, c.count3, c.wcount0, c.wcount1})) return;
   std::array<int64_t, 4> i{};
   for (i[3] = 0; i[3] < c.count3; ++i[3]) {
     for (i[2] = 0; i[2] < c.count2; ++i[2]) {

@@ -31,7 +31,7 @@ struct LocalAccess {
   std::string iteration() const;
 };
 
-/// Calls `see` for each of them until it returns false.
+/// Calls `see` for each of them until it returns false. A command with a count of 0 has none.
 void for_each_access(const spec::CommandWords& words,
                      const std::function<bool(const LocalAccess&)>& see);
 

@@ -9,19 +9,37 @@
 
 #include "host/command/disassemble.hpp"
 #include "host/command/error.hpp"
+#include "host/command/local_accesses.hpp"
 #include "host/command/loop_nest.hpp"
 #include "host/golden/likeness.hpp"
 
 namespace systole::golden {
 namespace {
 
-constexpr std::size_t kNear = 8;      // elements shown on either side of a wrong one
-constexpr std::size_t kTelling = 4;   // bytes that are enough to find where they came from
-constexpr Address kNearby = 1 << 16;  // how far from where they should have come
+constexpr std::size_t kNear = 8;         // elements shown on either side of a wrong one
+constexpr std::size_t kTelling = 4;      // bytes that are enough to find where they came from
+constexpr Address kNearby = 1 << 16;     // how far from where they should have come
+constexpr int64_t kMostBytes = 1 << 22;  // of a command under way that are looked at
 
 bool accumulates(const Step& step) {
   return step.header.opcode == spec::Opcode::Matmul &&
          spec::MatmulCommand::decode(step.words).init == spec::AccInit::Accumulate;
+}
+
+bool contains(const WriteSet& written, Address address) {
+  return std::any_of(written.begin(), written.end(), [&](const WrittenRange& range) {
+    return range.space != WrittenRange::Space::Accumulator && address - range.address < range.count;
+  });
+}
+
+std::string note_of(const std::vector<uint32_t>& differences, const std::vector<uint8_t>& got,
+                    const std::vector<uint8_t>& expected) {
+  if (differences.empty()) return "the tile's scratchpad is as the model's";
+  const uint32_t first = differences.front();
+  return fmt::format(
+      "{} bytes of the tile's scratchpad differ from the model's, the first at 0x{:05x}: expected "
+      "0x{:02x}, got 0x{:02x}",
+      differences.size(), first, expected[first], got[first]);
 }
 
 bool in_scratchpad(Address address) {
@@ -266,8 +284,12 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   found.pc = executed.step.pc;
   found.words = executed.step.words;
   found.elements = elements;
-  found.note = scratchpad_difference(executed.node);
-  found.operand = difference_outside(executed);
+  const std::vector<uint32_t> differences = scratchpad_differences(executed.node);
+  found.note = note_of(differences, got_, model_.machine().tile(executed.node).scratchpad);
+  const auto outside = std::find_if(differences.begin(), differences.end(), [&](uint32_t offset) {
+    return !contains(executed.written, scratchpad_address(executed.node, offset));
+  });
+  if (outside != differences.end()) found.operand = *outside;
   find_source(executed, found);
   look_behind(executed, found);
   mismatch_ = found;
@@ -323,37 +345,53 @@ std::optional<Address> LockstepJudge::find_brought(const Mismatch& found) const 
   return std::nullopt;
 }
 
-/// Where the tile's scratchpad differs from the model's: an operand that was wrong, or not there
-/// yet. What is being written at this moment differs too.
-std::string LockstepJudge::scratchpad_difference(Node node) {
+/// Bytes of the tile's scratchpad, each 1 or 0, that commands which have not retired may have
+/// written by now: of its own units, and of the stores of all tiles.
+std::vector<uint8_t> LockstepJudge::being_written(Node node) {
+  std::vector<uint8_t> result(spec::ScratchpadBytes);
+  // A command that nobody has checked yet may count without end.
+  int64_t left = kMostBytes;
+  const auto mark = [&](uint64_t first, uint64_t bytes) {
+    --left;
+    for (uint64_t i = first; i < std::min<uint64_t>(first + bytes, result.size()); ++i, --left)
+      result[i] = 1;
+    return left > 0;
+  };
+  for (unsigned unit = 0; unit < spec::NumUnits; ++unit) {
+    left = kMostBytes;
+    for_each_access(model_.peek(node, static_cast<spec::Unit>(unit)).words,
+                    [&](const LocalAccess& access) {
+                      return mark(access.address, writes(access.port) ? access.bytes : 0);
+                    });
+  }
+  const Address own = scratchpad_address(node, 0);
+  for (const Node tile : launched_) {
+    const Step& step = model_.peek(tile, spec::Unit::Store);
+    if (step.header.opcode != spec::Opcode::Store) continue;
+    const auto store = spec::StoreCommand::decode(step.words);
+    left = kMostBytes;
+    for (int64_t i1 = 0; i1 < store.count1 && left > 0; ++i1) {
+      for (int64_t i0 = 0; i0 < store.count0 && left > 0; ++i0)
+        mark(store.addr + static_cast<uint64_t>(i1 * store.gstride1 + i0 * store.gstride0) - own,
+             store.run);
+    }
+  }
+  return result;
+}
+
+/// Where the tile's scratchpad, read into got_, differs from the model's: an operand that was
+/// wrong, or not there yet. What is being written at this moment does not count.
+std::vector<uint32_t> LockstepJudge::scratchpad_differences(Node node) {
   const std::vector<uint8_t>& expected = model_.machine().tile(node).scratchpad;
   got_.resize(expected.size());
   chip_.read_scratchpad(node, 0, got_.data(), got_.size());
-  const auto first = std::mismatch(got_.begin(), got_.end(), expected.begin());
-  if (first.first == got_.end()) return "the tile's scratchpad is as the model's";
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < got_.size(); ++i) count += got_[i] != expected[i] ? 1u : 0u;
-  return fmt::format(
-      "{} bytes of the tile's scratchpad differ from the model's, the first at 0x{:05x}: expected "
-      "0x{:02x}, got 0x{:02x}",
-      count, first.first - got_.begin(), *first.second, *first.first);
-}
-
-/// The first byte of the tile's scratchpad, as read last, that differs and that the command did not
-/// write.
-std::optional<uint32_t> LockstepJudge::difference_outside(const Executed& executed) const {
-  const std::vector<uint8_t>& expected = model_.machine().tile(executed.node).scratchpad;
-  const auto written = [&](Address address) {
-    return std::any_of(executed.written.begin(), executed.written.end(),
-                       [&](const WrittenRange& range) {
-                         return range.space != WrittenRange::Space::Accumulator &&
-                                address - range.address < range.count;
-                       });
-  };
+  std::vector<uint32_t> result;
+  if (got_ == expected) return result;
+  const std::vector<uint8_t> written = being_written(node);
   for (uint32_t i = 0; i < expected.size(); ++i) {
-    if (got_[i] != expected[i] && !written(scratchpad_address(executed.node, i))) return i;
+    if (got_[i] != expected[i] && written[i] == 0) result.push_back(i);
   }
-  return std::nullopt;
+  return result;
 }
 
 void LockstepJudge::compare_range(const Executed& executed, const WrittenRange& range,

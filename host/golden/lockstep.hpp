@@ -133,8 +133,8 @@ class LockstepJudge {
   void compare(const Executed& executed, uint64_t cycle);
   void compare_range(const Executed& executed, const WrittenRange& range, uint64_t first_element,
                      Mismatch& found);
-  std::string scratchpad_difference(Node node);
-  std::optional<uint32_t> difference_outside(const Executed& executed) const;
+  std::vector<uint8_t> being_written(Node node);
+  std::vector<uint32_t> scratchpad_differences(Node node);
   void check_image(const TileEntry& entry, uint64_t cycle);
   void report(Mismatch::Kind kind, Node node, spec::Unit unit, const Step& step, uint64_t cycle,
               std::string note);

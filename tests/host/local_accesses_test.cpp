@@ -148,4 +148,7 @@ TEST_CASE("local accesses: blocks wrap at the scratchpad's end, and iterations h
   CHECK_FALSE(writes(all[1].port));
   CHECK(std::string(to_string(all[1].port)) == "st");
   CHECK(touched_by(spec::NopCommand{}.encode()).read.empty());
+  store.count0 = 0, store.count1 = 0xffffffff;
+  CHECK(touched_by(store.encode()).read.empty());
+  CHECK(touched_by(spec::VectorCommand{}.encode()).written.empty());
 }

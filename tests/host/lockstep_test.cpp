@@ -18,6 +18,7 @@ constexpr uint32_t kTable = 0x800;
 constexpr uint32_t kImage = 0x1000;
 constexpr uint32_t kData = 0x4000;
 constexpr uint32_t kLocal = 0x3f000;
+constexpr uint32_t kMore = 0x1000;
 
 /// A chip that is a functional machine, whose values a test may spoil before they are judged.
 class FakeChip : public ChipState {
@@ -39,13 +40,14 @@ class FakeChip : public ChipState {
   Machine machine;
 };
 
-/// A program of one Load, `count` bytes from host memory to scratchpad 0, loaded and launched.
+/// A program of one Load, `count` bytes from host memory to scratchpad 0, loaded and launched; with
+/// `more` bytes, of another Load to kMore behind it.
 struct Bench {
   FakeChip chip;
   LockstepJudge judge{kTiny, kHostBytes, chip};
   spec::LoadCommand load;
 
-  explicit Bench(uint32_t count) {
+  explicit Bench(uint32_t count, uint32_t more = 0) {
     load.addr = spec::HostMemBase + kData;
     load.run = count;
     load.count0 = load.count1 = 1;
@@ -54,6 +56,10 @@ struct Bench {
       image.insert(image.end(), words.begin(), words.end());
     };
     append(load.encode());
+    spec::LoadCommand behind = load;
+    behind.local_addr = kMore, behind.run = more;
+    if (more > 0) append(behind.encode());
+    const auto end = kLocal + static_cast<uint32_t>(image.size() * 4);
     append(spec::EndCommand{}.encode());
 
     uint8_t* host = chip.machine.host_memory().data();
@@ -64,7 +70,7 @@ struct Bench {
     entry.image_bytes = static_cast<uint32_t>(image.size() * 4);
     entry.image = spec::HostMemBase + kImage;
     entry.local = kLocal;
-    for (uint32_t& program : entry.program) program = kLocal + spec::CommandBytes;
+    for (uint32_t& program : entry.program) program = end;
     entry.program[0] = kLocal;
     entry.window_perm = 1;
     entry.window_base[0] = static_cast<uint32_t>(spec::HostMemBase >> 16);
@@ -120,6 +126,23 @@ TEST_CASE("lockstep: the first wrong element is named with command, tile and cyc
   CHECK(m.expected == 126);
   CHECK(m.got == (126 ^ 0x10));
   CHECK_THAT(m.text(), Contains("tile (1, 0) Load command 0 (Load), element 42 of 100"));
+}
+
+TEST_CASE("lockstep: what a command under way has written is no difference of the scratchpad",
+          "[lockstep]") {
+  for (const uint32_t more : {0u, 64u}) {
+    Bench bench(100, more);
+    bench.judge.launched(kTile, 10);
+    bench.run_load();
+    std::vector<uint8_t>& chip = bench.chip.machine.tile(kTile).scratchpad;
+    chip[42] ^= 0x10;
+    for (uint32_t i = 0; i < 64; ++i) chip[kMore + i] ^= 0x77;
+    bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
+    REQUIRE(bench.judge.mismatch());
+    CHECK_THAT(bench.judge.mismatch()->note,
+               Contains(more > 0 ? "1 bytes of the tile's" : "65 bytes of the tile's"));
+    CHECK(bench.judge.mismatch()->operand.has_value() == (more == 0));
+  }
 }
 
 TEST_CASE("lockstep: a retirement that the program does not have is a difference", "[lockstep]") {
