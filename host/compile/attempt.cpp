@@ -82,6 +82,7 @@ class Attempt {
     model.lag = division_.stages / 2;
     for (PartCompiler& part : parts_) {
       out.spacing = std::max(out.spacing, part.spacing() / division_.groups);
+      out.streams = out.streams || part.streams();
       part.add_to(model);
     }
     model.segments = std::move(memory_.segments);
@@ -146,6 +147,7 @@ std::optional<Candidate> attempt(Job& job, const Choice& choice, Failure& failur
   const bool records_in_dram = job.options.records_in_dram;
   Budget start;
   start.weight_price = choice.price;
+  start.rolls = choice.rolls;
   start.page_commands = choice.page_commands;
   if (records_in_dram) start.record_base = spec::DramBase;
   // Half of a network that needs so much room for weights rarely leaves any for itself.

@@ -24,13 +24,15 @@ struct Choice {
   Division division;
   std::vector<std::size_t> cuts;  // the first node of each stage, then the number of nodes
   unsigned page_commands = 0;
-  double price = 0;  // of weights (Budget)
+  double price = 0;    // of weights (Budget)
+  bool rolls = false;  // the same
 };
 
 struct Candidate {
   CompiledModel model;
   uint64_t spacing = 0;  // cycles from input to input, as a first estimate
   double price = 0;      // of weights
+  bool streams = false;  // tiles share weights: rows that roll may make a difference
 };
 
 /// Why there is no plan; of several attempts the last one that had no room for an operator.

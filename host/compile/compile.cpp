@@ -151,10 +151,16 @@ std::vector<Candidate> Search::plans(Choice choice, const std::vector<double>& p
                                      Failure& failure) {
   std::vector<Candidate> all;
   std::set<std::string> digests;
+  const auto add = [&](std::optional<Candidate> one) {
+    if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
+  };
   for (const double price : prices) {
     choice.price = price;
+    choice.rolls = false;
     auto one = attempt(job_, choice, failure);
-    if (one && digests.insert(one->model.digest()).second) all.push_back(std::move(*one));
+    choice.rolls = one && one->streams && choice.page_commands == 0;
+    add(std::move(one));
+    if (choice.rolls) add(attempt(job_, choice, failure));
     if (tiles_ == choice.division.groups * choice.division.stages) break;
   }
   sort(all);

@@ -26,6 +26,7 @@ Context::Context(GlobalMemory& memory, const std::vector<Place>& places, std::ve
       record_base_(budget.record_base),
       in_flight_(in_flight) {
   weight_price_ = budget.weight_price;
+  rolls_ = budget.rolls;
   in_pages_ = budget.page_commands > 0;
   resident_begin_ = static_cast<uint32_t>(round_up(budget.program, 128));
   resident_end_ = static_cast<uint32_t>(round_up(resident_begin_ + budget.resident, 64));

@@ -99,6 +99,7 @@ struct Budget {
   /// Cycles that a byte of resident weights costs, when work is divided: with more of it, tiles
   /// share out channels rather than rows.
   double weight_price = 0;
+  bool rolls = false;  // rows may roll (host/compile/rolling_rows.hpp) where tiles share weights
 };
 
 /// Elements that the vector unit takes at once, bytes of as many numbers, and the most iterations
@@ -124,6 +125,7 @@ class Context {
   bool in_pages() const { return in_pages_; }
   unsigned in_flight() const { return in_flight_; }
   double weight_price() const { return weight_price_; }
+  bool rolls() const { return rolls_; }
 
   // ---- order between tiles
   /// Starts an operator that reads `inputs`: a barrier when one of them was written since the last.
@@ -169,6 +171,7 @@ class Context {
   void pass_over(unsigned tile, const Home& home);
   /// From here on tiles exchange streams of weights instead; false if they have pushed already.
   bool begin_streams();
+  bool streams() const { return streams_; }
 
   /// At the end of the scratchpad that the operator before did not use.
   Block scratch_at_end(unsigned tile, int64_t bytes) {
@@ -225,6 +228,7 @@ class Context {
   GlobalMemory& memory_;
   Address record_base_;
   double weight_price_ = 0;
+  bool rolls_ = false;
   bool in_pages_ = false;
   unsigned in_flight_ = 1;
   std::vector<Scratchpad> scratchpads_;

@@ -14,6 +14,7 @@
 
 #include "host/command/error.hpp"
 #include "host/compile/kernel_plan.hpp"
+#include "host/compile/rolling_rows.hpp"
 #include "host/compile/weight_ring.hpp"
 
 namespace systole::compile {
@@ -44,6 +45,7 @@ struct Tiling {
   int64_t steps = 0;    // stream: k steps loaded together
   int64_t stores = 1;   // of a panel
   WeightRing::Plan ring;
+  RollingRows::Plan rolling;
   bool rewind = false;  // blocks so large that they must lie side by side
 };
 
@@ -71,6 +73,14 @@ constexpr double kMostShared = 6.0 * 1024 * 1024;
 struct Rows {
   uint32_t address = 0;
   int64_t pixel = 0, line = 0;  // from one to the next
+};
+
+/// Output of rows that roll, to be stored: of blocks [b0, b1) of a panel.
+struct Finished {
+  int64_t row = 0, rows = 0;
+  int64_t b0 = 0, b1 = 0;
+  uint32_t address = 0;
+  int64_t pitch = 0;  // bytes from row to row
 };
 
 class MatrixEmitter {
@@ -102,6 +112,29 @@ class MatrixEmitter {
   int64_t element_bytes() const { return op_.output->element_bytes(); }
   Tiling choose_tiling(const Share& share, int64_t memory, bool weights_held) const;
   void emit_tile(unsigned tile, const Share& share);
+  /// A tile's walk with rows that roll.
+  struct Rolling {
+    RollingRows rows;
+    std::vector<std::pair<int64_t, int64_t>> groups = {};  // blocks of a sweep
+    Slab slab = {};                                        // of all slots
+    std::array<Block, 2> panels = {};  // of output that is to be stored, in turns
+    std::vector<int64_t> begins = {};  // the first block of that, by slot
+  };
+  /// Blocks [b0, b1), whose output is stored together.
+  struct Panel {
+    int64_t b0 = 0, b1 = 0;
+    uint32_t address = 0;
+    int64_t pitch = 0;  // bytes from row to row
+  };
+  void emit_rolling(unsigned tile, const Share& share);
+  Rolling start_rolling(unsigned tile, const Share& share);
+  void load_rolling(unsigned tile, const Share& share, const Rolling& rolling, int64_t step);
+  void use_rolling(unsigned tile, const Share& share, const Rolling& rolling, int64_t step,
+                   Group& group, const Panel& panel);
+  std::vector<Finished> finish_rolling(Rolling& rolling, int64_t step, const Group& group,
+                                       const Panel& panel) const;
+  void store_rolling(unsigned tile, const Share& share, const std::vector<Finished>& finished);
+  void emit_rolling_stores(unsigned tile, int64_t step, bool new_panel, std::size_t recent);
   void emit_chunk(unsigned tile, const Share& share, const Tiling& tiling, int64_t n, int64_t oy0,
                   int64_t oy1, int64_t ox0, int64_t ox1);
   void emit_rows(unsigned tile, const Share& share, const Tiling& tiling, const Group& group,
@@ -140,10 +173,16 @@ class MatrixEmitter {
   int64_t command_pixels(const Tiling& tiling, int64_t lines, int64_t width) const;
   int64_t command_blocks(const Tiling& tiling, int64_t lines, int64_t width) const;
   void share_weights();
+  bool can_roll() const;
+  int64_t sweep_length(const Share& share, const Tiling& tiling) const;
+  Tiling choose_rolling_tiling(const Share& share, int64_t least_rows, int64_t memory) const;
+  double rolling_cost(const Share& share, const Tiling& tiling) const;
+  int64_t rolling_commands(const Share& share, const Tiling& tiling) const;
   Tiling choose_shared_tiling(const Share& share, int64_t least_rows, int64_t memory) const;
   double shared_cost(const Share& share, const Tiling& tiling) const;
   int64_t shared_commands(const Share& share, const Tiling& tiling) const;
   std::vector<WeightRing::Group> shared_groups(const Share& share) const;
+  std::vector<std::pair<int64_t, int64_t>> sweep(const Share& share, int64_t most) const;
   int64_t end_of_group(int64_t b0, int64_t p1, int64_t most) const;
   std::vector<std::vector<Group>> batches(const Share& share, int64_t p0, int64_t p1, int64_t most,
                                           int64_t pixels, int64_t width) const;
@@ -851,7 +890,9 @@ void MatrixEmitter::share_weights() {
   const auto [least, most] =
       std::minmax_element(shares_.begin(), shares_.end(),
                           [&](const Share& a, const Share& b) { return rows(a) < rows(b); });
-  tiling_ = choose_shared_tiling(*most, rows(*least), memory_for(0));
+  if (context_.rolls() && can_roll())
+    tiling_ = choose_rolling_tiling(*most, rows(*least), memory_for(0));
+  if (!tiling_.rolling) tiling_ = choose_shared_tiling(*most, rows(*least), memory_for(0));
   if (tiling_.rows == 0 || tiling_.columns < op_.out.w) return;
   const std::vector<WeightRing::Group> groups = shared_groups(first);
   for (const Share& share : shares_) {
@@ -912,6 +953,108 @@ Tiling MatrixEmitter::choose_shared_tiling(const Share& share, int64_t least_row
   return best;
 }
 
+/// Parts of so many rows are tried: a block of weights is used for 8 at least.
+constexpr int64_t kPartRows[] = {8, 10, 12, 16};
+/// The next group comes in two pieces while one is used: with fewer it comes too late for the few
+/// rows of the first steps and the last ones, with more the program grows.
+constexpr WeightRing::Plan kRollingRing = {2, 2};
+/// Chunks that rows which roll are cut into, at most.
+constexpr int64_t kMostRollingChunks = 32;
+
+/// Whether rows can come and go one by one.
+bool MatrixEmitter::can_roll() const {
+  const bool pointwise = op_.kh == 1 && op_.kw == 1 && op_.sh == 1 && op_.top == 0;
+  return pointwise && op_.out.w == 1 && op_.in.w == 1 && !op_.reads_pairs && !in_place_ &&
+         row_steps() == 0;
+}
+
+int64_t MatrixEmitter::sweep_length(const Share& share, const Tiling& tiling) const {
+  const int64_t blocks = share.b1 - share.b0;
+  return blocks / tiling.panel * divide_up(tiling.panel, tiling.group) +
+         divide_up(blocks % tiling.panel, tiling.group);
+}
+
+/// Like choose_shared_tiling(), with rows that roll; `rolling` is empty when none fits.
+Tiling MatrixEmitter::choose_rolling_tiling(const Share& share, int64_t least_rows,
+                                            int64_t memory) const {
+  const int64_t rows = share.g1 - share.g0;
+  const int64_t blocks = share.b1 - share.b0;
+  memory += context_.program_bytes();
+  Tiling best, tiling;
+  double least = 0;
+  tiling.stream = tiling.rewind = true;
+  tiling.steps = steps_;
+  tiling.columns = 1;
+  tiling.ring = kRollingRing;
+  const auto consider = [&] {
+    const int64_t bytes = tiling.ring.rooms * tiling.group * steps_ * kBlockBytes +
+                          slab_bytes(tiling.rows) + 2 * out_bytes(tiling.rows, 1, tiling.panel) +
+                          rolling_commands(share, tiling) * int64_t{spec::CommandBytes};
+    const int64_t slots = tiling.rolling.slots;
+    if (bytes > memory || slots < 2 || slots > sweep_length(share, tiling)) return;
+    const double cost = rolling_cost(share, tiling);
+    if (best.rolling && cost >= least) return;
+    best = tiling;
+    least = cost;
+  };
+  for (int64_t chunks = 1; chunks <= kMostRollingChunks; ++chunks) {
+    tiling.rows = divide_up(rows, chunks);
+    for (const int64_t part : kPartRows) {
+      tiling.rolling = {chunks, tiling.rows / part};
+      if (least_rows / chunks < tiling.rolling.slots) continue;
+      for (tiling.group = std::min(blocks, kHalf / tiling.rows); tiling.group > 0;
+           tiling.group /= 2) {
+        for (const int64_t panel : {16, 8}) {
+          tiling.panel = std::min(panel, blocks);
+          if (tiling.panel >= tiling.group) consider();
+        }
+      }
+    }
+  }
+  return best;
+}
+
+/// For the share, about.
+int64_t MatrixEmitter::rolling_commands(const Share& share, const Tiling& tiling) const {
+  const auto [chunks, slots] = tiling.rolling;
+  const int64_t steps =
+      RollingRows(share.g1 - share.g0, tiling.rolling, sweep_length(share, tiling)).steps();
+  const int64_t products = parts_ * static_cast<int64_t>(plan_.segments.size()) + 1;
+  // An empty slot parts the others.
+  const int64_t runs = steps + (chunks - 1) * slots;
+  const int64_t panels = divide_up(share.b1 - share.b0, tiling.panel);
+  // A part that comes or goes within a panel is stored by itself.
+  const int64_t stores = chunks * (panels + 2 * slots);
+  return runs * products + steps * tiling.ring.pieces + chunks * slots + stores + kOtherCommands;
+}
+
+/// Cycles, about.
+double MatrixEmitter::rolling_cost(const Share& share, const Tiling& tiling) const {
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  const double tiles = context_.tiles();
+  const int64_t sweep = sweep_length(share, tiling);
+  const RollingRows rolling(share.g1 - share.g0, tiling.rolling, sweep);
+  // Of DRAM: a group, a row of input for each tile, the results of a step.
+  const double bytes = number(tiling.group * steps_ * kBlockBytes);
+  const double group = bytes / kDramRate;
+  const double row = tiles * number(op_.in.c) / kDramRate;
+  const double run = number(std::min(tiling.panel * kColumns, op_.out.c) * element_bytes());
+  const double results = tiles * number(tiling.rows * op_.out.c * element_bytes()) / kDramRate /
+                         number(sweep) * (1 + kShortRun / run);
+  const double way = group + (tiles - 1) * bytes / number(tiling.ring.pieces) / kLinkRate;
+  double cycles = way;
+  for (int64_t step = 0; step < rolling.steps(); ++step) {
+    double products = 0, coming = 0;
+    for (const RollingRows::Part& part : rolling.used(step))
+      products += number(part.rows * tiling.group * steps_);
+    for (const RollingRows::Part& part : rolling.coming(step)) coming += row * number(part.rows);
+    // The next group comes behind rows, when a room is free.
+    const double late = (way + coming) / number(tiling.ring.rooms - 1);
+    cycles += std::max({products + kCommandCycles, group + coming + results, late});
+  }
+  return cycles + kCommandLoad * number(rolling_commands(share, tiling));
+}
+
 /// For the share, about.
 int64_t MatrixEmitter::shared_commands(const Share& share, const Tiling& tiling) const {
   const int64_t chunks = divide_up(share.g1 - share.g0, tiling.rows);
@@ -960,20 +1103,36 @@ double MatrixEmitter::shared_cost(const Share& share, const Tiling& tiling) cons
          load * number(shared_commands(share, tiling)) + chunks * results * kShortRun / run;
 }
 
+/// All blocks, panel by panel, in groups of so many at most: [first, second).
+std::vector<std::pair<int64_t, int64_t>> MatrixEmitter::sweep(const Share& share,
+                                                              int64_t most) const {
+  std::vector<std::pair<int64_t, int64_t>> groups;
+  for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling_.panel) {
+    const int64_t p1 = std::min(p0 + tiling_.panel, share.b1);
+    for (int64_t b0 = p0; b0 < p1; b0 = groups.back().second)
+      groups.emplace_back(b0, end_of_group(b0, p1, most));
+  }
+  return groups;
+}
+
 /// What a tile uses of the weights, one group after the other.
 std::vector<WeightRing::Group> MatrixEmitter::shared_groups(const Share& share) const {
   std::vector<WeightRing::Group> groups;
   const int64_t block = steps_ * kBlockBytes;
+  const auto add = [&](const std::pair<int64_t, int64_t>& blocks) {
+    groups.push_back({(blocks.first - share.b0) * block, (blocks.second - blocks.first) * block});
+  };
+  if (tiling_.rolling) {
+    const auto all = sweep(share, tiling_.group);
+    const auto length = static_cast<int64_t>(all.size());
+    const RollingRows rolling(share.g1 - share.g0, tiling_.rolling, length);
+    for (int64_t step = 0; step < rolling.steps(); ++step)
+      add(all[static_cast<std::size_t>(step % length)]);
+    return groups;
+  }
   for (int64_t g = share.g0, rows; g < share.g1; g += rows) {
     rows = chunk_rows(tiling_, share.g1 - g);
-    const int64_t most = command_blocks(tiling_, rows, op_.out.w);
-    for (int64_t p0 = share.b0; p0 < share.b1; p0 += tiling_.panel) {
-      const int64_t p1 = std::min(p0 + tiling_.panel, share.b1);
-      for (int64_t b0 = p0, b1; b0 < p1; b0 = b1) {
-        b1 = end_of_group(b0, p1, most);
-        groups.push_back({(b0 - share.b0) * block, (b1 - b0) * block});
-      }
-    }
+    for (const auto& blocks : sweep(share, command_blocks(tiling_, rows, op_.out.w))) add(blocks);
   }
   return groups;
 }
@@ -1236,7 +1395,146 @@ void MatrixEmitter::emit_late_store() {
   late_stores_.pop_front();
 }
 
+/// A step of the parts that are there.
+void MatrixEmitter::use_rolling(unsigned tile, const Share& share, const Rolling& rolling,
+                                int64_t step, Group& group, const Panel& panel) {
+  const Home::Piece* home = output_piece(tile);
+  // Parts side by side are one command, if their output lies side by side, too.
+  std::vector<RollingRows::Part> runs;
+  for (const RollingRows::Part& part : rolling.rows.used(step)) {
+    const bool joins = !runs.empty() && runs.back().place + runs.back().rows == part.place &&
+                       (home == nullptr || runs.back().row + runs.back().rows == part.row);
+    if (joins) {
+      runs.back().rows += part.rows;
+    } else {
+      runs.push_back(part);
+    }
+  }
+  const auto commands = static_cast<int64_t>(runs.size() * plan_.segments.size()) * parts_;
+  get_weights(tile, share, tiling_, commands, group);
+  for (const RollingRows::Part& run : runs) {
+    Slab rows;
+    rows.pitch = rolling.slab.pitch;
+    rows.address = rolling.slab.address + static_cast<uint32_t>(run.place * rows.pitch);
+    const int64_t at = run.place * panel.pitch + (group.b0 - panel.b0) * kColumns * element_bytes();
+    const Rows out =
+        home != nullptr ? rows_at_home(*home, share.g0 + run.row, group.b0 * kColumns)
+                        : Rows{panel.address + static_cast<uint32_t>(at), panel.pitch, panel.pitch};
+    emit_rows(tile, share, tiling_, group, 0, run.rows, 1, rows, out);
+  }
+}
+
+/// Rows that follow one another, with the same blocks, are one store.
+void MatrixEmitter::store_rolling(unsigned tile, const Share& share,
+                                  const std::vector<Finished>& finished) {
+  std::vector<Finished> stores;
+  for (const Finished& next : finished) {
+    const bool joins = !stores.empty() && stores.back().b0 == next.b0 &&
+                       stores.back().row + stores.back().rows == next.row;
+    if (joins) {
+      stores.back().rows += next.rows;
+    } else {
+      stores.push_back(next);
+    }
+  }
+  const int64_t row = op_.out.c * element_bytes();
+  for (const Finished& one : stores) {
+    const int64_t first = one.b0 * kColumns * element_bytes();
+    const int64_t run = std::min(one.b1 * kColumns, op_.out.c) * element_bytes() - first;
+    const int64_t to = (share.g0 + one.row) * row + first;
+    late_stores_.push_back([=] {
+      context_.store(tile, op_.out.stored->buffer, to, one.address, run,
+                     {{one.rows, row, one.pitch}});
+    });
+  }
+}
+
+/// The stores of finished output that is due ahead of a step's products, `recent` of them of the
+/// last panel. The tile that loads the next step's group hands it on first of all, and the one
+/// behind that to nobody: for a step others don't wait for its store unit.
+void MatrixEmitter::emit_rolling_stores(unsigned tile, int64_t step, bool new_panel,
+                                        std::size_t recent) {
+  const bool turn = (step + 1) % context_.tiles() == tile;
+  // A new panel's output goes where that of the panel before the last one was.
+  const std::size_t may_wait = turn ? 0 : new_panel ? recent : late_stores_.size();
+  while (late_stores_.size() > may_wait) emit_late_store();
+}
+
+MatrixEmitter::Rolling MatrixEmitter::start_rolling(unsigned tile, const Share& share) {
+  auto groups = sweep(share, tiling_.group);
+  const auto length = static_cast<int64_t>(groups.size());
+  Rolling rolling{RollingRows(share.g1 - share.g0, tiling_.rolling, length), std::move(groups)};
+  rolling.begins.resize(static_cast<std::size_t>(tiling_.rolling.slots));
+  rolling.slab.pitch = op_.in.c;
+  context_.rewind(tile);
+  const int64_t held = rolling.rows.held();
+  rolling.slab.block = context_.scratch(tile, held * rolling.slab.pitch + slack());
+  rolling.slab.address = rolling.slab.block.address();
+  for (Block& panel : rolling.panels) {
+    if (output_piece(tile) == nullptr)
+      panel = context_.scratch(tile, out_bytes(held, 1, tiling_.panel));
+  }
+  return rolling;
+}
+
+/// Parts that begin to come.
+void MatrixEmitter::load_rolling(unsigned tile, const Share& share, const Rolling& rolling,
+                                 int64_t step) {
+  const int64_t pitch = rolling.slab.pitch;
+  for (const RollingRows::Part& part : rolling.rows.coming(step)) {
+    context_.load(tile, op_.in.stored->buffer, (share.g0 + part.row) * pitch,
+                  rolling.slab.address + static_cast<uint32_t>(part.place * pitch),
+                  part.rows * pitch, {});
+  }
+}
+
+/// Output is finished where a panel ends, and where a part leaves.
+std::vector<Finished> MatrixEmitter::finish_rolling(Rolling& rolling, int64_t step,
+                                                    const Group& group, const Panel& panel) const {
+  std::vector<Finished> finished;
+  for (const RollingRows::Part& part : rolling.rows.used(step)) {
+    int64_t& begin = rolling.begins[static_cast<std::size_t>(part.slot)];
+    if (step == part.enters || group.b0 == panel.b0) begin = group.b0;
+    if (group.b1 != panel.b1 && step + 1 != part.leaves) continue;
+    const int64_t at = part.place * panel.pitch + (begin - panel.b0) * kColumns * element_bytes();
+    finished.push_back({part.row, part.rows, begin, group.b1,
+                        panel.address + static_cast<uint32_t>(at), panel.pitch});
+  }
+  return finished;
+}
+
+void MatrixEmitter::emit_rolling(unsigned tile, const Share& share) {
+  Rolling rolling = start_rolling(tile, share);
+  const bool stays = output_piece(tile) != nullptr;
+  std::size_t turn = 0, recent = 0;  // panel, and its stores
+  for (int64_t step = 0; step < rolling.rows.steps(); ++step) {
+    Group group;
+    const auto index = static_cast<std::size_t>(step) % rolling.groups.size();
+    std::tie(group.b0, group.b1) = rolling.groups[index];
+    Panel panel;
+    panel.b0 = group.b0 - (group.b0 - share.b0) % tiling_.panel;
+    panel.b1 = std::min(panel.b0 + tiling_.panel, share.b1);
+    panel.pitch =
+        (std::min(panel.b1 * kColumns, op_.out.c) - panel.b0 * kColumns) * element_bytes();
+    ring_.fetch_ahead(tile);
+    load_rolling(tile, share, rolling, step);
+    emit_rolling_stores(tile, step, group.b0 == panel.b0, recent);
+    if (group.b0 == panel.b0) {
+      turn = 1 - turn;
+      recent = 0;
+    }
+    panel.address = rolling.panels[turn].address();
+    use_rolling(tile, share, rolling, step, group, panel);
+    if (stays) continue;
+    const std::size_t before = late_stores_.size();
+    store_rolling(tile, share, finish_rolling(rolling, step, group, panel));
+    recent += late_stores_.size() - before;
+  }
+  while (!late_stores_.empty()) emit_late_store();
+}
+
 void MatrixEmitter::emit_tile(unsigned tile, const Share& share) {
+  if (sharing_ && tiling_.rolling) return emit_rolling(tile, share);
   const Held& held = held_[tile];
   const Tiling tiling = ring_ ? tiling_ : choose_tiling(share, memory_for(tile), held.weights != 0);
   if (ring_) ring_.fetch_ahead(tile);  // before the rows, which take longer

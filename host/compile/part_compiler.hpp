@@ -31,6 +31,8 @@ class PartCompiler {
   int num_layers() const { return static_cast<int>(layers_.size()); }
   /// An estimate of the cycles from input to input of the part.
   uint64_t spacing() const;
+  /// Whether tiles share weights.
+  bool streams() const { return context_.streams(); }
 
  private:
   unsigned inputs() const { return static_cast<unsigned>(part_.inputs.size()); }

@@ -1191,6 +1191,56 @@ TEST_CASE("tiles with shares of unequal size share weights, too", "[compile]") {
   }
 }
 
+/// Whether rows roll on the first tile: its first products are of one part, of two, of three.
+bool rolls(const compile::CompiledModel& model) {
+  std::vector<int> rows;
+  for (const auto& words : compile::commands_of(model.tiles[0], spec::Unit::Matrix)) {
+    if (spec::CommandHeader::decode(words).opcode != spec::Opcode::Matmul) continue;
+    const auto matmul = spec::MatmulCommand::decode(words);
+    rows.push_back(matmul.rcount0 * matmul.rcount1);
+  }
+  return rows.size() > 2 && rows[0] < rows[1] && rows[1] < rows[2];
+}
+
+// Once through the memory or chunk after chunk, with even rows and odd ones, of all types, stored
+// or for another product.
+TEST_CASE("products of rows that roll are bit-exact", "[compile]") {
+  Rng rng = test::make_rng(51);
+  const struct {
+    int64_t rows, depth, columns;
+    const char* config;
+    unsigned tiles;
+    DataType type;
+    int64_t then;  // columns of a second product; 0: none
+  } cases[] = {{150, 1024, 200, "tiny", 2, DataType::S8, 0},
+               {401, 1024, 176, "tiny", 2, DataType::U8, 0},
+               {263, 700, 600, "small", 3, DataType::F32, 0},
+               {800, 1024, 200, "small", 4, DataType::S8, 40}};
+  for (const auto& c : cases) {
+    RandomGraph g(rng);
+    auto x = g.gemm(g.input(g.byte_type(), {c.rows, c.depth}), c.columns, c.type);
+    if (c.then > 0) x = g.gemm(x, c.then);
+    g.output(x);
+    compile::CompileOptions options;
+    options.use_tiles = c.tiles;
+    INFO(c.rows << " rows on " << c.tiles << " tiles");
+    CHECK(rolls(compile::compile(g.graph, chip_config(c.config), options)));
+    test::check_graph(g.graph, chip_config(c.config), c.tiles, {g.record()},
+                      {rng() | 1, rng() | 1});
+  }
+}
+
+TEST_CASE("a large product leaves few multipliers' cycles of four tiles unused", "[compile]") {
+  Rng rng = test::make_rng(52);
+  RandomGraph g(rng);
+  g.output(g.gemm(g.input(DataType::S8, {1024, 1024}), 1024));
+  compile::CompileOptions options;
+  options.records_in_dram = true;
+  const auto model = compile::compile(g.graph, chip_config("small"), options);
+  const double products = 1024.0 * 1024 * 1024 / (spec::ArrayCols * spec::ArrayDepth) / 4;
+  CHECK(products / static_cast<double>(model.latency) >= 0.95);
+}
+
 // Four bytes an element: outputs of more than a scratchpad, beside weights that are held, streamed,
 // cut along the depth or shared.
 TEST_CASE("large products that stay float are bit-exact", "[compile]") {
