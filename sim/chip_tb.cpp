@@ -308,6 +308,8 @@ void ChipTb::run(uint64_t max_cycles) {
   Verilated::threadContextp(context_.get());
   if (restore_) {
     std::exchange(restore_, nullptr)();
+    // A checkpoint holds whether waves were expected where it was taken.
+    context_->traceEverOn(trace_ != nullptr);
     skip_ = cycle_;
     next_checkpoint_ = checkpoint_after(cycle_);
   }

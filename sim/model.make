@@ -18,5 +18,6 @@ SCALAR := $(foreach class,$(FAST),$(if $(findstring ___024root__,$(class)),$(cla
 $(FAST:%=%.o): OPTIMIZE := $(OPT)
 $(SCALAR:%=%.o): OPTIMIZE := $(OPT) -fno-slp-vectorize
 $(SLOW:%=%.o): OPTIMIZE := -O0
-$(OBJECTS): %.o: %.cpp $(firstword $(MAKEFILE_LIST))
-	$(CXX) $(CPPFLAGS) $(OPTIMIZE) -c $< -o $@
+FUNCTIONS := $(dir $(firstword $(MAKEFILE_LIST)))model_functions.hpp
+$(OBJECTS): %.o: %.cpp $(firstword $(MAKEFILE_LIST)) $(FUNCTIONS)
+	$(CXX) $(CPPFLAGS) -include $(FUNCTIONS) $(OPTIMIZE) -c $< -o $@

@@ -56,7 +56,7 @@ define chip-build
 .PHONY: build-$(1)
 build-$(1): $(BUILD)/$(1)/libsystole_chip.so
 
-$(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_functions.py $(BUILD)/ibex.f \
+$(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_functions.py tools/note_activity.py $(BUILD)/ibex.f \
     rtl/spec/gen/systole_commands.hpp
 	$$(call say,VERILATE,$(1))
 	@mkdir -p $$(@D)
@@ -66,11 +66,12 @@ $(BUILD)/$(1)/verilated: lint.vlt sim/public.vlt sim/sim.mk tools/share_function
 	$$(Q)$$(VERILATOR) $(CHIP_VERILATOR_FLAGS) $(3) $$(call mesh-of,$(2)) -f $(BUILD)/ibex.f lint.vlt \
 	  sim/public.vlt -f $$(@D)/files.f --top-module systole_chip --prefix Vsystole_chip -Mdir $$(@D)
 	$$(Q)$$(PYTHON) tools/share_functions.py $$(@D) Vsystole_chip $$(if $$(V),,>/dev/null)
+	$$(Q)$$(PYTHON) tools/note_activity.py $$(@D) Vsystole_chip $$(if $$(V),,>/dev/null)
 	@tools/verilator_deps.sh $$(@D)/Vsystole_chip__ver.d $$@
 	@touch $$@
 -include $(BUILD)/$(1)/Vsystole_chip__ver.d
 
-$(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated sim/model.make
+$(BUILD)/$(1)/Vsystole_chip__ALL.a: $(BUILD)/$(1)/verilated sim/model.make sim/model_functions.hpp
 	$$(call say,CXX,$$@)
 	@$$(MAKE) $$(if $$(V),,--silent) --no-print-directory -C $$(@D) -f $$(CURDIR)/sim/model.make \
 	  CXX="$$(CCACHE) $$(CXX)" OPT="$$(OPT)" CPPFLAGS="-I. $(MODEL_INCLUDE) $(MODEL_CXXFLAGS)" \

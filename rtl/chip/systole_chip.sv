@@ -462,6 +462,7 @@ module systole_chip
           .noc_word_o(stat_word),
           .clock_off_i(clock_off_seen_q),
           .noc_count_i(stat),
+          .told_o(tile_traces[Tile]),
           .begin_o(trace_begin_o[Tile]),
           .begin_pc_o(trace_begin_pc_o[Tile]),
           .retire_o(trace_retire_o[Tile]),
@@ -472,9 +473,6 @@ module systole_chip
           .launch_o(trace_launch_o[Tile]),
           .fault_o(trace_fault_o[Tile])
         );
-
-        assign tile_traces[Tile] = trace_begin_o[Tile] != '0 || trace_retire_o[Tile] != '0 ||
-            trace_post_taken_o[Tile] || trace_launch_o[Tile] || trace_fault_o[Tile];
       end
     end
   end

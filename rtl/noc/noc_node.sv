@@ -57,22 +57,26 @@ module noc_node
 
   logic req_clk, req_busy;
   logic rsp_clk, rsp_busy;
-  logic req_read, rsp_read;
+  logic [3:0] req_word, rsp_word;
   logic [31:0] req_stat, rsp_stat;
 
-  assign req_read = stat_read_i && !stat_word_i[4];
-  assign rsp_read = stat_read_i && stat_word_i[4];
+  // Both are read; the one that is not asked gives the word of no port, 0. So nothing is chosen between them, in a
+  // simulation, while nobody reads.
+  localparam logic [3:0] NoWord = '1;
+  assign req_word = stat_word_i[4] ? NoWord : stat_word_i[3:0];
+  assign rsp_word = stat_word_i[4] ? stat_word_i[3:0] : NoWord;
+  assign stat_o   = req_stat | rsp_stat;
 
   clock_gate u_req_gate (
     .clk_i,
-    .en_i     (req_busy || req_valid_i != '0 || req_read || !rst_ni),
+    .en_i     (req_busy || req_valid_i != '0 || stat_read_i || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (req_clk)
   );
 
   clock_gate u_rsp_gate (
     .clk_i,
-    .en_i     (rsp_busy || rsp_valid_i != '0 || rsp_read || !rst_ni),
+    .en_i     (rsp_busy || rsp_valid_i != '0 || stat_read_i || !rst_ni),
     .test_en_i(1'b0),
     .clk_o    (rsp_clk)
   );
@@ -101,8 +105,8 @@ module noc_node
     .west_o(req_west_o),
     .local_o(req_local_o),
     .busy_o       (req_busy),
-    .stat_read_i  (req_read),
-    .stat_word_i  (stat_word_i[3:0]),
+    .stat_read_i,
+    .stat_word_i  (req_word),
     .stat_o       (req_stat)
   );
 
@@ -130,19 +134,9 @@ module noc_node
     .west_o(rsp_west_o),
     .local_o(rsp_local_o),
     .busy_o       (rsp_busy),
-    .stat_read_i  (rsp_read),
-    .stat_word_i  (stat_word_i[3:0]),
+    .stat_read_i,
+    .stat_word_i  (rsp_word),
     .stat_o       (rsp_stat)
   );
-
-  if (Observable) begin : gen_stat
-    logic responses_q;  // valid after a read: unreset
-    always_ff @(posedge clk_i) if (stat_read_i) responses_q <= stat_word_i[4];
-    assign stat_o = responses_q ? rsp_stat : req_stat;
-  end else begin : gen_no_stat
-    logic unused;
-    assign unused = ^{req_stat, rsp_stat};
-    assign stat_o = '0;
-  end
 
 endmodule

@@ -197,13 +197,17 @@ module noc_router
         if (stat_word_i[3:1] >= 3'(NumPorts)) stat_o <= '0;
         else stat_o <= stat_word_i[0] ? stalls_q[stat_word_i[3:1]] : flits_q[stat_word_i[3:1]];
       end
-      for (int unsigned o = 0; o < NumPorts; o++) begin
-        if (!rst_ni) begin
+      if (!rst_ni) begin
+        for (int unsigned o = 0; o < NumPorts; o++) begin
           flits_q[o]  = '0;
           stalls_q[o] = '0;
-        end else if (valid_o[o]) begin
-          if (ready_i[o]) flits_q[o] = flits_q[o] + 32'd1;
-          else stalls_q[o] = stalls_q[o] + 32'd1;
+        end
+      end else begin
+        for (int unsigned o = 0; o < NumPorts; o++) begin
+          if (valid_o[o]) begin
+            if (ready_i[o]) flits_q[o] = flits_q[o] + 32'd1;
+            else stalls_q[o] = stalls_q[o] + 32'd1;
+          end
         end
       end
     end

@@ -44,7 +44,8 @@ module tile
     input  logic [31:0] clock_off_i,
     input  logic [31:0] noc_count_i,
 
-    // trace, for the simulation
+    // trace, for the simulation; `told_o`: anything in it is high
+    output logic                 told_o,
     output logic  [NumUnits-1:0] begin_o,
     output pcs_t                 begin_pc_o,
     output logic  [NumUnits-1:0] retire_o,
@@ -585,31 +586,38 @@ module tile
   );
 
   // ----------------------------------------------------------------------------------- trace
-  logic told;  // the trace tells of something
+  logic told;  // the trace tells of something of the cycle before
 
   if (Observable) begin : gen_trace
-    logic [NumUnits-1:0] begins, begin_q, retire_q;
+    logic [NumUnits-1:0] begins, begin_q, late_retire, retire_q;
     pcs_t begin_pc_q, retire_pc_q;
-    logic post_taken_q, post_with_data_q, launch_q, fault_q;
+    logic post_taken, post_taken_q, post_with_data_q, launch_q, fault_q;
+    logic tells, told_q;
     node_t post_src_q;
 
     assign begins = cmd_valid & cmd_ready;
+    assign late_retire = retire & ~(NumUnits'(1) << UnitMatrix);
+    assign post_taken = sem_post && !sem_overflow;
+    assign tells = begins != '0 || late_retire != '0 || post_taken || launch || fault;
 
     function automatic pcs_t pcs_of(pc_t each[NumUnits]);
       for (int unsigned u = 0; u < NumUnits; u++) pcs_of[u] = each[u];
     endfunction
 
+    // What tells of nothing stays as it is: most cycles are such.
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
+        told_q <= 1'b0;
         begin_q <= '0;
         retire_q <= '0;
         post_taken_q <= 1'b0;
         launch_q <= 1'b0;
         fault_q <= 1'b0;
-      end else begin
+      end else if (tells || told_q) begin
+        told_q <= tells;
         begin_q <= begins;
-        retire_q <= retire;
-        post_taken_q <= sem_post && !sem_overflow;
+        retire_q <= late_retire;
+        post_taken_q <= post_taken;
         launch_q <= launch;
         fault_q <= fault;
       end
@@ -636,7 +644,8 @@ module tile
     assign post_with_data_o = post_with_data_q;
     assign launch_o = launch_q;
     assign fault_o = fault_q;
-    assign told = begin_q != '0 || retire_q != '0 || post_taken_q || launch_q || fault_q;
+    assign told = told_q;
+    assign told_o = told_q || retire[UnitMatrix];
   end else begin : gen_no_trace
     logic [NumUnits:0] unused;
     assign unused[NumUnits] = ^{retire, sem_src, sem_with_data, fault};
@@ -653,6 +662,7 @@ module tile
     assign launch_o = 1'b0;
     assign fault_o = 1'b0;
     assign told = 1'b0;
+    assign told_o = 1'b0;
   end
 
   assign busy_o = regs_busy || ni_busy || unit_busy != '0 || told;

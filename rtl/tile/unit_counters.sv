@@ -8,7 +8,8 @@
 //   - In the cycle after `read_i`, and until the next one, `count_o` is what the counter of `word_i` was in the cycle
 //     of `read_i`: {0, unit, state} or {1, unit, semaphore}; 0 for the words of other units.
 // The counters are seen and changed by one process alone, and read only when asked: what it costs a simulation that
-// there are counters is one increment a cycle, two in a wait.
+// there are counters is one increment a cycle, two in a wait. Which semaphore a wait is for is worked out when the set
+// of those that miss changes.
 module unit_counters
   import systole_spec_pkg::*;
 #(
@@ -33,7 +34,6 @@ module unit_counters
     $error("unit_counters: a unit has 16 words of each kind");
   end
 
-  // Without a loop: a simulation works it out in every cycle of every unit that waits.
   function automatic logic [3:0] lowest(logic [15:0] set);
     logic [15:0] one;
     one = set & -set;
@@ -42,17 +42,14 @@ module unit_counters
     };
   endfunction
 
-  function automatic logic [3:0] waited_for(logic [NumSemaphores-1:0] mask,
-                                            logic [NumSemaphores-1:0] nonzero);
-    return lowest((mask & ~nonzero) != '0 ? mask & ~nonzero : mask);
-  endfunction
-
   logic [31:0] count_q[Words];
   logic [31:0] wait_q[Words];
+  logic [NumSemaphores-1:0] set_q;  // that was waited for last
+  logic [3:0] sem_q;  // its lowest
 
   // Read before they are counted on, by blocking assignments. `count_o` is valid after a read: unreset.
   always_ff @(posedge clk_i) begin
-    logic [3:0] sem;
+    logic [NumSemaphores-1:0] set;
     if (read_i) begin
       if (word_i[5:4] != Unit) count_o <= '0;
       else count_o <= word_i[6] ? wait_q[word_i[3:0]] : count_q[word_i[3:0]];
@@ -60,11 +57,18 @@ module unit_counters
     if (!rst_ni) begin
       for (int unsigned i = 0; i < Words; i++) count_q[i] = '0;
       for (int unsigned i = 0; i < Words; i++) wait_q[i] = '0;
+      set_q = '0;
+      sem_q = '0;
     end else begin
       count_q[state_i] = count_q[state_i] + 32'd1;
       if (state_i == UnitStateWaitSemaphore) begin
-        sem = waited_for(take_mask_i, sem_nonzero_i);
-        wait_q[sem] = wait_q[sem] + 32'd1;
+        set = take_mask_i & ~sem_nonzero_i;
+        if (set == '0) set = take_mask_i;
+        if (set != set_q) begin
+          set_q = set;
+          sem_q = lowest(set);
+        end
+        wait_q[sem_q] = wait_q[sem_q] + 32'd1;
       end
     end
   end
