@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <link.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -64,12 +65,14 @@ std::string checked(const std::string& text) { return text + Digest().add(text).
 
 void replace_file(const std::string& file, const std::string& bytes) {
   const std::string partial = file + ".partial";
+  errno = 0;
   std::ofstream out(partial, std::ios::binary);
   out << bytes;
   out.close();
   if (out && std::rename(partial.c_str(), file.c_str()) == 0) return;
+  const int number = errno;
   std::remove(partial.c_str());
-  throw Error("cannot write the checkpoint", file);
+  throw Error(fmt::format("cannot write the checkpoint: {}", std::strerror(number)), file);
 }
 
 /// What lies between the magic word and the digest.

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 
 #include "host/command/error.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
+#include "sim/model_output.hpp"
 
 namespace systole::sim {
 namespace {
@@ -124,10 +127,14 @@ ChipTb::ChipTb(const sc_core::sc_module_name& name, const ChipConfig& config,
   reset();
 }
 
-/// The model's scopes look for their context in a variable of the thread.
+/// The model's scopes look for their context in a variable of the thread. Who wants to know whether
+/// the waves are whole has closed them.
 ChipTb::~ChipTb() {
   Verilated::threadContextp(context_.get());
-  if (trace_) trace_->close();
+  try {
+    close_waves();
+  } catch (const Error&) {
+  }
   model_.reset();
   Verilated::threadContextp(Verilated::defaultContextp());
 }
@@ -136,20 +143,32 @@ namespace {
 
 /// The writer of waves maps its files into memory: where there is no room for them, the program
 /// ends by a signal.
-void require_room(const std::string& file) {
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+void require_room(const std::string& file, const std::filesystem::path& folder) {
   struct statvfs place {};
   if (::statvfs(folder.empty() ? "." : folder.c_str(), &place) != 0) return;
   const uint64_t room = uint64_t{place.f_bavail} * place.f_frsize;
   if (room >= kWaveRoom) return;
-  throw Error("cannot write the waves", file, fmt::format("{} bytes of free space", kWaveRoom),
+  throw Error("cannot write the waves", file,
+              fmt::format("{} bytes of free space in {}", kWaveRoom,
+                          folder.empty() ? "." : folder.string()),
               std::to_string(room));
+}
+
+/// The writer removes what stands in the file's place, were it a device.
+void require_plain_file(const std::string& file) {
+  std::error_code none;
+  const auto place = std::filesystem::status(file, none);
+  if (!std::filesystem::exists(place) || std::filesystem::is_regular_file(place)) return;
+  throw Error("cannot write the waves", file, "a plain file, or none yet");
 }
 
 }  // namespace
 
 void ChipTb::open_trace(const SimulationOptions& options) {
-  require_room(options.trace_file);
+  require_plain_file(options.trace_file);
+  require_room(options.trace_file, std::filesystem::path(options.trace_file).parent_path());
+  require_room(options.trace_file, P_tmpdir);
+  trace_file_ = options.trace_file;
   trace_from_ = options.trace_from;
   trace_to_ = options.trace_to;
   trace_ = std::make_unique<VerilatedFstC>();
@@ -160,6 +179,24 @@ void ChipTb::open_trace(const SimulationOptions& options) {
   if (!trace_->isOpen()) {
     throw Error("cannot write the waves", options.trace_file);
   }
+  take_failed_write();
+}
+
+/// Waves with a gap are none.
+void ChipTb::require_waves_written() {
+  const int number = take_failed_write();
+  if (number == 0) return;
+  waves_lost_ = true;
+  if (trace_) std::exchange(trace_, nullptr)->close();
+  take_failed_write();
+  for (const char* part : {"", ".hier"}) std::remove((trace_file_ + part).c_str());
+  throw Error(fmt::format("cannot write the waves: {}", std::strerror(number)), trace_file_);
+}
+
+void ChipTb::close_waves() {
+  if (!trace_) return;
+  std::exchange(trace_, nullptr)->close();
+  require_waves_written();
 }
 
 /// The model sees reset as an edge, so it starts high; inside the chip it ends two cycles after the
@@ -183,7 +220,9 @@ void ChipTb::reset() {
 // ----------------------------------------------------------------------------------------- cycles
 
 void ChipTb::dump_waves(int64_t time) {
-  if (cycle_ >= trace_from_ && cycle_ < trace_to_) trace_->dump(static_cast<uint64_t>(time));
+  if (cycle_ < trace_from_ || cycle_ >= trace_to_) return;
+  trace_->dump(static_cast<uint64_t>(time));
+  require_waves_written();
 }
 
 /// One cycle; `step` cycles of this wait have passed before.

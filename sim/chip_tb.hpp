@@ -19,6 +19,7 @@ using sc_core::sc_time_stamp;  // Verilator's headers want it in the global name
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "Vsystole_chip.h"
@@ -56,6 +57,11 @@ class ChipTb : public sc_core::sc_module {
   void transact(tlm::tlm_command command, uint64_t address, void* data, std::size_t bytes);
   /// Runs until the interrupt is up or `max_cycles` have passed; true when it is up.
   bool run_to_interrupt(uint64_t max_cycles);
+
+  /// Ends the waves. Throws Error, and leaves no file, where they could not be written whole.
+  void close_waves();
+  /// Waves that could not be written have ended a run: no fault of the chip.
+  bool waves_lost() const { return waves_lost_; }
 
   /// Calls `sampler` behind every `cycles`-th cycle; 0: never.
   void sample(uint64_t cycles, std::function<void()> sampler);
@@ -103,6 +109,7 @@ class ChipTb : public sc_core::sc_module {
   unsigned run_slice();
   void step(unsigned step);
   void dump_waves(int64_t time);
+  void require_waves_written();
   uint64_t sample_after(uint64_t cycle) const;
   void check_deadline();
   void take_due_checkpoint();
@@ -120,6 +127,8 @@ class ChipTb : public sc_core::sc_module {
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vsystole_chip> model_;
   std::unique_ptr<VerilatedFstC> trace_;
+  std::string trace_file_;
+  bool waves_lost_ = false;
   uint64_t trace_from_ = 0;
   uint64_t trace_to_ = 0;
 

@@ -2,6 +2,7 @@
 // program: sc_main, and what happens when an assertion of the RTL fails.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -42,6 +43,15 @@ std::string& assertion_text() {
   return text;
 }
 
+int& failed_write() {
+  thread_local int number = 0;
+  return number;
+}
+
+void note_failed_write(int number) {
+  if (failed_write() == 0) failed_write() = number;
+}
+
 [[noreturn]] void fail(const char* filename, int linenum, const std::string& what) {
   throw systole::sim::RtlAssertion(fmt::format("{} ({} line {})", what, filename, linenum));
 }
@@ -61,6 +71,22 @@ int systole_model_printf(const char* format, ...) {
   assertion_text().resize(assertion_text().find_first_of(":\n"));
   return length;
 }
+
+std::size_t systole_model_fwrite(const void* data, std::size_t size, std::size_t count,
+                                 std::FILE* file) {
+  const std::size_t done = std::fwrite(data, size, count, file);
+  if (done != count) note_failed_write(errno);
+  return done;
+}
+
+/// Only the last write may tell of those that were buffered.
+int systole_model_fclose(std::FILE* file) {
+  const bool failed = std::fflush(file) != 0 || std::ferror(file) != 0;
+  if (failed) note_failed_write(errno);
+  return std::fclose(file);
+}
+
+int take_failed_write() { return std::exchange(failed_write(), 0); }
 
 // Names and signatures are Verilator's (VL_USER_STOP, VL_USER_FATAL).
 void vl_stop(const char* filename, int linenum, const char* hier) VL_MT_UNSAFE {

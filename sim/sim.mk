@@ -38,10 +38,12 @@ SIM_SHARED_OBJECTS := $(SIM_SHARED:%.cpp=$(SIM_OBJ)/%.o) \
 # With the model's header in sight.
 SIM_CHIP := sim/chip_tb.cpp sim/library.cpp sim/sim_device.cpp
 
+$(SIM_OBJ)/verilated/verilated_fst_c.o: WAVE_WRITER := -DSYSTOLE_WAVE_WRITER
 $(SIM_OBJ)/verilated/%.o: $(VERILATOR_ROOT)/include/%.cpp sim/model_output.hpp
 	$(call say,CXX,$(<F))
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) $(CXX) $(MODEL_INCLUDE) $(MODEL_CXXFLAGS) -include sim/model_output.hpp -O3 \
+	$(Q)$(CCACHE) $(CXX) $(MODEL_INCLUDE) $(MODEL_CXXFLAGS) $(WAVE_WRITER) \
+	  -include sim/model_output.hpp -O3 \
 	  -march=native -c $< -o $@
 
 $(SIM_OBJ)/%.o: %.cpp

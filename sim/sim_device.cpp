@@ -165,7 +165,7 @@ void SimDevice::note_failure(const std::string& problem) {
     failure_ = {ChipFailure::Kind::Mismatch, mismatch()->cycle, mismatch()->text()};
   } else if (tb_->failure()) {
     failure_ = tb_->failure();
-  } else if (!tb_->ended_as_asked() && !no_failure_) {
+  } else if (!tb_->ended_as_asked() && !tb_->waves_lost() && !no_failure_) {
     failure_ = {ChipFailure::Kind::Refusal, tb_->cycle(), problem};
   }
 }

@@ -34,6 +34,7 @@ class SimDevice : public SimulatedChip, private golden::ChipState {
   bool needs_firmware() const override { return true; }
 
   bool observable() const override { return kObservable; }
+  void close_waves() override { tb_->close_waves(); }
   void observe(std::function<void(const CommandEvent&)> observer) override;
   void sample(uint64_t cycles, std::function<void()> sampler) override {
     tb_->sample(cycles, std::move(sampler));

@@ -21,6 +21,7 @@
 #include "host/command/error.hpp"
 #include "host/command/loop_nest.hpp"
 #include "host/command/shell_word.hpp"
+#include "host/command/unwritable.hpp"
 #include "host/report/chip_address.hpp"
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
@@ -114,6 +115,16 @@ void require_waves(const std::string& file, uint64_t cycle) {
   if (time >= from && time <= to) return;
   throw Error("the waves miss the cycle", file, fmt::format("cycle {}", cycle),
               fmt::format("{} to {}", from / kPicosecondsPerCycle, to / kPicosecondsPerCycle));
+}
+
+/// What a program said last; empty when nothing.
+std::string last_line(const std::string& log) {
+  std::ifstream in(log);
+  std::string last;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
 }
 
 // -------------------------------------------------------------------------------------- the rest
@@ -499,7 +510,12 @@ class Explainer {
     if (status != 1 && status != 2)
       throw Error("the failure does not repeat", file("second_run.txt"), "exit status 1 or 2",
                   std::to_string(status));
-    require_waves(file("waves.fst"), from_ + 1);
+    try {
+      require_waves(file("waves.fst"), from_ + 1);
+    } catch (const Error& error) {
+      throw Error(error.problem(), error.where(), error.expected(),
+                  last_line(file("second_run.txt")));
+    }
   }
 
   // -------------------------------------------------------------------------- texts
@@ -661,10 +677,11 @@ class Explainer {
   }
 
   void write(const std::string& name, const std::string& text) const {
+    errno = 0;
     std::ofstream out(file(name));
     out << text;
     out.close();
-    if (!out) throw Error("cannot be written", file(name));
+    if (!out) throw unwritable(file(name), errno);
   }
 
   std::string repeat_command() const {

@@ -1,8 +1,12 @@
 // The `systole` command: turns words into calls and errors into exit statuses, nothing else.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include "host/app/compile_command.hpp"
 #include "host/app/options.hpp"
@@ -11,6 +15,7 @@
 #include "host/app/show.hpp"
 #include "host/app/zoo.hpp"
 #include "host/command/error.hpp"
+#include "host/command/unwritable.hpp"
 #include "rtl/spec/gen/systole_commands.hpp"
 
 #ifndef SYSTOLE_COMMIT
@@ -75,11 +80,30 @@ int dispatch(int argc, char** argv) {
 
 }  // namespace
 
+/// What was printed has arrived only when the buffer is empty.
+void require_printed() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw systole::unwritable("standard output", errno);
+}
+
+/// Ends with the message that something cannot be done; where nobody takes it, without.
+int fail(const std::string& message) {
+  std::fputs(("systole: " + message + "\n").c_str(), stderr);
+  return kFailure;
+}
+
 int main(int argc, char** argv) {
+  // A file that grows beyond what is allowed is told by the write that fails, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
-    return dispatch(argc, argv);
+    const int status = dispatch(argc, argv);
+    require_printed();
+    return status;
+  } catch (const std::system_error& error) {
+    // Of fmt, which does not say where it could not print.
+    if (std::ferror(stdout) == 0) return fail(error.what());
+    return fail(systole::unwritable("standard output", error.code().value()).what());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "systole: {}\n", error.what());
-    return kFailure;
+    return fail(error.what());
   }
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "host/app/samples.hpp"
 #include "host/app/show.hpp"
 #include "host/command/error.hpp"
+#include "host/command/unwritable.hpp"
 #include "host/compile/cycle_model.hpp"
 #include "host/driver/batch.hpp"
 #include "host/golden/graph_reference.hpp"
@@ -65,7 +67,7 @@ void require_writable(const std::string& path) {
   if (path.empty()) return;
   const bool existed = ::access(path.c_str(), F_OK) == 0;
   std::FILE* file = std::fopen(path.c_str(), "ab");
-  if (file == nullptr) throw Error("cannot be written", path);
+  if (file == nullptr) throw unwritable(path, errno);
   std::fclose(file);
   if (!existed) std::remove(path.c_str());
 }
@@ -206,6 +208,15 @@ bool tell_failure(const FailedRun& run) {
   return false;
 }
 
+/// What ended the run is told all the same.
+void tell_lost_waves(SimulatedChip& chip) {
+  try {
+    chip.close_waves();
+  } catch (const Error& trouble) {
+    fmt::print(stderr, "systole: {}\n", trouble.what());
+  }
+}
+
 /// Throws when no cycle of the run lay in the window of waves that was asked for; leaves no file.
 void require_traced(const SimulationOptions& simulation, uint64_t cycles) {
   if (simulation.trace_to == 0 || cycles > simulation.trace_from) return;
@@ -283,6 +294,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     for (const RequestReport& done : session->reports()) report.core_awake_cycles += done.awake;
   } catch (const Error& error) {
     failure = failure_of(error, *chip, &request);
+    tell_lost_waves(*chip);
     if (!failure) throw;
     const bool explained = tell();
     if (!chip->mismatch()) {
@@ -294,6 +306,7 @@ std::vector<Record> run_on_chip(const RunOptions& options, const PreparedRun& ru
     return {};
   }
   require_traced(simulation, chip->cycles());
+  chip->close_waves();
   failure = chip->failure();
   if (chip->mismatch() && failure) tell();
   report.lockstep_commands = chip->lockstep_commands();

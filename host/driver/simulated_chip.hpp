@@ -93,6 +93,9 @@ class SimulatedChip : public Device {
   /// of the others throws Error.
   virtual bool observable() const = 0;
 
+  /// Ends the waves. Throws Error, and leaves no file, where they could not be written whole.
+  virtual void close_waves() = 0;
+
   /// Sees every event from now on, in the order of the cycles. Empty: none.
   virtual void observe(std::function<void(const CommandEvent&)> observer) = 0;
 

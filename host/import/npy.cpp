@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "host/command/error.hpp"
+#include "host/report/output_file.hpp"
 
 namespace systole::npy {
 namespace {
@@ -222,12 +223,9 @@ std::string serialize(const Tensor& tensor) {
 }
 
 void save(const std::string& path, const Tensor& tensor) {
-  std::ofstream file(path, std::ios::binary);
-  if (!file) throw Error("can't write file", path);
-  const std::string bytes = serialize(tensor);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (!file) throw Error("can't write file", path);
+  report::OutputFile file(path);
+  file.stream() << serialize(tensor);
+  file.commit();
 }
 
 }  // namespace systole::npy

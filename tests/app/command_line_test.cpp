@@ -2,6 +2,7 @@
 // wrong.
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -492,6 +493,97 @@ TEST_CASE(
   CHECK(read_text(page) == "old");
   CHECK_FALSE(fs::exists(timeline));
   CHECK_FALSE(fs::exists(timeline + ".part"));
+}
+
+namespace {
+
+/// The same with a disk that takes no file of more than `kilobytes`.
+Outcome run_on_full_disk(unsigned kilobytes, const std::vector<std::string>& words) {
+  std::string command =
+      fmt::format("bash -c 'ulimit -f {}; exec build/systole \"$0\" \"$@\"'", kilobytes);
+  for (const std::string& word : words) command += " '" + word + "'";
+  const std::string out = kScratch + "full_stdout", err = kScratch + "full_stderr";
+  const int status = std::system((command + " >" + out + " 2>" + err).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, read_text(out), read_text(err)};
+}
+
+}  // namespace
+
+TEST_CASE("systole: where nobody takes what is printed, the status and one line say so", "[app]") {
+  const std::vector<std::vector<std::string>> commands = {
+      {"zoo"},
+      {"--help"},
+      {"--version"},
+      {"run", "--help"},
+      {"compile", kModel},
+      {"compile", kDigits + "cnn.onnx", "--explain"},
+      {"run", kModel, "-i", kImages, "-d", "model", "--quiet"}};
+  for (const auto& words : commands) {
+    for (const std::string to : {"/dev/full", "&-"}) {
+      const std::string err = kScratch + "unprinted";
+      const int status = std::system(
+          fmt::format("build/systole {} >{} 2>{}", fmt::join(words, " "), to, err).c_str());
+      CAPTURE(fmt::format("{}", fmt::join(words, " ")), to);
+      CHECK(WIFEXITED(status));
+      CHECK(WEXITSTATUS(status) == 2);
+      CHECK(read_text(err) ==
+            fmt::format("systole: standard output: cannot be written: {}\n",
+                        to == "&-" ? "Bad file descriptor" : "No space left on device"));
+    }
+  }
+  const int mute = std::system("build/systole no_such_command >/dev/full 2>/dev/full");
+  CHECK(WIFEXITED(mute));
+  CHECK(WEXITSTATUS(mute) == 2);
+}
+
+TEST_CASE("systole: a file for which the disk has no room is not left half written",
+          "[app][chip]") {
+  const std::string folder = kScratch + "full/";
+  const std::vector<std::string> run = {"run", kModel, "-i", kImages, "--quiet"};
+  const std::vector<std::string> model = {"--device", "model"}, chip = {"--config", "tiny"};
+  const std::vector<std::vector<std::string>> commands = {
+      joined(joined(run, model), {"--output", folder + "y.npy"}),
+      joined(joined(run, model), {"--json", folder + "run.json"}),
+      joined(joined(run, chip), {"--report", folder + "run.html"}),
+      joined(joined(run, chip), {"--timeline", folder + "run.json"}),
+      {"compile", kDigits + "cnn.onnx", "--json", folder + "plan.json"},
+      joined(joined(run, chip),
+             {"--checkpoint-every", "50000", "--checkpoint-folder", folder + "kept"})};
+  for (const auto& words : commands) {
+    fs::remove_all(folder);
+    fs::create_directories(folder + "kept");
+    const Outcome outcome = run_on_full_disk(1, words);
+    CAPTURE(fmt::format("{}", fmt::join(words, " ")), outcome.err);
+    CHECK(outcome.status == 2);
+    CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+    CHECK_THAT(outcome.err, StartsWith("systole: " + folder) && Contains("cannot ") &&
+                                Contains("File too large"));
+    CHECK(std::distance(fs::recursive_directory_iterator(folder), {}) == 1);
+  }
+}
+
+TEST_CASE("systole: waves for which the disk has no room are not left half written",
+          "[app][chip]") {
+  const std::string folder = kScratch + "full_waves/", waves = folder + "x.fst";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const Outcome outcome =
+      run_on_full_disk(2000, {"run", kModel, "-i", kImages, "--quiet", "--config", "tiny",
+                              "--trace", "0:60000", "--trace-file", waves});
+  CAPTURE(outcome.err);
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err == "systole: " + waves + ": cannot write the waves: File too large\n");
+  CHECK(fs::is_empty(folder));
+}
+
+TEST_CASE("systole: waves go to no device", "[app][chip]") {
+  const std::string pipe = kScratch + "waves.pipe";
+  fs::remove(pipe);
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  check_run_refused(
+      {kModel, "-i", kImages, "--config", "tiny", "--trace", "1:2", "--trace-file", pipe},
+      {"waves.pipe: cannot write the waves", "expected a plain file"}, "chip");
+  CHECK(fs::is_fifo(pipe));
 }
 
 TEST_CASE("systole: waves that cannot be written are refused", "[app][chip]") {

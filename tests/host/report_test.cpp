@@ -1,6 +1,9 @@
 // What a run's report says: which command of which layer ran when, who fed whom, where cycles went;
 // as a table, as JSON, as a timeline and as a page.
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -33,6 +36,27 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kScratch = "build/test/host_report/";
+
+/// Writes of this program beyond so many bytes of a file fail, as those to a full disk do.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit old_{};
+  void (*old_handler_)(int) = nullptr;
+};
 
 compile::CompiledModel digits(const std::string& name, const std::string& config = "small",
                               unsigned page_commands = 0) {
@@ -591,7 +615,43 @@ TEST_CASE("output file: without a commit the old one stays, and nothing else", "
   file.commit();
   CHECK(read() == "new");
   CHECK(std::distance(fs::directory_iterator(kScratch + "files"), {}) == 1);
-  CHECK_THROWS_WITH(OutputFile("no/such/x.json"), Contains("no/such/x.json"));
+  CHECK_THROWS_WITH(OutputFile("no/such/x.json"),
+                    Contains("no/such/x.json: cannot be written: No such file"));
+}
+
+TEST_CASE("output file: where a disk is full the old one stays, and it is said why", "[report]") {
+  const std::string folder = kScratch + "full/", path = folder + "a.txt";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::ofstream(path) << "old";
+  std::string why;
+  {
+    const FileSizeLimit limit(10000);
+    for (const std::size_t bytes : {std::size_t{10001}, std::size_t{1000000}}) {
+      OutputFile file(path);
+      file.stream() << std::string(bytes, 'x');
+      try {
+        file.commit();
+      } catch (const Error& error) {
+        why += error.what();
+      }
+    }
+    try {
+      npy::save(folder + "b.npy", Tensor(Shape{10000}, std::vector<float>(10000)));
+    } catch (const Error& error) {
+      why += error.what();
+    }
+  }
+  CHECK(why == path + ": cannot be written: File too large" + path +
+                   ": cannot be written: File too large" + folder +
+                   "b.npy: cannot be written: File too large");
+  std::ifstream file(path);
+  CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == "old");
+  CHECK(std::distance(fs::directory_iterator(folder), {}) == 1);
+
+  OutputFile full("/dev/full");
+  full.stream() << "x";
+  CHECK_THROWS_WITH(full.commit(), Contains("/dev/full: cannot be written: No space left"));
 }
 
 TEST_CASE("trace: a trace holds the commands that retired last, in their order", "[report]") {

@@ -48,6 +48,7 @@ class ToyChip : public SimulatedChip {
   }
 
   bool observable() const override { return true; }
+  void close_waves() override {}
   ChipCounters counters() const override { return counters_; }
   void observe(std::function<void(const CommandEvent&)> observer) override {
     observer_ = std::move(observer);
