@@ -40,21 +40,24 @@ check-views: tests-build ## Check that the signals of the saved views exist
 
 # ---- a chip with faults ---------------------------------------------------------------------------
 # Modules of tests/must_fail stand before those of rtl/, which they wrap under the name <module>_right; of others
-# a script changes a line. A
+# a script changes a line; <module>_right.sed does so in what is wrapped. A
 # fault shows only where the simulation is told, so that the same library passes too.
 FAULTY_DIR := $(BUILD)/tiny-faults/rtl
 FAULTY_MODULES := $(filter-out fault,$(patsubst tests/must_fail/%.sv,%,$(wildcard tests/must_fail/*.sv)))
 FAULTY_RIGHT := $(FAULTY_MODULES:%=$(FAULTY_DIR)/%_right.sv)
-$(FAULTY_RIGHT): $(FAULTY_DIR)/%_right.sv: tests/proofs.mk
+# Changes the lines of a file by a script, every line that the script names: $(call change-lines,<script>,<file>)
+change-lines = sed -f $(1) $(2) >$(2).changed; \
+  [ $$(diff $(2) $(2).changed | grep -c '^<') = $$(grep -c '^s/' $(1)) ] || \
+  { echo "$(1): a line to change is not in rtl/"; rm $(2) $(2).changed; exit 1; }; mv $(2).changed $(2)
+$(FAULTY_RIGHT): $(FAULTY_DIR)/%_right.sv: tests/proofs.mk $(wildcard tests/must_fail/*_right.sed)
 	@mkdir -p $(@D)
 	@sed 's/^module $*\b/module $*_right/' $(wildcard rtl/*/$*.sv) >$@
+	$(if $(wildcard tests/must_fail/$*_right.sed),@$(call change-lines,tests/must_fail/$*_right.sed,$@))
 $(foreach module,$(FAULTY_MODULES),$(eval $(FAULTY_DIR)/$(module)_right.sv: $(wildcard rtl/*/$(module).sv)))
-FAULTY_LINES := $(patsubst tests/must_fail/%.sed,$(FAULTY_DIR)/%.sv,$(wildcard tests/must_fail/*.sed))
+FAULTY_LINES := $(patsubst tests/must_fail/%.sed,$(FAULTY_DIR)/%.sv,$(filter-out %_right.sed,$(wildcard tests/must_fail/*.sed)))
 $(FAULTY_LINES): $(FAULTY_DIR)/%.sv: tests/must_fail/%.sed
 	@mkdir -p $(@D)
-	@sed -f $< $(wildcard rtl/*/$*.sv) >$@
-	@[ $$(diff $(wildcard rtl/*/$*.sv) $@ | grep -c '^<') = $$(grep -c '^s/' $<) ] || \
-	  { echo "$<: a line to change is not in rtl/"; rm $@; exit 1; }
+	@cp $(wildcard rtl/*/$*.sv) $@ && $(call change-lines,$<,$@)
 $(foreach file,$(FAULTY_LINES),$(eval $(file): $(wildcard rtl/*/$(notdir $(file)))))
 $(BUILD)/tiny-faults/verilated: $(FAULTY_RIGHT) $(FAULTY_LINES)
 # Waivers of lint.vlt go by the file's name.

@@ -26,6 +26,7 @@
 #include "host/report/explanation.hpp"
 #include "host/report/network_audit.hpp"
 #include "host/report/program_map.hpp"
+#include "host/report/stall_audit.hpp"
 #include "host/report/tile_audit.hpp"
 #include "host/report/wait_graph.hpp"
 #include "host/report/wave_view.hpp"
@@ -474,6 +475,10 @@ class Explainer {
     const report::Waves waves(file("waves.fst"));
     const auto findings = report::audit_network(run_.model.config, waves, stands());
     if (!findings.empty()) finding_ = findings.front();
+    if (!finding_ && stands()) {
+      const auto stalls = report::audit_stall(run_.model.config, waves);
+      if (!stalls.empty()) finding_ = stalls.front();
+    }
     if (!finding_) finding_ = audit_tile(waves);
   }
 

@@ -66,7 +66,8 @@ std::string packet_text(const Flit& head) {
 
 // ----------------------------------------------------------------------------------------- routers
 
-/// One router: every packet that comes in must leave by the port of its destination, flit by flit.
+/// One router: every packet that comes in must leave by the port of its destination, flit by flit,
+/// with what it carries.
 class RouterAudit {
  public:
   RouterAudit(Node here, const char* network, std::string scope)
@@ -78,6 +79,9 @@ class RouterAudit {
     for (const char* side : {"i", "o"}) {
       for (const char* port : kPortNames) add_flit(names, scope_ + port + "_" + side);
     }
+    for (const char* side : {"_i.payload", "_o.payload"}) {
+      for (const char* port : kPortNames) names.push_back(scope_ + port + side);
+    }
     return names;
   }
 
@@ -87,6 +91,9 @@ class RouterAudit {
     const bool busy = number(values[at + 4]) != 0;
     const auto flit = [&](unsigned side, unsigned port) {
       return flit_at(values, at + 5 + (side * kPorts + port) * kFlitParts.size());
+    };
+    const auto payload = [&](unsigned side, unsigned port) {
+      return values[at + 5 + 2 * kPorts * kFlitParts.size() + side * kPorts + port];
     };
     // A packet that is inside when the waves begin is not looked at.
     if (!sees_all_ && !busy && valid_in == 0) sees_all_ = true;
@@ -99,10 +106,10 @@ class RouterAudit {
     if (!sees_all_) return;
     // What leaves in this cycle came in before it.
     for (unsigned p = 0; p < kPorts; ++p) {
-      if ((valid_out & ready_in) >> p & 1) leave(p, flit(1, p), cycle);
+      if ((valid_out & ready_in) >> p & 1) leave(p, flit(1, p), payload(1, p), cycle);
     }
     for (unsigned p = 0; p < kPorts; ++p) {
-      if ((valid_in & ready_out) >> p & 1) enter(p, flit(0, p), cycle);
+      if ((valid_in & ready_out) >> p & 1) enter(p, flit(0, p), payload(0, p), cycle);
     }
   }
 
@@ -128,6 +135,9 @@ class RouterAudit {
     unsigned out = 0;
     bool complete = false;  // the last one came
     uint64_t entered = 0;
+    std::deque<std::string> payloads;  // of those that have not left
+    std::string changed;               // how the first differs that left otherwise than it came
+    uint64_t changed_in = 0;
   };
   struct Stall {
     std::optional<uint64_t> since;
@@ -148,12 +158,13 @@ class RouterAudit {
          std::move(evidence), here_, cycle});
   }
 
-  void enter(unsigned port, const Flit& flit, uint64_t cycle) {
+  void enter(unsigned port, const Flit& flit, const std::string& payload, uint64_t cycle) {
     if (flit.head) {
-      inside_[port].push_back({flit, 1, 0, flit.last, cycle});
+      inside_[port].push_back({flit, 1, 0, flit.last, cycle, {payload}, "", 0});
     } else if (!inside_[port].empty() && !inside_[port].back().complete) {
       ++inside_[port].back().in;
       inside_[port].back().complete = flit.last;
+      inside_[port].back().payloads.push_back(payload);
     }
   }
 
@@ -170,13 +181,14 @@ class RouterAudit {
     return astray;
   }
 
-  void leave(unsigned port, const Flit& flit, uint64_t cycle) {
+  void leave(unsigned port, const Flit& flit, const std::string& payload, uint64_t cycle) {
     if (flit.head) begin_leaving(port, flit, cycle);
     if (!from_[port]) return;
     std::deque<Packet>& inside = inside_[*from_[port]];
     if (inside.empty()) return;
     Packet& packet = inside.front();
     ++packet.out;
+    compare_payloads(packet, payload, cycle);
     if (packet.out > packet.in) {
       find("duplicated flit", cycle,
            fmt::format("{}: {} flits came in from {}, {} left to {}", packet_text(packet.head),
@@ -187,8 +199,27 @@ class RouterAudit {
                        packet.in, kSides[*from_[port]], packet.out, kSides[port]));
     }
     if (!flit.last) return;
+    // Where one was lost or came twice, those behind it differ.
+    if (packet.out == packet.in && !packet.changed.empty()) {
+      find("changed flit", packet.changed_in,
+           fmt::format("{} came in from {} and left to {}, {}", packet_text(packet.head),
+                       kSides[*from_[port]], kSides[port], packet.changed));
+    }
     inside.pop_front();
     from_[port].reset();
+  }
+
+  /// What a flit carries leaves as it came.
+  static void compare_payloads(Packet& packet, const std::string& left, uint64_t cycle) {
+    if (packet.payloads.empty()) return;
+    const std::string came = std::move(packet.payloads.front());
+    packet.payloads.pop_front();
+    if (!packet.changed.empty() || came.size() != left.size()) return;
+    const auto differ = std::mismatch(came.rbegin(), came.rend(), left.rbegin());
+    if (differ.first == came.rend()) return;
+    packet.changed = fmt::format("flit {} of it with another payload, from bit {} on",
+                                 packet.out - 1, differ.first - came.rbegin());
+    packet.changed_in = cycle;
   }
 
   void begin_leaving(unsigned port, const Flit& flit, uint64_t cycle) {

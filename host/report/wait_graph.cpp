@@ -123,7 +123,7 @@ class Builder {
       add_debtors(tile.node, semaphore, who, what);
     }
     if (unit.under_way == 0 && !unit.next_valid) {
-      wait(who, "its next command to be fetched", "its scratchpad");
+      wait(who, "its next command to be fetched", "its sequencer, or the scratchpad that it asks");
     } else if (unit.under_way == 0 && missing_semaphores(tile, u).empty()) {
       add_untaken(tile, u, who);
     }
@@ -268,7 +268,7 @@ class Builder {
     if (held) return;
     note(
         fmt::format("{} owes nothing and no router holds a packet between it, at node {}, and tile "
-                    "{}: the {} or its reply was lost on the way",
+                    "{}: the {} or its reply was lost on the way, or the unit has not seen its end",
                     name, node_text(far), node_text(node), read ? "read" : "write"));
   }
 
@@ -285,8 +285,20 @@ class Builder {
            fmt::format("command {} ({}){}", next->pc,
                        opcode_text(program.words(next->phase, next->pc)),
                        layer_text(program, *next)));
+      graph_.waits.back().of_next = true;
+      graph_.waits.back().owed_by_running = is_under_way(id, program, *next);
     }
     if (!any) wait(who, what, "nobody", "no command that is still to run posts it");
+  }
+
+  bool is_under_way(const UnitId& id, const ProgramMap::Program& program, Position at) const {
+    const ChipActivity::Unit& unit = tile_at(id.node).units[static_cast<unsigned>(id.unit)];
+    uint32_t pc = unit.next_pc;
+    for (unsigned i = 0; i < unit.under_way; ++i) {
+      pc = issued_before(program, unit, pc, i);
+      if (pc == at.pc) return true;
+    }
+    return false;
   }
 
   std::string layer_text(const ProgramMap::Program& program, const Position& at) const {
@@ -504,8 +516,10 @@ class Builder {
   void add_firmware() {
     const ChipActivity::Core& core = activity_.core;
     if (core.join > 0) {
-      note(fmt::format("all tiles have ended, yet JOIN still counts {}: a tile event was lost",
-                       core.join));
+      note(fmt::format(
+          "all tiles have ended, yet JOIN still counts {}: a tile event was lost, or not "
+          "counted",
+          core.join));
       since_first_end();
     } else if (core.pending != 0) {
       note(fmt::format("no tile runs, and the firmware has not served its interrupts {} (CORE_IRQ)",
@@ -585,26 +599,37 @@ class Builder {
 
   void find_cycle() {
     for (const Wait& start : graph_.waits) {
-      std::vector<std::string> path;
-      if (walk(start.who, path)) return;
+      std::vector<Stop> path;
+      if (walk({start.who, false}, path)) return;
     }
   }
 
+  /// A unit in a chain of debts; `running`: it is its command under way that would pay, whatever
+  /// its next one waits for.
+  struct Stop {
+    std::string who;
+    bool running;
+    bool operator==(const Stop& other) const {
+      return who == other.who && running == other.running;
+    }
+  };
+
   /// Depth first; true when `path` has closed.
-  bool walk(const std::string& who, std::vector<std::string>& path) {
-    const auto seen = std::find(path.begin(), path.end(), who);
+  bool walk(const Stop& stop, std::vector<Stop>& path) {
+    const auto seen = std::find(path.begin(), path.end(), stop);
     if (seen != path.end()) {
-      graph_.cycle.assign(seen, path.end());
-      graph_.cycle.push_back(who);
+      for (auto at = seen; at != path.end(); ++at) graph_.cycle.push_back(at->who);
+      graph_.cycle.push_back(stop.who);
       return true;
     }
-    if (std::find(finished_.begin(), finished_.end(), who) != finished_.end()) return false;
-    path.push_back(who);
+    if (std::find(finished_.begin(), finished_.end(), stop) != finished_.end()) return false;
+    path.push_back(stop);
     for (const Wait& wait : graph_.waits) {
-      if (wait.who == who && walk(wait.owed_by, path)) return true;
+      if (wait.who != stop.who || (stop.running && wait.of_next)) continue;
+      if (walk({wait.owed_by, wait.owed_by_running}, path)) return true;
     }
     path.pop_back();
-    finished_.push_back(who);
+    finished_.push_back(stop);
     return false;
   }
 
@@ -615,7 +640,7 @@ class Builder {
   std::optional<UnitId> unit_;                              // whose waits are being added
   std::map<std::pair<unsigned, unsigned>, uint64_t> ends_;  // by tile
   WaitGraph graph_;
-  std::vector<std::string> finished_;  // lead to no cycle
+  std::vector<Stop> finished_;  // lead to no cycle
 };
 
 }  // namespace

@@ -16,8 +16,10 @@ struct Wait {
   std::optional<UnitId> unit;  // that waits; none: host or firmware
   std::string who;
   std::string what;
-  std::string owed_by;  // a `who` of the graph, or what stands outside it
-  std::string detail;   // of the debtor: the command that would pay; may be empty
+  std::string owed_by;           // a `who` of the graph, or what stands outside it
+  std::string detail;            // of the debtor: the command that would pay; may be empty
+  bool of_next = false;          // the unit's next command waits; others may be under way
+  bool owed_by_running = false;  // the command that would pay is under way
 };
 
 struct WaitGraph {

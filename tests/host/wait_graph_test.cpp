@@ -238,6 +238,29 @@ TEST_CASE(
                                    !Contains("has forgotten it"));
 }
 
+TEST_CASE("wait graph: who waits for a command under way is in no circle with the next one's waits",
+          "[wait_graph]") {
+  const auto model = product();
+  ChipActivity activity = lost_post(model);
+  const auto graph = [&] {
+    return report::wait_graph(report::ProgramMap(model), activity, log_of_one_product());
+  };
+  REQUIRE_FALSE(graph().cycle.empty());
+  ChipActivity::Unit& load = activity.tiles[0].units[static_cast<std::size_t>(Unit::Load)];
+  load = waiting_at(model, Unit::Load, 3);
+  load.under_way = 2;  // the load, and the loop
+  load.reads = {spec::DramBase + 0x40};
+  const std::string text = to_string(graph());
+  CHECK_THAT(text, Contains("Load     waits for the data of 1 read of command 1 (Load)"));
+  CHECK_THAT(text,
+             Contains("Load     waits for semaphore 5 for command 3 (Nop), owed by tile (1, 1) "
+                      "Store: command 0 (Store)"));
+  CHECK_THAT(text,
+             Contains("Matrix   waits for semaphore 0 for command 1 (Matmul), owed by tile (1, "
+                      "1) Load: command 1 (Load)"));
+  CHECK(graph().cycle.empty());
+}
+
 TEST_CASE("wait graph: a unit that is busy behind its program's end keeps its tile from ending",
           "[wait_graph]") {
   const auto model = product();

@@ -5,7 +5,8 @@ module fault #(
     parameter string Name = "",
     parameter string Within = "gen_row[1].gen_col[1]",  // part of the instance's name
     parameter int unsigned At = 0,  // where the simulation is not told
-    // On, or off, in any case; then nothing is asked, since a module's own test tells nothing.
+    // On, or off, in any case; then nothing is asked, nor outside of that part, since a module's own test tells
+    // nothing.
     parameter bit Always = 1'b0,
     parameter bit Never = 1'b0
 ) (
@@ -16,16 +17,17 @@ module fault #(
   /* verilator no_inline_module */
   string told;
   string here;
+  bit applies;
 
   initial begin
     here = $sformatf("%m");
     on_o = Always;
     at_o = At;
-    if (!Always && !Never) begin
-      if ($value$plusargs("fault=%s", told) != 0 && told == Name) begin
-        for (int i = 0; i + Within.len() <= here.len(); i++)
-        if (here.substr(i, i + Within.len() - 1) == Within) on_o = 1'b1;
-      end
+    applies = 1'b0;
+    for (int i = 0; i + Within.len() <= here.len(); i++)
+    if (here.substr(i, i + Within.len() - 1) == Within) applies = 1'b1;
+    if (applies && !Always && !Never) begin
+      if ($value$plusargs("fault=%s", told) != 0 && told == Name) on_o = 1'b1;
       if ($value$plusargs("fault_at=%d", at_o) == 0) at_o = At;
     end
   end
