@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "host/app/prepared_run.hpp"
-#include "host/report/output_file.hpp"
+#include "host/command/output_file.hpp"
 #include "host/report/plan.hpp"
 
 namespace systole::app {
@@ -15,7 +15,7 @@ int compile_model(const CompileCommand& command) {
   plan.model = options.model;
   plan.compile_s = prepared.compile_s;
   if (!options.json.empty()) {
-    report::OutputFile file(options.json);
+    OutputFile file(options.json);
     file.stream() << report::json(plan);
     file.commit();
   }

@@ -18,6 +18,7 @@
 #include "host/app/samples.hpp"
 #include "host/app/show.hpp"
 #include "host/command/error.hpp"
+#include "host/command/output_file.hpp"
 #include "host/command/unwritable.hpp"
 #include "host/compile/cycle_model.hpp"
 #include "host/driver/batch.hpp"
@@ -26,7 +27,6 @@
 #include "host/import/npy.hpp"
 #include "host/report/command_log.hpp"
 #include "host/report/html.hpp"
-#include "host/report/output_file.hpp"
 #include "host/report/run_recorder.hpp"
 #include "host/report/run_report.hpp"
 
@@ -80,7 +80,7 @@ void make_folder(const std::string& path) {
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  report::OutputFile file(path);
+  OutputFile file(path);
   file.stream() << text;
   file.commit();
 }

@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "host/command/error.hpp"
-#include "host/report/output_file.hpp"
+#include "host/command/output_file.hpp"
 
 namespace systole::bundle {
 namespace {
@@ -134,7 +134,7 @@ class Writer {
   std::string path_;
   std::string folder_;
   Limits left_;
-  report::OutputFile file_;
+  OutputFile file_;
   std::unique_ptr<archive, FreeWriter> archive_;
   std::string manifest_;
 };

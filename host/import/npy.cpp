@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "host/command/error.hpp"
-#include "host/report/output_file.hpp"
+#include "host/command/output_file.hpp"
 
 namespace systole::npy {
 namespace {
@@ -223,7 +223,7 @@ std::string serialize(const Tensor& tensor) {
 }
 
 void save(const std::string& path, const Tensor& tensor) {
-  report::OutputFile file(path);
+  OutputFile file(path);
   file.stream() << serialize(tensor);
   file.commit();
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "host/command/output_file.hpp"
 #include "host/report/counters.hpp"
-#include "host/report/output_file.hpp"
 
 namespace systole::report {
 

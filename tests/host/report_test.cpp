@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "host/command/error.hpp"
+#include "host/command/output_file.hpp"
 #include "host/driver/batch.hpp"
 #include "host/import/npy.hpp"
 #include "host/report/command_trace.hpp"
@@ -19,7 +20,6 @@
 #include "host/report/executions.hpp"
 #include "host/report/html.hpp"
 #include "host/report/layer_cycles.hpp"
-#include "host/report/output_file.hpp"
 #include "host/report/run_recorder.hpp"
 #include "host/report/svg.hpp"
 #include "host/timing/dram_timing.hpp"

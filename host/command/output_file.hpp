@@ -4,7 +4,7 @@
 #include <fstream>
 #include <string>
 
-namespace systole::report {
+namespace systole {
 
 class OutputFile {
  public:
@@ -25,4 +25,4 @@ class OutputFile {
   std::ofstream stream_;
 };
 
-}  // namespace systole::report
+}  // namespace systole

@@ -1,4 +1,4 @@
-#include "host/report/output_file.hpp"
+#include "host/command/output_file.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -7,7 +7,7 @@
 #include "host/command/error.hpp"
 #include "host/command/unwritable.hpp"
 
-namespace systole::report {
+namespace systole {
 namespace {
 
 /// Devices and pipes take the text as it comes.
@@ -42,4 +42,4 @@ void OutputFile::commit() {
     throw unwritable(path_, errno);
 }
 
-}  // namespace systole::report
+}  // namespace systole
