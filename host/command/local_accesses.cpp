@@ -170,6 +170,8 @@ void for_each_access(const spec::CommandWords& words, const See& see) {
   switch (static_cast<spec::Opcode>(words[0] & 0xff)) {
     case spec::Opcode::Load:
       return block(spec::LoadCommand::decode(words), SpadPort::Load, see);
+    case spec::Opcode::Fill:
+      return block(spec::FillCommand::decode(words), SpadPort::Load, see);
     case spec::Opcode::Store:
       return block(spec::StoreCommand::decode(words), SpadPort::Store, see);
     case spec::Opcode::Matmul:

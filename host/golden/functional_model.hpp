@@ -80,8 +80,10 @@ class FunctionalModel {
   /// The next command of a unit that has not taken effect takes effect now, semaphores unasked. At
   /// End: nullopt.
   std::optional<Executed> retire(Node node, spec::Unit unit, std::optional<TileFault>& fault);
-  /// The command that the unit retires next.
-  const Step& peek(Node node, spec::Unit unit) { return look_ahead(node, unit, 0); }
+  /// The command that the unit retires next, or one so many behind it; at the program's end, End.
+  const Step& peek(Node node, spec::Unit unit, std::size_t behind = 0) {
+    return look_ahead(node, unit, behind);
+  }
   /// What would become of that command now; nothing changes.
   Opinion opinion(Node node, spec::Unit unit) const;
   /// A post that travelled with a store's last write from `source` took effect at `destination`:

@@ -20,6 +20,7 @@ constexpr std::size_t kNear = 8;         // elements shown on either side of a w
 constexpr std::size_t kTelling = 4;      // bytes that are enough to find where they came from
 constexpr Address kNearby = 1 << 16;     // how far from where they should have come
 constexpr int64_t kMostBytes = 1 << 22;  // of a command under way that are looked at
+constexpr std::size_t kUnderWay = 4;     // commands of a unit at a time (rtl/tile/README.md)
 
 bool accumulates(const Step& step) {
   return step.header.opcode == spec::Opcode::Matmul &&
@@ -358,15 +359,17 @@ std::vector<uint8_t> LockstepJudge::being_written(Node node) {
     return left > 0;
   };
   for (unsigned unit = 0; unit < spec::NumUnits; ++unit) {
-    left = kMostBytes;
-    for_each_access(model_.peek(node, static_cast<spec::Unit>(unit)).words,
-                    [&](const LocalAccess& access) {
-                      return mark(access.address, writes(access.port) ? access.bytes : 0);
-                    });
+    for (std::size_t i = 0; i < kUnderWay; ++i) {
+      left = kMostBytes;
+      for_each_access(model_.peek(node, static_cast<spec::Unit>(unit), i).words,
+                      [&](const LocalAccess& access) {
+                        return mark(access.address, writes(access.port) ? access.bytes : 0);
+                      });
+    }
   }
   const Address own = scratchpad_address(node, 0);
-  for (const Node tile : launched_) {
-    const Step& step = model_.peek(tile, spec::Unit::Store);
+  for (std::size_t i = 0; i < kUnderWay * launched_.size(); ++i) {
+    const Step& step = model_.peek(launched_[i / kUnderWay], spec::Unit::Store, i % kUnderWay);
     if (step.header.opcode != spec::Opcode::Store) continue;
     const auto store = spec::StoreCommand::decode(step.words);
     left = kMostBytes;

@@ -148,6 +148,9 @@ TEST_CASE("local accesses: blocks wrap at the scratchpad's end, and iterations h
   CHECK_FALSE(writes(all[1].port));
   CHECK(std::string(to_string(all[1].port)) == "st");
   CHECK(touched_by(spec::NopCommand{}.encode()).read.empty());
+  spec::FillCommand fill;
+  fill.local_addr = 64, fill.run = 3, fill.count0 = 2, fill.count1 = 1, fill.lstride0 = 16;
+  CHECK(touched_by(fill.encode()).written == std::set<uint32_t>{64, 65, 66, 80, 81, 82});
   store.count0 = 0, store.count1 = 0xffffffff;
   CHECK(touched_by(store.encode()).read.empty());
   CHECK(touched_by(spec::VectorCommand{}.encode()).written.empty());

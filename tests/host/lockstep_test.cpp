@@ -41,7 +41,7 @@ class FakeChip : public ChipState {
 };
 
 /// A program of one Load, `count` bytes from host memory to scratchpad 0, loaded and launched; with
-/// `more` bytes, of another Load to kMore behind it.
+/// `more` bytes, of another Load to kMore behind it, and of a Fill behind that.
 struct Bench {
   FakeChip chip;
   LockstepJudge judge{kTiny, kHostBytes, chip};
@@ -58,7 +58,9 @@ struct Bench {
     append(load.encode());
     spec::LoadCommand behind = load;
     behind.local_addr = kMore, behind.run = more;
-    if (more > 0) append(behind.encode());
+    spec::FillCommand last;
+    last.local_addr = 2 * kMore, last.run = more, last.count0 = last.count1 = 1;
+    if (more > 0) append(behind.encode()), append(last.encode());
     const auto end = kLocal + static_cast<uint32_t>(image.size() * 4);
     append(spec::EndCommand{}.encode());
 
@@ -128,7 +130,7 @@ TEST_CASE("lockstep: the first wrong element is named with command, tile and cyc
   CHECK_THAT(m.text(), Contains("tile (1, 0) Load command 0 (Load), element 42 of 100"));
 }
 
-TEST_CASE("lockstep: what a command under way has written is no difference of the scratchpad",
+TEST_CASE("lockstep: what commands under way have written is no difference of the scratchpad",
           "[lockstep]") {
   for (const uint32_t more : {0u, 64u}) {
     Bench bench(100, more);
@@ -136,11 +138,11 @@ TEST_CASE("lockstep: what a command under way has written is no difference of th
     bench.run_load();
     std::vector<uint8_t>& chip = bench.chip.machine.tile(kTile).scratchpad;
     chip[42] ^= 0x10;
-    for (uint32_t i = 0; i < 64; ++i) chip[kMore + i] ^= 0x77;
+    for (uint32_t i = 0; i < 64; ++i) chip[kMore + i] ^= 0x77, chip[2 * kMore + i] ^= 0x77;
     bench.judge.retired(kTile, spec::Unit::Load, 0, 50);
     REQUIRE(bench.judge.mismatch());
     CHECK_THAT(bench.judge.mismatch()->note,
-               Contains(more > 0 ? "1 bytes of the tile's" : "65 bytes of the tile's"));
+               Contains(more > 0 ? "1 bytes of the tile's" : "129 bytes of the tile's"));
     CHECK(bench.judge.mismatch()->operand.has_value() == (more == 0));
   }
 }
