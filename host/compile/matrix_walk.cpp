@@ -5,6 +5,29 @@
 #include <memory>
 
 namespace systole::compile {
+namespace {
+
+/// Whether rows so many bytes apart lie in the same banks of the scratchpad, nearly: a byte's bank
+/// goes by its address and the 16th and 256th of that.
+bool share_banks(int64_t pitch) {
+  constexpr int64_t kBanks = int64_t{spec::ScratchpadBanks} * spec::BankBytes;
+  constexpr int64_t kNearly = 4;
+  const int64_t away = pitch * (256 + 16 + 1) / 256 % kBanks;
+  return std::min(away, kBanks - away) <= kNearly;
+}
+
+/// Takes the steps of a product from the last to the first. Of the last one full rows: behind the
+/// depth there are zeros in its weights.
+void turn_back(spec::MatmulCommand& c) {
+  const int64_t last = c.kcount0 - 1;
+  c.act += static_cast<uint32_t>(last * c.kstride0);
+  c.wgt += static_cast<uint32_t>(last * c.wgt_kstride);
+  c.kstride0 = -c.kstride0;
+  c.wgt_kstride = -c.wgt_kstride;
+  c.len_last = c.len;
+}
+
+}  // namespace
 
 void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool first,
                            const Group& group, uint32_t weights, int64_t weight_nstride,
@@ -59,6 +82,12 @@ void MatrixEmitter::matmul(unsigned tile, const KernelSegment& segment, bool fir
   c.bias = first && biased_ ? bias : 0;
   c.acc = static_cast<uint16_t>(acc);
   c.acc_nstride = static_cast<uint16_t>(b1 - b0 > 1 ? rows : 0);
+  // Rows go on by two banks a step, and a load by two a cycle. Where all rows of a step are in the
+  // same banks, a load that meets them would wait there step after step, if both went up.
+  const bool one_loop = segment.steps() == segment.count[0];
+  if (one_loop && rows > 1 && segment.mode == spec::RowMode::Run32 && segment.len == kDepth &&
+      share_banks(c.rcount0 > 1 ? c.rstride0 : c.rstride1))
+    turn_back(c);
   if (ring_) ring_.mark(tile, group.shared, c.header);
   if (spread_in_ != nullptr) c.header.wait_mask |= tokens_for(tile, segment);
   context_.schedule.emit(tile, spec::Unit::Matrix, c);

@@ -1241,6 +1241,22 @@ TEST_CASE("a large product leaves few multipliers' cycles of four tiles unused",
   CHECK(products / static_cast<double>(model.latency) >= 0.95);
 }
 
+// Of 15 chunks, or a multiple of that: with 16 banks the next row begins where this one does.
+TEST_CASE("rows that lie in the same banks don't hold up the loads of weights", "[compile]") {
+  const auto latency = [](int64_t depth, int64_t columns) {
+    Rng rng = test::make_rng(53);
+    RandomGraph g(rng);
+    g.output(g.gemm(g.input(DataType::S8, {32, depth}), columns, DataType::S8));
+    // Bytes that are used as they are: else there would be twice as many.
+    auto& gemm = std::get<graph::QGemm>(g.graph.nodes.back().op);
+    for (int32_t& zero : gemm.w_zero_point) zero = gemm.weights.type() == DataType::U8 ? 128 : 0;
+    test::check_graph(g.graph, chip_config("small"), 4, {g.record()}, {rng() | 1});
+    return static_cast<double>(compile::compile(g.graph, chip_config("small"), {}).latency);
+  };
+  CHECK(latency(720, 800) <= 1.1 * latency(752, 800));
+  CHECK(latency(1200, 512) <= 1.1 * latency(1232, 512));
+}
+
 // Four bytes an element: outputs of more than a scratchpad, beside weights that are held, streamed,
 // cut along the depth or shared.
 TEST_CASE("large products that stay float are bit-exact", "[compile]") {
