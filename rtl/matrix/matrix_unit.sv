@@ -24,7 +24,7 @@
 //   - `state_o` counts this cycle: Busy, a row was granted; Scratchpad, a row or the weights waited
 //     for were refused; Operand, the weights or the bias that the rows wait for are on their way; Drain,
 //     only the last rows are under way; Fetch, the command is being checked; NoWork.
-// Latency: 19 cycles from a command taken at rest to its first row (10 of checks, 8 for the first weight
+// Latency: 15 cycles from a command taken at rest to its first row (10 of checks, 4 for the first weight
 // block), then a row a cycle, 4 from the last row to `done_o`; of back-to-back commands only the rows.
 `include "assert.svh"
 

@@ -3,7 +3,8 @@
 //
 // Contract
 //   - A command starts when `start_i && idle_o`. Blocks come in the order of the loop nest; after the
-//     four beats of the first block of an n its bias row (a fifth beat, of four chunks), where init is Bias.
+//     four beats of the first block of an n its bias row (a fifth beat, of four chunks), where init
+//     is Bias.
 //   - `block_full_o`: every chunk of the next block is granted, so it is complete in the array in the
 //     next cycle. The fetcher waits there until `block_take_i`, and asks for the block after in that
 //     same cycle. So a block takes 4 (5) cycles when all chunks are granted, without a gap.
