@@ -13,9 +13,9 @@
 
 namespace systole::report {
 
-/// The first read of a tile's scratchpad that brought something else than lies there, and the first
-/// write that did not change what it should. `content`: the scratchpad behind the last cycle that
-/// counts, `until`.
+/// The first read of a tile's scratchpad that brought something else than lies there: a write that
+/// the memory lost shows in the read behind it. `content`: the scratchpad behind the last cycle
+/// that counts, `until`.
 std::optional<Finding> audit_scratchpad(const ScratchpadPorts& ports, golden::Node node,
                                         const std::vector<uint8_t>& content, uint64_t until);
 
