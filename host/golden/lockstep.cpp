@@ -285,7 +285,7 @@ void LockstepJudge::compare(const Executed& executed, uint64_t cycle) {
   found.pc = executed.step.pc;
   found.words = executed.step.words;
   found.elements = elements;
-  const std::vector<uint32_t> differences = scratchpad_differences(executed.node);
+  const std::vector<uint32_t> differences = scratchpad_differences(executed);
   found.note = note_of(differences, got_, model_.machine().tile(executed.node).scratchpad);
   const auto outside = std::find_if(differences.begin(), differences.end(), [&](uint32_t offset) {
     return !contains(executed.written, scratchpad_address(executed.node, offset));
@@ -383,8 +383,10 @@ std::vector<uint8_t> LockstepJudge::being_written(Node node) {
 }
 
 /// Where the tile's scratchpad, read into got_, differs from the model's: an operand that was
-/// wrong, or not there yet. What is being written at this moment does not count.
-std::vector<uint32_t> LockstepJudge::scratchpad_differences(Node node) {
+/// wrong, or not there yet. What is being written at this moment does not count, if it is not what
+/// the command wrote itself.
+std::vector<uint32_t> LockstepJudge::scratchpad_differences(const Executed& executed) {
+  const Node node = executed.node;
   const std::vector<uint8_t>& expected = model_.machine().tile(node).scratchpad;
   got_.resize(expected.size());
   chip_.read_scratchpad(node, 0, got_.data(), got_.size());
@@ -392,7 +394,9 @@ std::vector<uint32_t> LockstepJudge::scratchpad_differences(Node node) {
   if (got_ == expected) return result;
   const std::vector<uint8_t> written = being_written(node);
   for (uint32_t i = 0; i < expected.size(); ++i) {
-    if (got_[i] != expected[i] && written[i] == 0) result.push_back(i);
+    if (got_[i] == expected[i]) continue;
+    if (written[i] == 0 || contains(executed.written, scratchpad_address(node, i)))
+      result.push_back(i);
   }
   return result;
 }

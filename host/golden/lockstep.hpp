@@ -134,7 +134,7 @@ class LockstepJudge {
   void compare_range(const Executed& executed, const WrittenRange& range, uint64_t first_element,
                      Mismatch& found);
   std::vector<uint8_t> being_written(Node node);
-  std::vector<uint32_t> scratchpad_differences(Node node);
+  std::vector<uint32_t> scratchpad_differences(const Executed& executed);
   void check_image(const TileEntry& entry, uint64_t cycle);
   void report(Mismatch::Kind kind, Node node, spec::Unit unit, const Step& step, uint64_t cycle,
               std::string note);
